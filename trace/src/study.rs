@@ -1,0 +1,93 @@
+//! A study: the directory of runs of one experiment.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::manifest::MANIFEST;
+use crate::{Run, TraceError};
+
+/// A study on disk.
+#[derive(Clone, Debug)]
+pub struct Study {
+    directory: PathBuf,
+    runs: Vec<Run>,
+    unfinished: Vec<String>,
+    experiment_toml: Option<String>,
+}
+
+impl Study {
+    /// Opens a study and all its finished runs.
+    ///
+    /// # Errors
+    /// The directory has neither `study.toml` nor `runs`; no run is finished; a manifest is not valid.
+    pub fn open(directory: &Path) -> Result<Study, TraceError> {
+        let (toml, runs) = (directory.join("study.toml"), directory.join("runs"));
+        if !toml.is_file() && !runs.is_dir() {
+            return Err(TraceError::NotAStudy { path: directory.to_path_buf() });
+        }
+        let experiment_toml = match fs::read_to_string(&toml) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(TraceError::io("read", &toml)(error)),
+        };
+        let (finished, unfinished) = if runs.is_dir() { list_runs(&runs)? } else { Default::default() };
+        if finished.is_empty() {
+            return Err(TraceError::NoFinishedRun { path: directory.to_path_buf(), unfinished });
+        }
+        let mut runs = finished.iter().map(|name| open_run(&runs, name)).collect::<Result<Vec<_>, _>>()?;
+        runs.sort_by(|left, right| {
+            let (left, right) = (left.manifest(), right.manifest());
+            left.rule.cmp(&right.rule).then(left.noise.total_cmp(&right.noise)).then(left.seed.cmp(&right.seed))
+        });
+        Ok(Study { directory: directory.to_path_buf(), runs, unfinished, experiment_toml })
+    }
+
+    /// The study's directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The finished runs, ordered by rule, noise and seed; at least one.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Ids of the runs that were begun and not finished.
+    pub fn unfinished(&self) -> Vec<String> {
+        self.unfinished.clone()
+    }
+
+    /// The resolved experiment, the text of `study.toml`, if there is one.
+    pub fn experiment_toml(&self) -> Option<&str> {
+        self.experiment_toml.as_deref()
+    }
+}
+
+/// Names of the directories in `runs` that have a manifest, and ids of those that have none, both sorted.
+fn list_runs(runs: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
+    let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(runs).map_err(TraceError::io("list", runs))? {
+        let path = entry.map_err(TraceError::io("list", runs))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if let Some(partial) = name.strip_prefix('.') {
+            unfinished.extend(partial.strip_suffix(".partial").map(str::to_string));
+        } else if path.join(MANIFEST).is_file() {
+            finished.push(name.to_string());
+        } else if path.is_dir() {
+            unfinished.push(name.to_string());
+        }
+    }
+    finished.sort();
+    unfinished.sort();
+    Ok((finished, unfinished))
+}
+
+fn open_run(runs: &Path, name: &str) -> Result<Run, TraceError> {
+    let run = Run::open(&runs.join(name))?;
+    // Two directories with one id could not be told apart in any result.
+    if run.manifest().run != name {
+        let message = format!("run is `{}`, but must be the name of the directory, `{name}`", run.manifest().run);
+        return Err(TraceError::Manifest { path: run.directory().join(MANIFEST), message });
+    }
+    Ok(run)
+}

@@ -1,0 +1,356 @@
+//! Writing a run: into a hidden directory, which gets its name when everything is on disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{FixedSizeListArray, Float32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::files::{HashedFile, sync_directory};
+use crate::gradients::first_non_finite;
+use crate::manifest::{
+    COORDINATES, EXAMPLES, GRADIENTS, METRICS, WEIGHTS, check_network, check_run_id, check_sizes, path_in_run,
+};
+use crate::tables::{check_coordinates, check_example, check_metric, write_coordinates, write_examples, write_metrics};
+use crate::weights::{encode, snapshot_name};
+use crate::{
+    Coordinate, Example, FORMAT_VERSION, FileEntry, LayerWeights, Manifest, Metric, Status, TraceError, schema,
+};
+
+/// Bytes of raw gradients that a row group holds at most (one step at least): a row group is decoded by one thread.
+const ROW_GROUP_BYTES: usize = 8 << 20;
+
+/// Size at which a part file is closed and the next begun: a part file is hashed by one thread.
+const PART_BYTES: u64 = 64 << 20;
+
+/// What is known of a run before its first step.
+#[derive(Clone, Debug)]
+pub struct RunDescription {
+    /// Run id, the name of its directory: letters, digits, `.`, `_`, `-`, `+`, and no leading dot.
+    pub run: String,
+    /// Update rule, for example `sgd`.
+    pub rule: String,
+    /// Label noise ε in [0, 1].
+    pub noise: f64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Widths of the network, input first; empty if it is not fully connected.
+    pub network: Vec<usize>,
+    /// Updates that the run makes, T.
+    pub steps: u64,
+    /// Program that writes the run, and its version.
+    pub writer: String,
+    /// Number of training examples, m.
+    pub train_examples: usize,
+    /// The n sampled examples, ascending.
+    pub example_ids: Vec<u32>,
+    /// The d sampled coordinates, in the order of the gradient list.
+    pub coordinates: Vec<Coordinate>,
+}
+
+impl RunDescription {
+    fn check(&self) -> Result<(), String> {
+        check_run_id(&self.run)?;
+        if !(0.0..=1.0).contains(&self.noise) {
+            return Err(format!("noise is {}, but must lie in [0, 1]", self.noise));
+        }
+        check_sizes(self.train_examples, self.example_ids.len(), self.coordinates.len())?;
+        check_network(&self.network)?;
+        if let Some(pair) = self.example_ids.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(format!("example_ids must ascend, but {} is followed by {}", pair[0], pair[1]));
+        }
+        match self.example_ids.last() {
+            Some(last) if *last as usize >= self.train_examples => {
+                Err(format!("example {last} is sampled, but there are {} training examples", self.train_examples))
+            }
+            _ => check_coordinates(&self.coordinates, &self.network)
+                .map_err(|(row, column, message)| format!("coordinate {row}: {column} {message}")),
+        }
+    }
+
+    fn manifest(self) -> Manifest {
+        Manifest {
+            format_version: FORMAT_VERSION,
+            run: self.run,
+            rule: self.rule,
+            noise: self.noise,
+            seed: self.seed,
+            network: self.network,
+            train_examples: self.train_examples,
+            sampled_examples: self.example_ids.len(),
+            coordinates: self.coordinates.len(),
+            steps: self.steps,
+            recorded_steps: Vec::new(),
+            status: Status::Finished,
+            writer: self.writer,
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+/// Writes one run to `STUDY/runs/.RUN.partial/`, which [`RunWriter::finish`] renames to `STUDY/runs/RUN`.
+///
+/// Dropped without `finish`, it leaves the partial directory, which no reader takes for a run.
+#[derive(Debug)]
+pub struct RunWriter {
+    partial: PathBuf,
+    finished: PathBuf,
+    manifest: Manifest,
+    example_ids: UInt32Array,
+    part: Option<Part>,
+}
+
+/// The part file being written.
+#[derive(Debug)]
+struct Part {
+    name: String,
+    path: PathBuf,
+    writer: ArrowWriter<HashedFile>,
+    rows: u64,
+}
+
+impl RunWriter {
+    /// Begins a run, discarding what an interrupted attempt at the same run left.
+    ///
+    /// # Errors
+    /// The description is impossible, the run is already there, or the directory cannot be written.
+    pub fn create(study: &Path, description: RunDescription) -> Result<RunWriter, TraceError> {
+        let run = description.run.clone();
+        description.check().map_err(|message| TraceError::Input { run: run.clone(), message })?;
+        let runs = study.join("runs");
+        let (partial, finished) = (runs.join(format!(".{run}.partial")), runs.join(&run));
+        if finished.exists() {
+            return Err(TraceError::RunExists { path: finished });
+        }
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(TraceError::io("remove", &partial))?;
+        }
+        for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
+            fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
+        }
+        let example_ids = UInt32Array::from(description.example_ids.clone());
+        let coordinates = description.coordinates.clone();
+        let mut writer = RunWriter { partial, finished, manifest: description.manifest(), example_ids, part: None };
+        writer.write_file(COORDINATES, coordinates.len(), |file, path| write_coordinates(file, path, &coordinates))?;
+        Ok(writer)
+    }
+
+    /// Writes the gradients `[n, d]` (row-major, rows in the order of the sampled examples) at w_t, t = `step`; steps
+    /// ascend.
+    ///
+    /// # Errors
+    /// The size or the step is impossible, a value is NaN or infinite, or the file cannot be written.
+    pub fn write_gradients(&mut self, step: i64, gradients: &[f32]) -> Result<(), TraceError> {
+        self.check_gradients(step, gradients)?;
+        let batch = self.batch(step, gradients)?;
+        let raw_step_bytes = size_of_val(gradients);
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => self.next_part()?,
+        };
+        let rolls = part.write(&batch, raw_step_bytes)?;
+        self.manifest.recorded_steps.push(step);
+        if rolls {
+            return self.close_part(part);
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    fn check_gradients(&self, step: i64, gradients: &[f32]) -> Result<(), TraceError> {
+        let (n, d) = (self.manifest.sampled_examples, self.manifest.coordinates);
+        if gradients.len() != n * d {
+            return Err(self.input(format!("{} gradient values at step {step}, not {n} × {d}", gradients.len())));
+        }
+        self.check_step(step)?;
+        match self.manifest.recorded_steps.last() {
+            Some(last) if *last >= step => {
+                return Err(self.input(format!("gradients of step {step} after those of step {last}")));
+            }
+            _ => {}
+        }
+        match first_non_finite(gradients, d) {
+            Some((row, coordinate, value)) => {
+                let (path, example_id) = (self.finished.clone(), self.example_ids.value(row));
+                Err(TraceError::NonFinite { path, step, example_id, coordinate, value })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_step(&self, step: i64) -> Result<(), TraceError> {
+        match u64::try_from(step) {
+            Ok(place) if place <= self.manifest.steps => Ok(()),
+            _ => Err(self.input(format!("step {step} lies outside the run's steps 0 to {}", self.manifest.steps))),
+        }
+    }
+
+    fn batch(&self, step: i64, gradients: &[f32]) -> Result<RecordBatch, TraceError> {
+        let schema = schema::gradients(self.manifest.coordinates);
+        let width = i32::try_from(self.manifest.coordinates).unwrap_or(i32::MAX);
+        let values = Arc::new(Float32Array::from(gradients.to_vec()));
+        let steps = Int64Array::from(vec![step; self.example_ids.len()]);
+        FixedSizeListArray::try_new(Arc::new(schema::gradient_value()), width, values, None)
+            .and_then(|lists| {
+                let columns: Vec<arrow::array::ArrayRef> =
+                    vec![Arc::new(steps), Arc::new(self.example_ids.clone()), Arc::new(lists)];
+                RecordBatch::try_new(schema, columns)
+            })
+            .map_err(|error| self.input(error.to_string()))
+    }
+
+    fn next_part(&self) -> Result<Part, TraceError> {
+        let number = self.manifest.gradient_files().count();
+        let name = format!("{GRADIENTS}/part-{number:05}.parquet");
+        let path = path_in_run(&self.partial, &name);
+        let file = HashedFile::create(&path)?;
+        let writer = gradient_writer(file, schema::gradients(self.manifest.coordinates))
+            .map_err(TraceError::parquet("write", &path))?;
+        Ok(Part { name, path, writer, rows: 0 })
+    }
+
+    fn close_part(&mut self, part: Part) -> Result<(), TraceError> {
+        let (name, entry) = part.close()?;
+        self.manifest.files.insert(name, entry);
+        Ok(())
+    }
+
+    /// Writes a snapshot of the weights w_t, t = `step`, layer 0 first.
+    ///
+    /// # Errors
+    /// A slice has not the size its layer says, or the file cannot be written.
+    pub fn write_weights(&mut self, step: i64, layers: &[LayerWeights<'_>]) -> Result<(), TraceError> {
+        self.check_step(step)?;
+        let bytes = encode(layers).map_err(|message| self.input(message))?;
+        self.write_file(&snapshot_name(step), 0, |file, path| {
+            file.write_all(&bytes).map_err(TraceError::io("write", path))
+        })
+    }
+
+    /// Writes the small tables (`examples`: all m) and the manifest, and gives the run its name.
+    ///
+    /// # Errors
+    /// A row is impossible, the examples marked as sampled are not those of the gradients, or a file cannot be written.
+    pub fn finish(mut self, examples: &[Example], metrics: &[Metric]) -> Result<Manifest, TraceError> {
+        self.check_tables(examples, metrics)?;
+        if let Some(part) = self.part.take() {
+            self.close_part(part)?;
+        }
+        self.write_file(EXAMPLES, examples.len(), |file, path| write_examples(file, path, examples))?;
+        self.write_file(METRICS, metrics.len(), |file, path| write_metrics(file, path, metrics))?;
+        self.manifest.check().map_err(|message| self.input(message))?;
+        for directory in [self.partial.join(GRADIENTS), self.partial.join(WEIGHTS)] {
+            sync_directory(&directory)?;
+        }
+        self.manifest.write(&self.partial)?;
+        fs::rename(&self.partial, &self.finished).map_err(TraceError::io("create", &self.finished))?;
+        if let Some(runs) = self.finished.parent() {
+            sync_directory(runs)?;
+        }
+        Ok(self.manifest)
+    }
+
+    fn check_tables(&self, examples: &[Example], metrics: &[Metric]) -> Result<(), TraceError> {
+        for (row, example) in examples.iter().enumerate() {
+            check_example(example, row)
+                .map_err(|(column, message)| self.input(format!("example {row}: {column} {message}")))?;
+        }
+        if examples.len() != self.manifest.train_examples {
+            return Err(self.input(format!("{} examples, not {}", examples.len(), self.manifest.train_examples)));
+        }
+        let marked = examples.iter().filter(|example| example.sampled).map(|example| example.example_id);
+        if !marked.eq(self.example_ids.values().iter().copied()) {
+            return Err(self.input("the examples marked as sampled are not those whose gradients it has".to_string()));
+        }
+        for metric in metrics {
+            check_metric(metric).map_err(|(column, message)| {
+                let (split, subset) = (metric.split.as_str(), metric.subset.as_str());
+                self.input(format!("metrics of step {}, {split}, {subset}: {column} {message}", metric.step))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Creates the file `name`, lets `fill` write it, and enters it in the manifest.
+    fn write_file(
+        &mut self,
+        name: &str,
+        rows: usize,
+        fill: impl FnOnce(&mut HashedFile, &Path) -> Result<(), TraceError>,
+    ) -> Result<(), TraceError> {
+        let path = path_in_run(&self.partial, name);
+        let mut file = HashedFile::create(&path)?;
+        fill(&mut file, &path)?;
+        let entry = file.close(&path, rows as u64)?;
+        self.manifest.files.insert(name.to_string(), entry);
+        Ok(())
+    }
+
+    fn input(&self, message: String) -> TraceError {
+        TraceError::Input { run: self.manifest.run.clone(), message }
+    }
+}
+
+impl Part {
+    /// Writes one step; true if the part has grown to its size.
+    fn write(&mut self, step: &RecordBatch, raw_step_bytes: usize) -> Result<bool, TraceError> {
+        let error = || TraceError::parquet("write", &self.path);
+        self.writer.write(step).map_err(error())?;
+        self.rows += step.num_rows() as u64;
+        let steps = self.writer.in_progress_rows() / step.num_rows();
+        // Only whole steps in a row group: it ends before a further step would make it too large.
+        if (steps + 1) * raw_step_bytes <= ROW_GROUP_BYTES {
+            return Ok(false);
+        }
+        self.writer.flush().map_err(error())?;
+        Ok(self.writer.bytes_written() as u64 >= PART_BYTES)
+    }
+
+    fn close(mut self) -> Result<(String, FileEntry), TraceError> {
+        // Not `into_inner`, which hides the operating system's errors.
+        self.writer.finish().map_err(TraceError::parquet("write", &self.path))?;
+        let entry = self.writer.inner_mut().close(&self.path, self.rows)?;
+        Ok((self.name, entry))
+    }
+}
+
+/// A writer of gradients, encoded as the measurements in `docs/trace-format.md` say is best.
+fn gradient_writer(file: HashedFile, schema: SchemaRef) -> Result<ArrowWriter<HashedFile>, ParquetError> {
+    let values = ColumnPath::from(vec!["gradient".to_string(), "list".to_string(), "element".to_string()]);
+    let ascending = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_column_dictionary_enabled(values.clone(), false)
+        .set_column_encoding(values.clone(), Encoding::BYTE_STREAM_SPLIT)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_column_statistics_enabled(values, EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .set_max_row_group_row_count(None)
+        .set_sorting_columns(Some(vec![ascending(0), ascending(1)]))
+        .build();
+    ArrowWriter::try_new(file, schema, Some(properties))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let path = Path::new("/dev/full");
+        let file = HashedFile::create(path).unwrap();
+        let error = write_coordinates(file, path, &[]).unwrap_err();
+        assert!(matches!(error, TraceError::Io { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "cannot write /dev/full");
+    }
+}
