@@ -1,0 +1,148 @@
+//! Values that no experiment can have, and values that do not fit the data.
+
+use super::{Batch, Experiment, ExperimentError, Source};
+use crate::data::Dataset;
+use crate::schedule::Schedule;
+
+/// Longest run: its list of steps alone takes 800 MB.
+const MOST_STEPS: u64 = 100_000_000;
+/// Beyond this many a decade, steps repeat up to step 10 000.
+const MOST_PER_DECADE: u64 = 10_000;
+/// Largest network: 4 GB of weights.
+const MOST_PARAMETERS: u128 = 1_000_000_000;
+/// Most gradients of one recorded step, n × d: 1 GiB.
+const MOST_GRADIENTS: u128 = 1 << 28;
+
+type Checked = Result<(), ExperimentError>;
+
+/// Checks all that can be checked without the data.
+pub(super) fn check_values(experiment: &Experiment) -> Checked {
+    check_name_and_data(experiment)?;
+    check_training(experiment)?;
+    check_grid(experiment)?;
+    check_sample(experiment)?;
+    let schedule = &experiment.schedule;
+    check_schedule(experiment, "schedule.gradients.per_decade", &schedule.gradients)?;
+    check_schedule(experiment, "schedule.evaluations.per_decade", &schedule.evaluations)?;
+    check_schedule(experiment, "schedule.snapshots.per_decade", &schedule.snapshots)
+}
+
+/// An error about `key` unless `holds`.
+fn require(experiment: &Experiment, holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Checked {
+    match holds {
+        true => Ok(()),
+        false => Err(experiment.impossible(key, problem())),
+    }
+}
+
+fn check_name_and_data(experiment: &Experiment) -> Checked {
+    let data = &experiment.data;
+    let idx = data.source == Source::Idx;
+    let require = |holds, key, problem: &str| require(experiment, holds, key, || problem.to_string());
+    require(!experiment.name.trim().is_empty(), "name", "empty: give the study a name")?;
+    require(
+        !idx || data.directory.is_some(),
+        "data.source",
+        "idx needs the key `directory`: where the four files are",
+    )?;
+    require(
+        idx || data.directory.is_none(),
+        "data.directory",
+        "only source = \"idx\" has a directory: remove this key",
+    )?;
+    require(idx || data.classes.is_none(), "data.classes", "only source = \"idx\" has this key: remove it")?;
+    let classes = data.classes.unwrap_or(2);
+    require((2..=256).contains(&classes), "data.classes", &format!("{classes}: 2 to 256 are possible"))
+}
+
+fn check_training(experiment: &Experiment) -> Checked {
+    let training = &experiment.training;
+    let rate = training.learning_rate;
+    require(experiment, !experiment.network.hidden.contains(&0), "network.hidden", || {
+        "a layer of 0 units passes nothing on: every width is at least 1".into()
+    })?;
+    for &width in &experiment.network.hidden {
+        require(experiment, width as u128 <= MOST_PARAMETERS, "network.hidden", || {
+            format!("{width} units: a network has at most {MOST_PARAMETERS} parameters")
+        })?;
+    }
+    require(experiment, rate > 0.0 && rate.is_finite(), "training.learning_rate", || {
+        format!("{rate}: a finite number above 0 is needed")
+    })?;
+    require(experiment, training.batch != Batch::Size(0), "training.batch", || {
+        "0: at least 1 example, or \"full\", is needed".into()
+    })?;
+    require(experiment, (1..=MOST_STEPS).contains(&training.steps), "training.steps", || {
+        format!("{}: 1 to {MOST_STEPS} are possible", training.steps)
+    })
+}
+
+fn check_grid(experiment: &Experiment) -> Checked {
+    let grid = &experiment.grid;
+    require(experiment, !grid.noise.is_empty(), "grid.noise", || "empty: name at least one noise level".into())?;
+    require(experiment, !grid.seeds.is_empty(), "grid.seeds", || "empty: name at least one seed".into())?;
+    for (place, noise) in grid.noise.iter().enumerate() {
+        require(experiment, (0.0..=1.0).contains(noise) && !noise.is_sign_negative(), "grid.noise", || {
+            format!("{noise}: noise is a fraction from 0 to 1")
+        })?;
+        require(experiment, !grid.noise[..place].contains(noise), "grid.noise", || {
+            format!("{noise} twice: once is enough")
+        })?;
+    }
+    for (place, seed) in grid.seeds.iter().enumerate() {
+        require(experiment, !grid.seeds[..place].contains(seed), "grid.seeds", || {
+            format!("{seed} twice: once is enough")
+        })?;
+        require(experiment, i64::try_from(*seed).is_ok(), "grid.seeds", || {
+            format!("{seed}: at most {} is possible", i64::MAX)
+        })?;
+    }
+    Ok(())
+}
+
+fn check_sample(experiment: &Experiment) -> Checked {
+    let sample = &experiment.sample;
+    require(experiment, sample.examples > 0, "sample.examples", || "0: at least 1 is needed".into())?;
+    require(experiment, sample.weights_per_layer > 0, "sample.weights_per_layer", || "0: at least 1 is needed".into())
+}
+
+fn check_schedule(experiment: &Experiment, key: &'static str, schedule: &Schedule) -> Checked {
+    require(experiment, schedule.per_decade <= MOST_PER_DECADE, key, || {
+        format!("{}: 0 to {MOST_PER_DECADE} are possible", schedule.per_decade)
+    })
+}
+
+/// Checks that minibatches, samples and network fit the data.
+pub(super) fn check_against(experiment: &Experiment, data: &Dataset) -> Checked {
+    let examples = data.train.len();
+    if let Batch::Size(size) = experiment.training.batch {
+        require(experiment, size <= examples, "training.batch", || {
+            format!("{size}: the training set has {examples} examples: use 1 to {examples}, or \"full\"")
+        })?;
+    }
+    let sample = &experiment.sample;
+    require(experiment, sample.examples <= examples, "sample.examples", || {
+        format!("{}: the training set has {examples} examples: use 1 to {examples}", sample.examples)
+    })?;
+
+    let widths = experiment.network.widths(data);
+    let parameters: u128 = widths.windows(2).map(|pair| (pair[0] as u128 + 1) * pair[1] as u128).sum();
+    require(experiment, parameters <= MOST_PARAMETERS, "network.hidden", || {
+        format!("{parameters} parameters: at most {MOST_PARAMETERS} are possible")
+    })?;
+    for (layer, pair) in widths.windows(2).enumerate() {
+        let weights = pair[0] * pair[1];
+        require(experiment, sample.weights_per_layer <= weights, "sample.weights_per_layer", || {
+            format!(
+                "{}: layer {layer}, {} to {} units, has {weights} weights: use 1 to {weights}",
+                sample.weights_per_layer, pair[0], pair[1]
+            )
+        })?;
+    }
+    let gradients = sample.examples as u128 * sample.weights_per_layer as u128 * (widths.len() as u128 - 1);
+    require(experiment, gradients <= MOST_GRADIENTS, "sample.weights_per_layer", || {
+        format!(
+            "{gradients} gradients a step (examples × weights): at most {MOST_GRADIENTS} are possible: sample fewer"
+        )
+    })
+}

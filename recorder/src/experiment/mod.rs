@@ -1,0 +1,222 @@
+//! An experiment: the TOML file that says what to train and what to record.
+//!
+//! Every key is described in `docs/experiments.md`.
+
+mod check;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use self::parse::Origin;
+pub use self::parse::{Batch, ExperimentError};
+use crate::data::Dataset;
+use crate::schedule::Schedule;
+
+/// A study to record: a grid of runs that share everything but label noise and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// What reports call the study.
+    pub name: String,
+    /// The training and test set.
+    pub data: DataSettings,
+    /// The network.
+    pub network: NetworkSettings,
+    /// How it is trained.
+    pub training: TrainingSettings,
+    /// The runs.
+    pub grid: Grid,
+    /// Which gradients are recorded.
+    #[serde(default)]
+    pub sample: SampleSettings,
+    /// When anything is recorded.
+    #[serde(default)]
+    pub schedule: Schedules,
+    /// Where the settings were read, so that errors can name the line.
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// The training and test set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// Where the images come from.
+    pub source: Source,
+    /// Directory of the IDX files, relative to the working directory; with `source = "idx"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// Number of classes, if labels beyond it are to be refused; with `source = "idx"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+}
+
+/// Where images come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The embedded 8×8 digits.
+    Digits,
+    /// A directory of MNIST's four IDX files.
+    Idx,
+}
+
+/// The network: fully connected, ReLU between layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// Units of each hidden layer, from the input on; empty for a linear classifier.
+    pub hidden: Vec<usize>,
+}
+
+impl NetworkSettings {
+    /// Widths of all layers, input first, for these data: `[784, 2048, 10]`.
+    pub fn widths(&self, data: &Dataset) -> Vec<usize> {
+        let mut widths = vec![data.train.width];
+        widths.extend(&self.hidden);
+        widths.push(data.classes);
+        widths
+    }
+}
+
+/// How a network is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSettings {
+    /// How a minibatch becomes an update.
+    #[serde(default)]
+    pub rule: Rule,
+    /// Learning rate η, constant.
+    #[serde(default = "default_learning_rate")]
+    pub learning_rate: f64,
+    /// Examples of a minibatch.
+    #[serde(default)]
+    pub batch: Batch,
+    /// Number of updates, T.
+    pub steps: u64,
+}
+
+fn default_learning_rate() -> f64 {
+    0.1
+}
+
+/// How a minibatch becomes an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Stochastic gradient descent, no momentum.
+    #[default]
+    Sgd,
+}
+
+impl Rule {
+    /// The name in run ids and manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rule::Sgd => "sgd",
+        }
+    }
+}
+
+/// The grid of runs: one for every noise level and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Label noise ε of the paper's §2.1, each in [0, 1].
+    pub noise: Vec<f64>,
+    /// Seeds.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1]
+}
+
+/// Which gradients are recorded (paper §2.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampleSettings {
+    /// Number of training examples, n.
+    pub examples: usize,
+    /// Number of weights of each weight matrix; biases are not recorded.
+    pub weights_per_layer: usize,
+}
+
+impl Default for SampleSettings {
+    fn default() -> SampleSettings {
+        SampleSettings { examples: 400, weights_per_layer: 300 }
+    }
+}
+
+/// When gradients, evaluations and weight snapshots are recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedules {
+    /// Per-example gradients.
+    pub gradients: Schedule,
+    /// Evaluations of the training and the test set; always one after the last update, too.
+    pub evaluations: Schedule,
+    /// Weight snapshots, each at the next step whose gradients are recorded; always one after the last update, too.
+    pub snapshots: Schedule,
+}
+
+impl Default for Schedules {
+    fn default() -> Schedules {
+        Schedules {
+            gradients: Schedule { every_step_until: 100, per_decade: 20 },
+            evaluations: Schedule { every_step_until: 10, per_decade: 20 },
+            snapshots: Schedule { every_step_until: 0, per_decade: 1 },
+        }
+    }
+}
+
+impl Experiment {
+    /// Reads and checks an experiment file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown key or an impossible value; the message names the line.
+    pub fn read(path: &Path) -> Result<Experiment, ExperimentError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ExperimentError::Read { path: path.to_path_buf(), source })?;
+        Experiment::parse(&text, &path.display().to_string())
+    }
+
+    /// Parses and checks the text of an experiment file, which errors call `origin`.
+    ///
+    /// # Errors
+    /// As [`Experiment::read`].
+    pub fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentError> {
+        let experiment = parse::parse(text, origin)?;
+        check::check_values(&experiment)?;
+        Ok(experiment)
+    }
+
+    /// The resolved experiment: every key with its value, defaults included. Parsing it gives an equal experiment.
+    ///
+    /// # Errors
+    /// None that a parsed experiment can cause.
+    pub fn to_toml(&self) -> Result<String, ExperimentError> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// Checks what can only be known with the data at hand: that minibatches, samples and network fit them.
+    pub(crate) fn check_against(&self, data: &Dataset) -> Result<(), ExperimentError> {
+        check::check_against(self, data)
+    }
+
+    /// An error about the value of `key`, for example `grid.noise`: what is wrong and what is allowed.
+    fn impossible(&self, key: &'static str, problem: String) -> ExperimentError {
+        ExperimentError::Impossible { place: self.origin.place_of(key), key, problem }
+    }
+}
+
+/// The demonstration on the embedded digits, `experiments/demo.toml`.
+pub fn demo() -> Experiment {
+    Experiment::parse(include_str!("../../../experiments/demo.toml"), "experiments/demo.toml")
+        .expect("the embedded experiment is sound: a test parses it")
+}

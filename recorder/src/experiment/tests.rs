@@ -1,0 +1,184 @@
+//! What a person who writes an experiment file is told.
+
+use super::*;
+
+const LEAST: &str = "name = \"x\"\n[data]\nsource = \"digits\"\n[network]\nhidden = [8]\n[training]\nsteps = 10\n\
+                     [grid]\nnoise = [0, 0.5]\n";
+
+fn message_after(from: &str, to: &str) -> String {
+    assert!(LEAST.contains(from), "{from}");
+    message_of(&LEAST.replacen(from, to, 1))
+}
+
+fn message_of(text: &str) -> String {
+    match Experiment::parse(text, "my.toml") {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The message names the file and line, and contains every given part.
+fn assert_says(message: &str, place: &str, parts: &[&str]) {
+    assert!(message.starts_with(&format!("{place}: ")), "{message}");
+    parts.iter().for_each(|part| assert!(message.contains(part), "{part:?} not in {message:?}"));
+}
+
+#[test]
+fn absent_keys_have_their_defaults() {
+    let experiment = Experiment::parse(LEAST, "my.toml").unwrap();
+    assert_eq!(experiment.training.learning_rate, 0.1);
+    assert_eq!((experiment.training.batch, experiment.training.rule), (Batch::Size(100), Rule::Sgd));
+    assert_eq!((experiment.grid.noise, experiment.grid.seeds), (vec![0.0, 0.5], vec![1]));
+    assert_eq!((experiment.sample.examples, experiment.sample.weights_per_layer), (400, 300));
+    assert_eq!(experiment.schedule, Schedules::default());
+}
+
+#[test]
+fn the_resolved_copy_has_every_key_and_parses_to_an_equal_experiment() {
+    let full = LEAST.replace("steps = 10", "steps = 10\nbatch = \"full\"");
+    let idx = LEAST.replace("\"digits\"", "\"idx\"\ndirectory = \"a b/c\"\nclasses = 10");
+    for text in [LEAST, &full, &idx] {
+        let experiment = Experiment::parse(text, "my.toml").unwrap();
+        let resolved = experiment.to_toml().unwrap();
+        for key in ["rule", "learning_rate", "batch", "seeds", "examples", "weights_per_layer", "per_decade"] {
+            assert!(resolved.contains(key), "{resolved}");
+        }
+        let again = Experiment::parse(&resolved, "study.toml").unwrap();
+        assert_eq!(again, experiment);
+        assert_eq!(again.to_toml().unwrap(), resolved);
+    }
+}
+
+#[test]
+fn the_experiments_of_the_repository_are_sound() {
+    assert_eq!(demo().name, "demo");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        Experiment::read(&entry.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn a_misspelt_key_names_the_nearest_and_the_line() {
+    let message = message_after("steps = 10", "steps = 10\nlerning_rate = 0.1");
+    assert_eq!(message, "my.toml, line 8: unknown key `lerning_rate`: did you mean `learning_rate`?");
+    assert_says(&message_after("[network]", "[netwrok]"), "my.toml, line 4", &["did you mean `network`?"]);
+    let message = message_of(&format!("{LEAST}[schedule.gradient]\nevery_step_until = 1\nper_decade = 1\n"));
+    assert_says(&message, "my.toml, line 10", &["unknown key `gradient`", "`gradients`"]);
+    let message = message_of(&format!("{LEAST}[schedule.gradients]\nevery_step_untill = 1\nper_decade = 1\n"));
+    assert_says(&message, "my.toml, line 11", &["`every_step_until`"]);
+}
+
+#[test]
+fn an_unknown_key_like_none_lists_what_is_allowed() {
+    let message = message_after("hidden = [8]", "hidden = [8]\nqqq = 1");
+    assert_says(&message, "my.toml, line 6", &["unknown key `qqq`: allowed here: hidden"]);
+}
+
+#[test]
+fn an_unknown_rule_or_source_names_the_nearest_or_all() {
+    assert_says(
+        &message_after("steps = 10", "steps = 10\nrule = \"sdg\""),
+        "my.toml, line 8",
+        &["unknown value `sdg`", "`sgd`"],
+    );
+    assert_says(
+        &message_after("steps = 10", "steps = 10\nrule = \"adam\""),
+        "my.toml, line 8",
+        &["unknown value `adam`", "sgd"],
+    );
+    assert_says(&message_after("\"digits\"", "\"digit\""), "my.toml, line 3", &["did you mean `digits`?"]);
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert_says(&message_after("steps = 10", ""), "my.toml, line 6", &["the key `steps` is missing"]);
+    assert_says(&message_after("name = \"x\"", ""), "my.toml, line 1", &["the key `name` is missing"]);
+}
+
+#[test]
+fn text_that_is_no_toml_or_of_another_type_names_the_line() {
+    assert_says(&message_after("hidden = [8]", "hidden = [8"), "my.toml, line 6", &[]);
+    assert_says(&message_after("steps = 10", "steps = \"ten\""), "my.toml, line 7", &["ten"]);
+    assert_says(&message_after("steps = 10", "steps = -1"), "my.toml, line 7", &["-1"]);
+    assert_says(&message_after("steps = 10", "steps = 1.5"), "my.toml, line 7", &["1.5"]);
+    assert_says(&message_after("steps = 10", "steps = 10\nbatch = \"half\""), "my.toml, line 8", &["half", "full"]);
+    assert_says(&message_after("steps = 10", "steps = 10\nbatch = -5"), "my.toml, line 8", &["batch"]);
+    assert_says(&message_after("steps = 10", "steps = 10\nbatch = true"), "my.toml, line 8", &["\"full\""]);
+}
+
+#[test]
+fn impossible_values_are_named_with_what_is_allowed() {
+    let cases = [
+        ("name = \"x\"", "name = \" \"", 1, "name: empty"),
+        ("\"digits\"", "\"idx\"", 3, "data.source: idx needs the key `directory`"),
+        ("\"digits\"", "\"digits\"\ndirectory = \"d\"", 4, "data.directory: only source = \"idx\""),
+        ("\"digits\"", "\"digits\"\nclasses = 10", 4, "data.classes: only source = \"idx\""),
+        ("\"digits\"", "\"idx\"\ndirectory = \"d\"\nclasses = 257", 5, "data.classes: 257: 2 to 256"),
+        ("[8]", "[8, 0]", 5, "network.hidden: a layer of 0 units"),
+        ("[8]", "[8, 9223372036854775807]", 5, "network.hidden: 9223372036854775807 units: a network has at most"),
+        ("steps = 10", "steps = 0", 7, "training.steps: 0: 1 to"),
+        ("steps = 10", "steps = 9000000000", 7, "training.steps: 9000000000: 1 to"),
+        ("steps = 10", "steps = 10\nbatch = 0", 8, "training.batch: 0: at least 1"),
+        ("steps = 10", "steps = 10\nlearning_rate = 0", 8, "training.learning_rate: 0: a finite number above 0"),
+        ("steps = 10", "steps = 10\nlearning_rate = -0.1", 8, "training.learning_rate: -0.1"),
+        ("steps = 10", "steps = 10\nlearning_rate = inf", 8, "training.learning_rate: inf"),
+        ("steps = 10", "steps = 10\nlearning_rate = nan", 8, "training.learning_rate: NaN"),
+        ("[0, 0.5]", "[]", 9, "grid.noise: empty"),
+        ("[0, 0.5]", "[0, 1.5]", 9, "grid.noise: 1.5: noise is a fraction from 0 to 1"),
+        ("[0, 0.5]", "[-0.1]", 9, "grid.noise: -0.1"),
+        ("[0, 0.5]", "[nan]", 9, "grid.noise: NaN"),
+        ("[0, 0.5]", "[-0.0]", 9, "grid.noise: -0"),
+        ("[0, 0.5]", "[0, 0.5, 0]", 9, "grid.noise: 0 twice"),
+        ("[0, 0.5]", "[0]\nseeds = []", 10, "grid.seeds: empty"),
+        ("[0, 0.5]", "[0]\nseeds = [3, 4, 3]", 10, "grid.seeds: 3 twice"),
+        ("[0, 0.5]", "[0]\n[sample]\nexamples = 0", 11, "sample.examples: 0"),
+        ("[0, 0.5]", "[0]\n[sample]\nweights_per_layer = 0", 11, "sample.weights_per_layer: 0"),
+        (
+            "[0, 0.5]",
+            "[0]\n[schedule.evaluations]\nevery_step_until = 0\nper_decade = 99999",
+            12,
+            "schedule.evaluations.per_decade: 99999: 0 to",
+        ),
+    ];
+    for (from, to, line, part) in cases {
+        assert_says(&message_after(from, to), &format!("my.toml, line {line}"), &[part]);
+    }
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let message = Experiment::read(Path::new("no/such.toml")).unwrap_err().to_string();
+    assert!(message.contains("no/such.toml"), "{message}");
+}
+
+/// The message about an experiment that does not fit the digits (1 500 examples of 64 pixels).
+fn misfit(from: &str, to: &str) -> String {
+    let text = LEAST.replacen(from, to, 1);
+    let experiment = Experiment::parse(&text, "my.toml").unwrap();
+    let data = crate::data::load(&experiment.data).unwrap();
+    experiment.check_against(&data).unwrap_err().to_string()
+}
+
+#[test]
+fn what_does_not_fit_the_data_is_named_with_what_does() {
+    let message = misfit("steps = 10", "steps = 10\nbatch = 1501");
+    assert_says(&message, "my.toml, line 8", &["training.batch: 1501", "1500 examples"]);
+    let message = misfit("[0, 0.5]", "[0]\n[sample]\nexamples = 1501");
+    assert_says(&message, "my.toml, line 11", &["sample.examples: 1501", "use 1 to 1500"]);
+    let message = misfit("[0, 0.5]", "[0]\n[sample]\nweights_per_layer = 81");
+    assert_says(&message, "my.toml, line 11", &["layer 1, 8 to 10 units, has 80 weights: use 1 to 80"]);
+    // The default of 300 is more than the 80 weights of layer 1, and is written nowhere.
+    assert_says(&misfit("steps", "steps"), "my.toml", &["sample.weights_per_layer: 300"]);
+    let message = misfit("[8]", "[100000, 100000]");
+    assert_says(&message, "my.toml, line 5", &["network.hidden", "parameters"]);
+}
+
+#[test]
+fn samples_too_large_for_memory_are_refused() {
+    let text = LEAST.replacen("[8]", "[9000, 9000]", 1) + "[sample]\nexamples = 1500\nweights_per_layer = 90000\n";
+    let experiment = Experiment::parse(&text, "my.toml").unwrap();
+    let data = crate::data::load(&experiment.data).unwrap();
+    let message = experiment.check_against(&data).unwrap_err().to_string();
+    assert_says(&message, "my.toml, line 12", &["405000000 gradients a step"]);
+}

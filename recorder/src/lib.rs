@@ -1,0 +1,37 @@
+//! Trains fully connected networks on noisy labels and records per-example gradients into a trace.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! # struct Silent;
+//! # impl cograd_recorder::Observer for Silent {}
+//! let experiment = cograd_recorder::Experiment::read(Path::new("experiments/label-noise-small.toml"))?;
+//! let runs = cograd_recorder::record(&experiment, Path::new("studies/label-noise-small"), &Silent)?;
+//! println!("{} runs", runs.len());
+//! # Ok::<(), cograd_recorder::RecordError>(())
+//! ```
+//!
+//! [`record`] goes through a study: [`data`] are loaded once, then each run of the grid permutes labels, initialises a
+//! [`network`], and trains it by an update [`rule`], recording on the way. What it writes is read by `cograd-trace`;
+//! this crate analyses nothing.
+#![warn(missing_docs)]
+
+pub mod data;
+mod error;
+mod experiment;
+mod minibatches;
+pub mod network;
+mod noise;
+mod random;
+pub mod rule;
+mod sample;
+mod schedule;
+mod study;
+mod training;
+
+pub use error::RecordError;
+pub use experiment::{
+    Batch, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Rule, SampleSettings, Schedules, Source,
+    TrainingSettings, demo,
+};
+pub use schedule::Schedule;
+pub use study::{Observer, RunOutcome, record};

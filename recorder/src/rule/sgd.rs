@@ -1,0 +1,89 @@
+//! Plain stochastic gradient descent.
+
+use super::UpdateRule;
+use crate::network::{Deltas, DescendBias, DescendWeight, Network, Pass};
+use candle_core::Result;
+
+/// w ← w − η/b · Σ_i g_i: no momentum, no regulariser.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sgd;
+
+impl UpdateRule for Sgd {
+    fn update(&mut self, network: &mut Network, pass: &Pass, deltas: &Deltas, learning_rate: f64) -> Result<()> {
+        let scale = (learning_rate / pass.batch() as f64) as f32;
+        for ((layer, inputs), deltas) in network.layers().iter().zip(pass.layer_inputs()).zip(deltas.layers()) {
+            layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
+            layer.bias().inplace_op2(deltas, &DescendBias { scale })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::reference::Reference;
+    use crate::network::testing::{assert_near, batch, network};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn steps_equal_those_of_the_plain_network(
+            widths in prop::collection::vec(1usize..50, 2..5), examples in 1usize..12, seed in any::<u32>(),
+        ) {
+            let mut network = network(&widths, seed.into());
+            let mut reference = Reference::of(&network);
+            for step in 0..3 {
+                let (inputs, labels) = batch(&network, examples, 0.5, u64::from(seed) + step);
+                let rows = inputs.to_vec2::<f32>().unwrap();
+                let trails: Vec<_> =
+                    rows.iter().zip(&labels).map(|(input, &label)| reference.trail(input, label)).collect();
+                prop_assume!(!trails.iter().any(|trail| trail.is_on_the_edge));
+                reference.descend(&trails, 0.3);
+                let pass = network.forward(&inputs).unwrap();
+                let deltas = network.backward(&pass, &labels).unwrap();
+                Sgd.update(&mut network, &pass, &deltas, 0.3).unwrap();
+            }
+            for (layer, expected) in network.layer_parameters().unwrap().iter().zip(&reference.layers) {
+                assert_near(&layer.weight, &expected.weight.concat());
+                assert_near(&layer.bias, &expected.bias);
+            }
+        }
+    }
+
+    #[test]
+    fn a_training_run_gives_the_same_bits_on_any_number_of_threads() {
+        let train = |threads: usize| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+                let mut network = network(&[150, 300, 70, 10], 1);
+                for step in 0..10 {
+                    let (inputs, labels) = batch(&network, 100, 0.2, step);
+                    let pass = network.forward(&inputs).unwrap();
+                    let deltas = network.backward(&pass, &labels).unwrap();
+                    Sgd.update(&mut network, &pass, &deltas, 0.1).unwrap();
+                }
+                network.layer_parameters().unwrap()
+            })
+        };
+        let alone = train(1);
+        for threads in 2..=4 {
+            assert!(train(threads) == alone, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn descending_on_one_batch_makes_its_loss_small() {
+        let mut network = network(&[20, 64, 4], 1);
+        let (inputs, labels) = batch(&network, 16, 0.5, 1);
+        let mut losses = vec![];
+        for _ in 0..400 {
+            let pass = network.forward(&inputs).unwrap();
+            let deltas = network.backward(&pass, &labels).unwrap();
+            losses.push(deltas.evaluation().losses.iter().sum::<f64>() / 16.0);
+            Sgd.update(&mut network, &pass, &deltas, 0.5).unwrap();
+        }
+        assert!(losses[399] < 0.05 * losses[0], "{} to {}", losses[0], losses[399]);
+    }
+}

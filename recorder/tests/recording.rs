@@ -1,0 +1,389 @@
+//! Small studies recorded on the embedded digits, read back with `cograd-trace`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use cograd_recorder::{Experiment, Observer, RecordError, RunOutcome, data, record};
+use cograd_trace::{Metric, OwnedLayerWeights, Run, Split, Study, Subset};
+
+const SMALL: &str = r#"
+name = "small"
+[data]
+source = "digits"
+[network]
+hidden = [16, 12]
+[training]
+batch = 64
+steps = 60
+[grid]
+noise = [0.0, 0.5]
+seeds = [1, 2]
+[sample]
+examples = 30
+weights_per_layer = 20
+[schedule.gradients]
+every_step_until = 3
+per_decade = 4
+[schedule.evaluations]
+every_step_until = 2
+per_decade = 3
+[schedule.snapshots]
+every_step_until = 0
+per_decade = 1
+"#;
+
+struct Silent;
+impl Observer for Silent {}
+
+fn small() -> Experiment {
+    Experiment::parse(SMALL, "small.toml").unwrap()
+}
+
+fn run(study: &Path, id: &str) -> Run {
+    Run::open(&study.join("runs").join(id)).unwrap()
+}
+
+/// Every file below `directory` with its bytes.
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.insert(path.display().to_string(), fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// Files of a study by their path within it.
+fn study_files(study: &Path) -> BTreeMap<String, Vec<u8>> {
+    let prefix = study.display().to_string();
+    files(study).into_iter().map(|(path, bytes)| (path[prefix.len()..].to_string(), bytes)).collect()
+}
+
+fn weights(run: &Run, step: i64) -> Vec<OwnedLayerWeights> {
+    run.weights(step).unwrap()
+}
+
+/// Activations of every layer for one input, the input first, the logits last.
+fn activations(layers: &[OwnedLayerWeights], input: Vec<f64>) -> Vec<Vec<f64>> {
+    let mut activations = vec![input];
+    for (index, layer) in layers.iter().enumerate() {
+        let below = &activations[index];
+        let outputs = (0..layer.fan_out).map(|row| {
+            let weights = &layer.weight[row * layer.fan_in..][..layer.fan_in];
+            let sum =
+                f64::from(layer.bias[row]) + weights.iter().zip(below).map(|(&w, a)| f64::from(w) * a).sum::<f64>();
+            if index + 1 < layers.len() { sum.max(0.0) } else { sum }
+        });
+        let outputs = outputs.collect();
+        activations.push(outputs);
+    }
+    activations
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f64::MIN, f64::max);
+    let exponentials: Vec<f64> = logits.iter().map(|z| (z - largest).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|e| e / sum).collect()
+}
+
+/// Output deltas of every layer for one example, by the chain rule.
+fn deltas(layers: &[OwnedLayerWeights], activations: &[Vec<f64>], label: u8) -> Vec<Vec<f64>> {
+    let mut delta = softmax(&activations[layers.len()]);
+    delta[usize::from(label)] -= 1.0;
+    let mut deltas = vec![delta];
+    for index in (1..layers.len()).rev() {
+        let (layer, above) = (&layers[index], &deltas[0]);
+        let below = (0..layer.fan_in).map(|column| {
+            let sum: f64 =
+                (0..layer.fan_out).map(|row| f64::from(layer.weight[row * layer.fan_in + column]) * above[row]).sum();
+            if activations[index][column] > 0.0 { sum } else { 0.0 }
+        });
+        let below = below.collect();
+        deltas.insert(0, below);
+    }
+    deltas
+}
+
+fn input(set: &data::Examples, example: u32) -> Vec<f64> {
+    let pixels = &set.pixels[example as usize * set.width..][..set.width];
+    pixels.iter().map(|&pixel| f64::from(pixel) / f64::from(set.maximum)).collect()
+}
+
+#[test]
+fn recorded_gradients_are_those_of_the_snapshots() {
+    let study = tempfile::tempdir().unwrap();
+    let experiment = small();
+    record(&experiment, study.path(), &Silent).unwrap();
+    let data = data::load(&experiment.data).unwrap();
+    let run = run(study.path(), "sgd_noise-0.5_seed-2");
+    let (examples, coordinates) = (run.examples().unwrap(), run.coordinates().unwrap());
+    assert_eq!(run.snapshots(), [0, 1, 10, 60]);
+
+    let recorded = run.map_steps(|step| (step.step, step.example_ids.to_vec(), step.values.to_vec())).unwrap();
+    for (step, ids, values) in recorded.iter().filter(|(step, ..)| run.snapshots().contains(step)) {
+        let layers = weights(&run, *step);
+        for (row, &id) in ids.iter().enumerate() {
+            let activations = activations(&layers, input(&data.train, id));
+            let deltas = deltas(&layers, &activations, examples[id as usize].label);
+            for (place, at) in coordinates.iter().enumerate() {
+                let layer = at.layer as usize;
+                let expected = deltas[layer][at.row as usize] * activations[layer][at.column as usize];
+                let found = f64::from(values[row * coordinates.len() + place]);
+                assert!((found - expected).abs() < 1e-5, "step {step} example {id} {at:?}: {found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn metrics_are_means_over_the_subsets_at_the_weights_of_their_step() {
+    let study = tempfile::tempdir().unwrap();
+    let experiment = small();
+    record(&experiment, study.path(), &Silent).unwrap();
+    let data = data::load(&experiment.data).unwrap();
+    let run = run(study.path(), "sgd_noise-0.5_seed-1");
+    let (examples, metrics) = (run.examples().unwrap(), run.metrics().unwrap());
+
+    for step in [0, 1, 10, 60] {
+        let layers = weights(&run, step);
+        let outcome = |set: &data::Examples, row: usize, label: u8| {
+            let probabilities = softmax(&activations(&layers, input(set, row as u32))[layers.len()]);
+            let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
+            (-probabilities[usize::from(label)].ln(), best == usize::from(label))
+        };
+        let check = |split, subset, outcomes: Vec<(f64, bool)>| {
+            let metric = metrics.iter().find(|m| (m.step, m.split, m.subset) == (step, split, subset)).unwrap();
+            let count = outcomes.len() as f64;
+            let loss = outcomes.iter().map(|outcome| outcome.0).sum::<f64>() / count;
+            let accuracy = outcomes.iter().filter(|outcome| outcome.1).count() as f64 / count;
+            assert_eq!(metric.examples as usize, outcomes.len());
+            assert!((metric.loss - loss).abs() < 1e-5, "{metric:?} {loss}");
+            assert!((metric.accuracy - accuracy).abs() < 1e-3, "{metric:?} {accuracy}");
+        };
+        let train = |belongs: &dyn Fn(bool) -> bool| {
+            let rows = examples.iter().enumerate().filter(|(_, example)| belongs(example.pristine));
+            rows.map(|(row, example)| outcome(&data.train, row, example.label)).collect()
+        };
+        check(Split::Train, Subset::All, train(&|_| true));
+        check(Split::Train, Subset::Pristine, train(&|pristine| pristine));
+        check(Split::Train, Subset::Corrupt, train(&|pristine| !pristine));
+        let test = data.test.labels.iter().enumerate().map(|(row, &label)| outcome(&data.test, row, label)).collect();
+        check(Split::Test, Subset::All, test);
+    }
+}
+
+#[test]
+fn a_study_holds_its_grid_and_every_run_what_its_manifest_says() {
+    let study = tempfile::tempdir().unwrap();
+    let outcomes = record(&small(), study.path(), &Silent).unwrap();
+    assert_eq!(outcomes.len(), 4);
+
+    let read = Study::open(study.path()).unwrap();
+    assert_eq!(read.experiment_toml().unwrap(), small().to_toml().unwrap());
+    let ids: Vec<_> = read.runs().iter().map(|run| run.manifest().run.as_str()).collect();
+    assert_eq!(ids, ["sgd_noise-0_seed-1", "sgd_noise-0_seed-2", "sgd_noise-0.5_seed-1", "sgd_noise-0.5_seed-2"]);
+    for (run, outcome) in read.runs().iter().zip(&outcomes) {
+        run.verify().unwrap();
+        let manifest = run.manifest();
+        assert_eq!(manifest.network, [64, 16, 12, 10]);
+        assert_eq!((manifest.train_examples, manifest.sampled_examples, manifest.coordinates), (1500, 30, 60));
+        assert_eq!(manifest.recorded_steps, [0, 1, 2, 3, 6, 10, 18, 32, 56]);
+        assert_eq!((&outcome.run, outcome.recorded_steps, outcome.already_there), (&manifest.run, 9, false));
+        assert_eq!(outcome.bytes, manifest.files.values().map(|file| file.bytes).sum::<u64>());
+    }
+}
+
+#[test]
+fn examples_say_who_is_pristine_sampled_and_when_each_was_learned() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-0.5_seed-1");
+    let (examples, metrics) = (run.examples().unwrap(), run.metrics().unwrap());
+    assert_eq!(examples.iter().filter(|example| example.sampled).count(), 30);
+    assert!(examples.iter().all(|example| example.pristine == (example.label == example.original_label)));
+
+    let evaluated: Vec<i64> = steps_of(&metrics, Split::Test, Subset::All);
+    assert_eq!(evaluated, [0, 1, 2, 5, 10, 22, 46, 60]);
+    assert!(examples.iter().filter_map(|example| example.learned_step).all(|step| evaluated.contains(&step)));
+    // What is right at step 0 is learned at step 0, and nothing else.
+    let at_start = examples.iter().filter(|example| example.learned_step == Some(0)).count() as f64;
+    let metric = metrics.iter().find(|m| (m.step, m.split, m.subset) == (0, Split::Train, Subset::All)).unwrap();
+    assert_eq!(at_start / 1500.0, metric.accuracy);
+}
+
+fn steps_of(metrics: &[Metric], split: Split, subset: Subset) -> Vec<i64> {
+    metrics.iter().filter(|m| (m.split, m.subset) == (split, subset)).map(|m| m.step).collect()
+}
+
+#[test]
+fn without_noise_there_are_no_corrupt_rows() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-0_seed-1");
+    assert!(run.examples().unwrap().iter().all(|example| example.pristine));
+    let metrics = run.metrics().unwrap();
+    assert!(steps_of(&metrics, Split::Train, Subset::Corrupt).is_empty());
+    assert_eq!(steps_of(&metrics, Split::Train, Subset::Pristine), steps_of(&metrics, Split::Train, Subset::All));
+}
+
+#[test]
+fn runs_that_differ_in_noise_alone_share_weights_examples_and_coordinates() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let (clean, noisy) = (run(study.path(), "sgd_noise-0_seed-1"), run(study.path(), "sgd_noise-0.5_seed-1"));
+    assert_eq!(weights(&clean, 0), weights(&noisy, 0));
+    assert_ne!(weights(&clean, 1), weights(&noisy, 1));
+    assert_eq!(clean.coordinates().unwrap(), noisy.coordinates().unwrap());
+    let sampled = |run: &Run| run.examples().unwrap().iter().map(|example| example.sampled).collect::<Vec<_>>();
+    assert_eq!(sampled(&clean), sampled(&noisy));
+
+    let other_seed = run(study.path(), "sgd_noise-0_seed-2");
+    assert_ne!(weights(&clean, 0), weights(&other_seed, 0));
+    assert_ne!(sampled(&clean), sampled(&other_seed));
+}
+
+#[test]
+fn the_files_are_the_same_bytes_for_every_number_of_threads() {
+    let recorded: Vec<_> = [1, 2, 3]
+        .map(|threads| {
+            let study = tempfile::tempdir().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| record(&small(), study.path(), &Silent)).unwrap();
+            study_files(study.path())
+        })
+        .into();
+    assert!(recorded[0].len() > 4 * 5);
+    for files in &recorded[1..] {
+        assert_eq!(recorded[0].keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
+        for (path, bytes) in files {
+            assert!(recorded[0][path] == *bytes, "{path} differs");
+        }
+    }
+}
+
+#[test]
+fn finished_runs_are_kept_and_the_missing_ones_recorded() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let before = study_files(study.path());
+    fs::remove_dir_all(study.path().join("runs/sgd_noise-0.5_seed-1")).unwrap();
+
+    let outcomes = record(&small(), study.path(), &Silent).unwrap();
+    let there: Vec<bool> = outcomes.iter().map(|outcome| outcome.already_there).collect();
+    assert_eq!(there, [true, true, false, true]);
+    assert!(study_files(study.path()) == before);
+}
+
+#[test]
+fn another_study_is_never_overwritten() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let before = study_files(study.path());
+    let other = Experiment::parse(&SMALL.replace("steps = 60", "steps = 61"), "other.toml").unwrap();
+    let error = record(&other, study.path(), &Silent).unwrap_err();
+    assert!(matches!(error, RecordError::AnotherStudy { .. }), "{error}");
+    assert!(error.to_string().contains("`steps = 60` where this one has `steps = 61`"), "{error}");
+    assert!(study_files(study.path()) == before);
+}
+
+#[test]
+fn a_directory_with_other_content_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("thesis.tex"), "precious").unwrap();
+    let error = record(&small(), directory.path(), &Silent).unwrap_err();
+    assert!(matches!(error, RecordError::NotAStudy { .. }), "{error}");
+    assert_eq!(study_files(directory.path()).len(), 1);
+
+    let file = directory.path().join("thesis.tex");
+    let error = record(&small(), &file, &Silent).unwrap_err();
+    assert!(error.to_string().contains("thesis.tex"), "{error}");
+}
+
+#[test]
+fn a_run_with_a_broken_manifest_is_named_and_kept() {
+    let study = tempfile::tempdir().unwrap();
+    record(&small(), study.path(), &Silent).unwrap();
+    let manifest = study.path().join("runs/sgd_noise-0_seed-2/manifest.json");
+    fs::write(&manifest, "{").unwrap();
+    let error = record(&small(), study.path(), &Silent).unwrap_err();
+    assert!(matches!(error, RecordError::BrokenRun { .. }), "{error}");
+    assert!(error.to_string().contains("sgd_noise-0_seed-2"), "{error}");
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), "{");
+}
+
+#[test]
+fn a_diverging_run_names_run_and_step_and_leaves_no_run() {
+    let study = tempfile::tempdir().unwrap();
+    let text = SMALL.replace("batch = 64", "batch = 64\nlearning_rate = 1e30");
+    let experiment = Experiment::parse(&text, "wild.toml").unwrap();
+    let error = record(&experiment, study.path(), &Silent).unwrap_err();
+    assert!(matches!(&error, RecordError::Diverged { run, .. } if run == "sgd_noise-0_seed-1"), "{error}");
+    assert!(error.to_string().contains("learning_rate"), "{error}");
+    assert!(!study.path().join("runs/sgd_noise-0_seed-1").exists());
+    assert!(Study::open(study.path()).is_err());
+}
+
+#[test]
+fn settings_that_do_not_fit_the_data_leave_nothing_behind() {
+    let parent = tempfile::tempdir().unwrap();
+    let study = parent.path().join("study");
+    let text = SMALL.replace("examples = 30", "examples = 1501");
+    let experiment = Experiment::parse(&text, "large.toml").unwrap();
+    assert!(matches!(record(&experiment, &study, &Silent), Err(RecordError::Experiment(_))));
+    assert!(!study.exists());
+}
+
+#[test]
+fn the_full_batch_and_a_linear_classifier_can_be_recorded() {
+    let study = tempfile::tempdir().unwrap();
+    let text = SMALL.replace("hidden = [16, 12]", "hidden = []").replace("batch = 64", "batch = \"full\"");
+    record(&Experiment::parse(&text, "full.toml").unwrap(), study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-0_seed-1");
+    assert_eq!(run.manifest().network, [64, 10]);
+    let losses = run.metrics().unwrap();
+    let losses: Vec<f64> =
+        losses.iter().filter(|m| (m.split, m.subset) == (Split::Train, Subset::All)).map(|m| m.loss).collect();
+    // A convex loss under full-batch descent with a small step only falls.
+    assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
+}
+
+#[derive(Default)]
+struct Listener {
+    heard: Mutex<Vec<String>>,
+}
+
+impl Observer for Listener {
+    fn run_started(&self, run: &str, index: usize, runs: usize, steps: u64) {
+        self.heard.lock().unwrap().push(format!("{run} {index}/{runs} {steps}"));
+    }
+    fn step(&self, step: u64) {
+        if step == 1 || step == 60 {
+            self.heard.lock().unwrap().push(step.to_string());
+        }
+    }
+    fn run_finished(&self, outcome: &RunOutcome) {
+        self.heard.lock().unwrap().push(format!("{} there: {}", outcome.run, outcome.already_there));
+    }
+}
+
+#[test]
+fn an_observer_hears_every_run_and_step() {
+    let study = tempfile::tempdir().unwrap();
+    let text = SMALL.replace("noise = [0.0, 0.5]", "noise = [0.5]").replace("seeds = [1, 2]", "seeds = [3]");
+    let experiment = Experiment::parse(&text, "one.toml").unwrap();
+    let listener = Listener::default();
+    record(&experiment, study.path(), &listener).unwrap();
+    record(&experiment, study.path(), &listener).unwrap();
+    let heard = listener.heard.into_inner().unwrap();
+    let id = "sgd_noise-0.5_seed-3";
+    let expected =
+        [format!("{id} 0/1 60"), "1".into(), "60".into(), format!("{id} there: false"), format!("{id} there: true")];
+    assert_eq!(heard, expected);
+}
