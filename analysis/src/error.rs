@@ -1,0 +1,75 @@
+//! What can go wrong with an analysis.
+
+use std::path::PathBuf;
+
+use cograd_trace::TraceError;
+use polars::prelude::PolarsError;
+
+/// An error of an analysis.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The study cannot be opened, or has no finished run.
+    #[error(transparent)]
+    Study(TraceError),
+    /// The trace of a run cannot be read.
+    #[error("cannot analyse run {run}")]
+    Run {
+        /// Run id.
+        run: String,
+        /// What is wrong with its trace.
+        source: TraceError,
+    },
+    /// The gradients of a run are of other examples than its examples file says.
+    #[error(
+        "run {run}: examples.parquet marks {marked} examples as sampled, but the gradients of step {step} are of others \
+         ({recorded} rows); record the run again"
+    )]
+    Sample {
+        /// Run id.
+        run: String,
+        /// Step whose gradients differ.
+        step: i64,
+        /// Examples marked as sampled.
+        marked: usize,
+        /// Examples with gradients.
+        recorded: usize,
+    },
+    /// A seed that the results have no room for.
+    #[error("run {run}: its seed {seed} is larger than {}, the largest that the results can hold", i64::MAX)]
+    Seed {
+        /// Run id.
+        run: String,
+        /// Seed of the run.
+        seed: u64,
+    },
+    /// More null worlds than can be counted.
+    #[error("{worlds} null worlds are too many; ask for at most {largest}")]
+    TooManyWorlds {
+        /// Number asked for.
+        worlds: usize,
+        /// Largest number.
+        largest: usize,
+    },
+    /// The operating system refused to write results.
+    #[error("cannot {action} {}", path.display())]
+    Output {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A results table could not be encoded or written.
+    #[error("cannot write the table {}", path.display())]
+    Table {
+        /// Path of the table.
+        path: PathBuf,
+        /// Why it failed.
+        source: PolarsError,
+    },
+    /// `summary.json` could not be written.
+    #[error("cannot write the summary")]
+    Summary(#[source] TraceError),
+}

@@ -1,0 +1,69 @@
+//! One Parquet table that grows run by run and appears under its name only when it is complete.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{BatchedWriter, DataFrame, ParquetCompression, ParquetWriter, PolarsResult};
+
+use super::output;
+use crate::AnalysisError;
+
+/// Rows of a row group at most: bounds the memory of writer and reader.
+const ROW_GROUP: usize = 1 << 17;
+
+pub(super) struct Table {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    /// Made with the first rows, whose schema it takes.
+    writer: Option<BatchedWriter<File>>,
+    published: bool,
+}
+
+impl Table {
+    pub(super) fn create(directory: &Path, name: &str) -> Result<Table, AnalysisError> {
+        let (path, temporary) = (directory.join(name), directory.join(format!(".{name}.partial")));
+        let file = File::create(&temporary).map_err(output("write", &temporary))?;
+        Ok(Table { path, temporary, file, writer: None, published: false })
+    }
+
+    pub(super) fn append(&mut self, rows: PolarsResult<DataFrame>) -> Result<(), AnalysisError> {
+        let written = rows.and_then(|rows| self.write(&rows));
+        written.map_err(|source| AnalysisError::Table { path: self.path.clone(), source })
+    }
+
+    fn write(&mut self, rows: &DataFrame) -> PolarsResult<()> {
+        if self.writer.is_none() {
+            let writer = ParquetWriter::new(self.file.try_clone()?).with_compression(ParquetCompression::Zstd(None));
+            self.writer = Some(writer.batched(rows.schema())?);
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        (0..rows.height())
+            .step_by(ROW_GROUP)
+            .try_for_each(|first| writer.write_batch(&rows.slice(first as i64, ROW_GROUP)))
+    }
+
+    /// Writes the footer and makes the file durable.
+    pub(super) fn complete(&mut self) -> Result<(), AnalysisError> {
+        if let Some(writer) = self.writer.take() {
+            writer.finish().map_err(|source| AnalysisError::Table { path: self.path.clone(), source })?;
+        }
+        self.file.sync_all().map_err(output("write", &self.temporary))
+    }
+
+    /// Gives the completed file its name and returns it.
+    pub(super) fn publish(mut self) -> Result<PathBuf, AnalysisError> {
+        fs::rename(&self.temporary, &self.path).map_err(output("replace", &self.path))?;
+        self.published = true;
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if !self.published {
+            // Nothing to be done if this fails too: a temporary name is never read.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Contributions and self terms, of which every other statistic is a function.
+//!
+//! For the gradients g_{t,i} of n examples at step t, and their sum g_t:
+//!
+//! ```text
+//! s_{t,i} = ⟨g_{t,i}, g_t⟩      contribution of example i at step t;  Σ_i s_{t,i} = ‖g_t‖²
+//! q_{t,i} = ‖g_{t,i}‖²          self term
+//! ```
+//!
+//! Gradients are stored in f32; sums and products are accumulated in f64, where the product of two f32 is exact. Source:
+//! §2.4 and Equation 2; [S 2].
+
+use pulp::Arch;
+
+/// Accumulators of a dot product: as many as keep 512-bit units busy, the same on every machine so that results are.
+const LANES: usize = 16;
+
+/// Contributions and self terms of n examples over T recorded steps.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Contributions {
+    examples: usize,
+    steps: Vec<i64>,
+    contributions: Vec<f64>,
+    self_terms: Vec<f64>,
+}
+
+/// Contributions and self terms of the n examples at one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepContributions {
+    /// s_{t,i}, one an example.
+    pub contributions: Vec<f64>,
+    /// q_{t,i}, one an example.
+    pub self_terms: Vec<f64>,
+}
+
+impl Contributions {
+    /// Of `examples` examples and, so far, no step.
+    pub fn new(examples: usize) -> Contributions {
+        Contributions { examples, ..Contributions::default() }
+    }
+
+    /// Adds a step later than those so far, with one contribution and one self term an example.
+    pub fn push(&mut self, step: i64, of_step: &StepContributions) {
+        self.steps.push(step);
+        self.contributions.extend_from_slice(&of_step.contributions);
+        self.self_terms.extend_from_slice(&of_step.self_terms);
+    }
+
+    /// Number of examples, n.
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The T recorded steps, ascending.
+    pub fn steps(&self) -> &[i64] {
+        &self.steps
+    }
+
+    /// All contributions `[T, n]`, row-major.
+    pub fn contributions(&self) -> &[f64] {
+        &self.contributions
+    }
+
+    /// All self terms `[T, n]`, row-major.
+    pub fn self_terms(&self) -> &[f64] {
+        &self.self_terms
+    }
+
+    /// The n contributions of each step, in the order of [`Contributions::steps`].
+    pub fn by_step(&self) -> impl Iterator<Item = &[f64]> {
+        let examples = self.examples;
+        (0..self.steps.len()).map(move |t| &self.contributions[t * examples..(t + 1) * examples])
+    }
+
+    /// How many of the first recorded steps are 0, 1, 2, … without a gap.
+    pub fn contiguous_steps(&self) -> usize {
+        self.steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count()
+    }
+}
+
+/// Contributions and self terms of one step from its gradients `[examples, d]`, row-major.
+pub fn of_step(gradients: &[f32], examples: usize) -> StepContributions {
+    let coordinates = gradients.len().checked_div(examples).unwrap_or(0);
+    if coordinates == 0 {
+        return StepContributions { contributions: vec![0.0; examples], self_terms: vec![0.0; examples] };
+    }
+    Arch::new().dispatch(
+        #[inline(always)]
+        || products(gradients, coordinates),
+    )
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+#[inline(always)]
+fn products(gradients: &[f32], coordinates: usize) -> StepContributions {
+    let total = total_gradient(gradients, coordinates);
+    let (contributions, self_terms) = gradients.chunks_exact(coordinates).map(|row| dot_products(row, &total)).unzip();
+    StepContributions { contributions, self_terms }
+}
+
+/// g_t, the sum of the rows. Four rows at a time: the sum is loaded and stored a quarter as often.
+#[inline(always)]
+fn total_gradient(gradients: &[f32], coordinates: usize) -> Vec<f64> {
+    let mut total = vec![0.0; coordinates];
+    let mut blocks = gradients.chunks_exact(4 * coordinates);
+    for block in &mut blocks {
+        let (first, rest) = block.split_at(coordinates);
+        let (second, rest) = rest.split_at(coordinates);
+        let (third, fourth) = rest.split_at(coordinates);
+        for ((((sum, &a), &b), &c), &d) in total.iter_mut().zip(first).zip(second).zip(third).zip(fourth) {
+            *sum += (f64::from(a) + f64::from(b)) + (f64::from(c) + f64::from(d));
+        }
+    }
+    for row in blocks.remainder().chunks_exact(coordinates) {
+        for (sum, &value) in total.iter_mut().zip(row) {
+            *sum += f64::from(value);
+        }
+    }
+    total
+}
+
+/// ⟨row, total⟩ and ‖row‖².
+#[inline(always)]
+fn dot_products(row: &[f32], total: &[f64]) -> (f64, f64) {
+    let (mut contribution, mut self_term) = ([0.0; LANES], [0.0; LANES]);
+    let (row_lanes, row_rest) = row.as_chunks::<LANES>();
+    let (total_lanes, total_rest) = total.as_chunks::<LANES>();
+    for (values, sums) in row_lanes.iter().zip(total_lanes) {
+        for lane in 0..LANES {
+            let value = f64::from(values[lane]);
+            contribution[lane] += value * sums[lane];
+            self_term[lane] += value * value;
+        }
+    }
+    for (lane, (&value, &sum)) in row_rest.iter().zip(total_rest).enumerate() {
+        contribution[lane] += f64::from(value) * sum;
+        self_term[lane] += f64::from(value) * f64::from(value);
+    }
+    (contribution.iter().sum(), self_term.iter().sum())
+}

@@ -1,0 +1,216 @@
+//! `summary.json`: what a reader of the results needs before any table, with the provenance of every number.
+
+use std::path::Path;
+
+use cograd_trace::{Metric, Run, Split, Study, sha256_of_file};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::prediction::{self, Evidence, Prediction};
+use crate::statistic::curves;
+use crate::statistic::permutation::Test;
+use crate::{AnalysisError, Options, RunAnalysis};
+
+/// The content of `summary.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Version of the program that analysed.
+    pub cograd: String,
+    /// The study analysed.
+    pub study: StudySummary,
+    /// Analysis seed, which determines the null worlds.
+    pub seed: u64,
+    /// Null worlds per run, B.
+    pub null_worlds: usize,
+    /// The runs, ordered by rule, noise and seed.
+    pub runs: Vec<RunSummary>,
+    /// The paper's predictions, with what was measured and a verdict each.
+    pub predictions: Vec<Prediction>,
+}
+
+/// Which study was analysed.
+#[derive(Clone, Debug, Serialize)]
+pub struct StudySummary {
+    /// `name` in study.toml, or the directory's name.
+    pub name: String,
+    /// SHA-256 of study.toml, the resolved experiment; `None` if the study has none.
+    pub experiment_sha256: Option<String>,
+}
+
+/// What was found out about one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// Run id.
+    pub run: String,
+    /// Update rule.
+    pub rule: String,
+    /// Label noise ε.
+    pub noise: f64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Widths of the network, input first.
+    pub network: Vec<usize>,
+    /// Updates made, T.
+    pub steps: u64,
+    /// Training examples, m.
+    pub train_examples: usize,
+    /// |P|/m over all training examples, the proper accuracy of the noisy set.
+    pub pristine_fraction: Option<f64>,
+    /// Sampled examples, n.
+    pub sampled_examples: usize,
+    /// |P| among the sampled examples.
+    pub sampled_pristine: usize,
+    /// Sampled coordinates, d.
+    pub coordinates: usize,
+    /// Number of steps with gradients.
+    pub recorded_steps: usize,
+    /// How many of them are 0, 1, 2, … without a gap.
+    pub contiguous_steps: usize,
+    /// Bytes of all files of the run.
+    pub trace_bytes: u64,
+    /// SHA-256 of the run's manifest, which holds those of its other files.
+    pub manifest_sha256: String,
+    /// Program that recorded the run, and its version.
+    pub writer: String,
+    /// α at the first recorded step.
+    pub alpha_first: Option<f64>,
+    /// α at the last recorded step.
+    pub alpha_last: Option<f64>,
+    /// The crossover statistic.
+    pub crossover: Test,
+    /// D after the first ten steps.
+    pub difference_10: Test,
+    /// Tests over all steps at once.
+    pub simultaneous: Simultaneous,
+    /// The last evaluation.
+    #[serde(rename = "final")]
+    pub last: Final,
+}
+
+/// Simultaneous tests over the steps; `value` is max |z|.
+#[derive(Clone, Debug, Serialize)]
+pub struct Simultaneous {
+    /// Of α_t over the recorded steps.
+    pub alpha: Test,
+    /// Of D_t over the contiguous steps.
+    pub difference: Test,
+}
+
+/// The last evaluation of all examples of each split; `None` if there is none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Final {
+    /// Mean training loss, in nats, with the labels trained on.
+    pub train_loss: Option<f64>,
+    /// Training accuracy.
+    pub train_accuracy: Option<f64>,
+    /// Mean test loss, in nats.
+    pub test_loss: Option<f64>,
+    /// Test accuracy.
+    pub test_accuracy: Option<f64>,
+}
+
+/// What is kept of a run when its tables are written.
+pub(crate) struct RunFacts {
+    summary: RunSummary,
+    evidence: Evidence,
+}
+
+impl RunFacts {
+    pub(crate) fn of(run: &Run, analysis: &RunAnalysis) -> Result<RunFacts, AnalysisError> {
+        Ok(RunFacts { summary: RunSummary::of(run, analysis)?, evidence: Evidence::of(analysis) })
+    }
+}
+
+impl Summary {
+    pub(crate) fn of(study: &Study, options: &Options, runs: Vec<RunFacts>) -> Summary {
+        let (runs, evidence): (Vec<RunSummary>, Vec<Evidence>) =
+            runs.into_iter().map(|facts| (facts.summary, facts.evidence)).unzip();
+        Summary {
+            cograd: env!("CARGO_PKG_VERSION").to_string(),
+            study: StudySummary::of(study),
+            seed: options.seed,
+            null_worlds: options.null_worlds,
+            runs,
+            predictions: prediction::judge_all(&evidence),
+        }
+    }
+
+    /// The JSON text, indented, with a final line break.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+impl StudySummary {
+    fn of(study: &Study) -> StudySummary {
+        let experiment = study.experiment_toml();
+        let named =
+            experiment.and_then(|text| Some(text.parse::<toml::Table>().ok()?.get("name")?.as_str()?.to_string()));
+        StudySummary {
+            name: named.unwrap_or_else(|| directory_name(study.directory())),
+            experiment_sha256: experiment.map(|text| hexadecimal(&Sha256::digest(text))),
+        }
+    }
+}
+
+fn directory_name(directory: &Path) -> String {
+    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_path_buf());
+    absolute.file_name().map_or_else(|| "study".to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl RunSummary {
+    fn of(run: &Run, analysis: &RunAnalysis) -> Result<RunSummary, AnalysisError> {
+        let manifest = &analysis.manifest;
+        let in_run = |source| AnalysisError::Run { run: manifest.run.clone(), source };
+        let manifest_sha256 = sha256_of_file(&run.directory().join("manifest.json")).map_err(in_run)?;
+        let pristine = analysis.examples.iter().filter(|example| example.pristine).count();
+        let examples = analysis.examples.len();
+        let alpha = &analysis.actual().decomposition;
+        Ok(RunSummary {
+            run: manifest.run.clone(),
+            rule: manifest.rule.clone(),
+            noise: manifest.noise,
+            seed: manifest.seed,
+            network: manifest.network.clone(),
+            steps: manifest.steps,
+            train_examples: manifest.train_examples,
+            pristine_fraction: (examples > 0).then(|| pristine as f64 / examples as f64),
+            sampled_examples: analysis.sampled.len(),
+            sampled_pristine: analysis.designation.pristine(),
+            coordinates: manifest.coordinates,
+            recorded_steps: analysis.contributions.steps().len(),
+            contiguous_steps: analysis.contributions.contiguous_steps(),
+            trace_bytes: manifest.files.values().map(|file| file.bytes).sum(),
+            manifest_sha256,
+            writer: manifest.writer.clone(),
+            alpha_first: alpha.first().and_then(|at_step| at_step.alpha),
+            alpha_last: alpha.last().and_then(|at_step| at_step.alpha),
+            crossover: analysis.crossover,
+            difference_10: analysis.difference_10,
+            simultaneous: Simultaneous {
+                alpha: analysis.alpha.simultaneous,
+                difference: analysis.difference.simultaneous,
+            },
+            last: Final::of(&analysis.metrics),
+        })
+    }
+}
+
+impl Final {
+    fn of(metrics: &[Metric]) -> Final {
+        let last = |split| curves::of_split(metrics, split).last().copied();
+        let (train, test) = (last(Split::Train), last(Split::Test));
+        Final {
+            train_loss: train.map(|metric| metric.loss),
+            train_accuracy: train.map(|metric| metric.accuracy),
+            test_loss: test.map(|metric| metric.loss),
+            test_accuracy: test.map(|metric| metric.accuracy),
+        }
+    }
+}

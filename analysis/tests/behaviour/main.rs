@@ -1,0 +1,9 @@
+//! What the analysis promises, checked against slow direct implementations, hand-computed cases and whole studies.
+
+mod contributions;
+mod null_worlds;
+mod p_values;
+mod predictions;
+mod studies;
+mod support;
+mod time_steps;
