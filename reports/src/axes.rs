@@ -1,0 +1,480 @@
+//! Scales, and panels that draw curves between them.
+
+use plotters::style::RGBColor;
+
+use crate::ReportError;
+use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
+use crate::figure::look::{GRID, INK, QUIET};
+use crate::numbers;
+use crate::results::Point;
+
+/// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
+const BEFORE_FIRST_STEP: f64 = 0.5;
+/// Up to this many steps an axis of steps is linear.
+const FEW_STEPS: f64 = 20.0;
+/// Tick labels keep at least this distance, in points.
+const LABEL_GAP: f64 = 3.0;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Linear,
+    /// Linear from step 0 to step 1, logarithmic from there.
+    Steps,
+}
+
+/// A range of values and where they lie on an axis.
+#[derive(Clone)]
+pub struct Scale {
+    low: f64,
+    high: f64,
+    kind: Kind,
+    pub ticks: Vec<Tick>,
+}
+
+#[derive(Clone)]
+pub struct Tick {
+    pub value: f64,
+    pub label: String,
+}
+
+impl Scale {
+    /// `low` to `high` with at most `intervals` round steps between ticks; labels are of value / 10^exponent.
+    pub fn linear(low: f64, high: f64, intervals: usize, exponent: i32) -> Scale {
+        let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
+        let unit = round_interval(low, high, intervals);
+        let scaled_unit = unit / 10f64.powi(exponent);
+        let decimals = (-(scaled_unit.log10() + 1e-9).floor()).max(0.0) as usize;
+        let tick = |index: i64| {
+            let value = index as f64 * unit;
+            Tick { value, label: fixed(value / 10f64.powi(exponent), decimals) }
+        };
+        let (first, last) = multiples_within(low, high, unit);
+        Scale { low, high, kind: Kind::Linear, ticks: (first..=last).map(tick).collect() }
+    }
+
+    /// Whole numbers from 0.
+    pub fn whole(high: f64, intervals: usize) -> Scale {
+        let high = high.max(1.0);
+        let unit = round_interval(0.0, high, intervals).max(1.0);
+        let ticks = (0..=(high / unit) as i64).map(|index| index as f64 * unit);
+        let ticks = ticks.map(|value| Tick { value, label: step_label(value) }).collect();
+        Scale { low: 0.0, high, kind: Kind::Linear, ticks }
+    }
+
+    /// Training steps from 0: logarithmic from step 1, or linear where they are few.
+    pub fn steps(last: f64) -> Scale {
+        if last <= FEW_STEPS {
+            return Scale::whole(last, 5);
+        }
+        let decades = (0..=last.log10().floor() as i32).map(|decade| 10f64.powi(decade));
+        let ticks = std::iter::once(0.0).chain(decades);
+        let ticks = ticks.map(|value| Tick { value, label: step_label(value) }).collect();
+        Scale { low: 0.0, high: last, kind: Kind::Steps, ticks }
+    }
+
+    pub fn is_logarithmic(&self) -> bool {
+        self.kind == Kind::Steps
+    }
+
+    pub fn high(&self) -> f64 {
+        self.high
+    }
+
+    /// 0 at the low end, 1 at the high end.
+    pub fn position(&self, value: f64) -> f64 {
+        match self.kind {
+            Kind::Linear => (value - self.low) / (self.high - self.low),
+            Kind::Steps => decades(value) / decades(self.high),
+        }
+    }
+
+    /// Unlabelled values between ticks: 2 to 9 times each power of ten.
+    fn minor_ticks(&self) -> Vec<f64> {
+        if self.kind == Kind::Linear {
+            return Vec::new();
+        }
+        let multiples = self.ticks.iter().skip(1).flat_map(|tick| (2..10).map(|factor| tick.value * f64::from(factor)));
+        multiples.filter(|&value| value <= self.high).collect()
+    }
+
+    /// Ticks whose labels fit next to each other on an axis of that many points: regularly every tick, second, third….
+    fn labelled_ticks(&self, width: f64) -> Vec<&Tick> {
+        let every = |stride: usize| -> Vec<&Tick> {
+            let chosen = |(index, _): &(usize, &Tick)| match self.kind {
+                Kind::Linear => index % stride == 0,
+                Kind::Steps => *index == 0 || (index - 1) % stride == 0,
+            };
+            self.ticks.iter().enumerate().filter(chosen).map(|(_, tick)| tick).collect()
+        };
+        let fits = |ticks: &Vec<&Tick>| ticks.windows(2).all(|pair| self.apart(pair[0], pair[1], width));
+        (1..=self.ticks.len()).map(every).find(fits).unwrap_or_else(|| self.ticks.iter().take(1).collect())
+    }
+
+    fn apart(&self, left: &Tick, right: &Tick, width: f64) -> bool {
+        let centres = width * (self.position(right.value) - self.position(left.value));
+        let halves = 0.5 * (text_width(&left.label, SMALL) + text_width(&right.label, SMALL));
+        // 0 and 1 stand half a decade apart and have no neighbour to be mistaken for.
+        let gap = if left.value == 0.0 { 1.5 } else { LABEL_GAP };
+        centres - halves >= gap
+    }
+}
+
+fn decades(step: f64) -> f64 {
+    if step < 1.0 { BEFORE_FIRST_STEP * step } else { BEFORE_FIRST_STEP + step.log10() }
+}
+
+/// The smallest of 1, 2, 5 × 10^k that cuts the range into no more than `intervals`.
+fn round_interval(low: f64, high: f64, intervals: usize) -> f64 {
+    let power = 10f64.powi(((high - low) / intervals.max(1) as f64).log10().floor() as i32);
+    let fits = |unit: &f64| {
+        let (first, last) = multiples_within(low, high, *unit);
+        last - first <= intervals as i64
+    };
+    [1.0, 2.0, 5.0].map(|factor| factor * power).into_iter().find(fits).unwrap_or(10.0 * power)
+}
+
+/// First and last multiple of a unit within a range, in units.
+fn multiples_within(low: f64, high: f64, unit: f64) -> (i64, i64) {
+    ((low / unit - 1e-9).ceil() as i64, (high / unit + 1e-9).floor() as i64)
+}
+
+fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.trim_start_matches('-').chars().all(|digit| matches!(digit, '0' | '.')) {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text.replace('-', "−")
+    }
+}
+
+/// 1, 10, 100, 1k, 10k, …, 1M.
+fn step_label(step: f64) -> String {
+    match step {
+        step if step >= 1e6 => format!("{}M", step / 1e6),
+        step if step >= 1e3 => format!("{}k", step / 1e3),
+        step => step.to_string(),
+    }
+}
+
+/// A power of ten that leaves the larger of the values at one to three digits before the point: an axis's multiplier.
+pub fn multiplier(largest: f64) -> i32 {
+    if !(largest.is_finite() && largest > 0.0) || (0.1..1000.0).contains(&largest) {
+        return 0;
+    }
+    largest.log10().floor() as i32
+}
+
+/// The range that holds all but the most extreme values, and `include`, with some room on both sides.
+///
+/// A few values far out (α where the gradient has all but vanished) must not flatten the rest: the range goes from the
+/// 1 % to the 99 % quantile.
+pub fn robust_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64, f64) {
+    let mut sorted: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let quantile = |part: f64| sorted.get((part * sorted.len().saturating_sub(1) as f64).round() as usize).copied();
+    let bounds = [quantile(0.01), quantile(0.99)].into_iter().flatten().chain(include.iter().copied());
+    let (low, high) =
+        bounds.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    match high - low {
+        span if span > 0.0 => (low - 0.04 * span, high + 0.04 * span),
+        _ if low.is_finite() => (low - 0.5, low + 0.5),
+        _ => (0.0, 1.0),
+    }
+}
+
+/// One plot on a canvas: its rectangle in points and its scales.
+pub struct Panel<'c, 'a> {
+    pub canvas: &'c Canvas<'a>,
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
+    pub x: Scale,
+    pub y: Scale,
+}
+
+impl Panel<'_, '_> {
+    /// Grid, spines and ticks; drawn first. Labels where asked for.
+    pub fn frame(&self, x_labels: bool, y_labels: bool) -> Result<(), ReportError> {
+        let grid = Stroke::solid(GRID, 0.5);
+        for tick in &self.x.ticks {
+            let x = self.across(tick.value);
+            self.canvas.line(&[(x, self.top), (x, self.bottom())], grid)?;
+        }
+        for tick in &self.y.ticks {
+            let y = self.down(tick.value);
+            self.canvas.line(&[(self.left, y), (self.right(), y)], grid)?;
+        }
+        self.spines()?;
+        if x_labels {
+            self.x_labels()?;
+        }
+        if y_labels { self.y_labels() } else { Ok(()) }
+    }
+
+    fn spines(&self) -> Result<(), ReportError> {
+        let spine = Stroke::solid(QUIET, 0.75);
+        let (left, right, bottom) = (self.left, self.right(), self.bottom());
+        self.canvas.line(&[(left, self.top), (left, bottom), (right, bottom)], spine)?;
+        for tick in &self.x.ticks {
+            let x = self.across(tick.value);
+            self.canvas.line(&[(x, bottom), (x, bottom + 3.0)], spine)?;
+        }
+        for value in self.x.minor_ticks() {
+            let x = self.across(value);
+            self.canvas.line(&[(x, bottom), (x, bottom + 1.5)], Stroke::solid(QUIET, 0.5))?;
+        }
+        for tick in &self.y.ticks {
+            let y = self.down(tick.value);
+            self.canvas.line(&[(left - 3.0, y), (left, y)], spine)?;
+        }
+        Ok(())
+    }
+
+    fn x_labels(&self) -> Result<(), ReportError> {
+        let font = Font { size: SMALL, colour: INK, bold: false };
+        for tick in self.x.labelled_ticks(self.width) {
+            let place = (self.across(tick.value), self.bottom() + 4.0 + SMALL);
+            self.canvas.text(&tick.label, place, Align::Centre, font)?;
+        }
+        Ok(())
+    }
+
+    fn y_labels(&self) -> Result<(), ReportError> {
+        let font = Font { size: SMALL, colour: INK, bold: false };
+        for tick in &self.y.ticks {
+            self.canvas.label(&tick.label, (self.left - 5.0, self.down(tick.value)), Align::Right, font)?;
+        }
+        Ok(())
+    }
+
+    /// A curve, broken at missing values; parts outside the range are cut off and marked at the edge.
+    pub fn curve(&self, line: &[Point], stroke: Stroke) -> Result<(), ReportError> {
+        for stretch in self.stretches(line) {
+            if let [alone] = stretch[..] {
+                if self.inside(alone) {
+                    self.canvas.marker(Marker::Disc, alone, stroke.colour)?;
+                }
+                continue;
+            }
+            for piece in clip(&thin(&stretch), self.top, self.bottom()) {
+                self.canvas.line(&piece, stroke)?;
+            }
+        }
+        self.mark_outside(line, stroke.colour)
+    }
+
+    /// A marker on every point.
+    pub fn markers(&self, line: &[Point], marker: Marker, colour: RGBColor) -> Result<(), ReportError> {
+        let places: Vec<Place> =
+            self.stretches(line).into_iter().flatten().filter(|&place| self.inside(place)).collect();
+        places.into_iter().try_for_each(|place| self.canvas.marker(marker, place, colour))
+    }
+
+    /// Markers on a few points, evenly spread, starting at `phase` (0 to 1) of the distance between them.
+    pub fn sparse_markers(
+        &self,
+        line: &[Point],
+        marker: Marker,
+        colour: RGBColor,
+        phase: f64,
+    ) -> Result<(), ReportError> {
+        let places: Vec<Place> = self.stretches(line).into_iter().flatten().collect();
+        let number = (self.width / 20.0).round().max(2.0) as usize;
+        for index in 0..number {
+            let wanted = self.left + self.width * (index as f64 + phase) / number as f64;
+            let nearest = places.iter().min_by(|a, b| (a.0 - wanted).abs().total_cmp(&(b.0 - wanted).abs()));
+            match nearest {
+                Some(&place) if self.inside(place) && (place.0 - wanted).abs() < 8.0 => {
+                    self.canvas.marker(marker, place, colour)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The region between two curves over the same steps, broken where either is missing.
+    pub fn band(&self, lower: &[Point], upper: &[Point], colour: RGBColor, opacity: f64) -> Result<(), ReportError> {
+        let both = |((step, lower), (_, upper)): (&Point, &Point)| {
+            Some((self.across(*step), self.down_within((*lower)?), self.down_within((*upper)?)))
+        };
+        let places: Vec<_> = lower.iter().zip(upper).map(both).collect();
+        for stretch in places.split(Option::is_none) {
+            let stretch: Vec<_> = stretch.iter().flatten().collect();
+            let there = stretch.iter().map(|&&(x, _, upper)| (x, upper));
+            let back = stretch.iter().rev().map(|&&(x, lower, _)| (x, lower));
+            self.canvas.area(&there.chain(back).collect::<Vec<_>>(), colour, opacity)?;
+        }
+        Ok(())
+    }
+
+    pub fn right(&self) -> f64 {
+        self.left + self.width
+    }
+
+    pub fn bottom(&self) -> f64 {
+        self.top + self.height
+    }
+
+    fn across(&self, value: f64) -> f64 {
+        self.left + self.width * self.x.position(value)
+    }
+
+    fn down(&self, value: f64) -> f64 {
+        self.bottom() - self.height * self.y.position(value)
+    }
+
+    fn down_within(&self, value: f64) -> f64 {
+        self.down(value).clamp(self.top, self.bottom())
+    }
+
+    fn inside(&self, (_, y): Place) -> bool {
+        (self.top - 0.01..=self.bottom() + 0.01).contains(&y)
+    }
+
+    /// The places of a curve between its missing values; points right of the axis are left out.
+    fn stretches(&self, line: &[Point]) -> Vec<Vec<Place>> {
+        let within = |&(step, value): &Point| value.filter(|_| self.x.position(step) <= 1.0 + 1e-9);
+        let place = |point: &Point| within(point).map(|value| (self.across(point.0), self.down(value)));
+        let places: Vec<Option<Place>> = line.iter().map(place).collect();
+        let stretches = places.split(Option::is_none).map(|stretch| stretch.iter().flatten().copied().collect());
+        stretches.filter(|stretch: &Vec<Place>| !stretch.is_empty()).collect()
+    }
+
+    /// Small triangles at the edge where values lie outside, no closer than they are wide.
+    fn mark_outside(&self, line: &[Point], colour: RGBColor) -> Result<(), ReportError> {
+        let (mut last_up, mut last_down) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for (x, y) in self.stretches(line).into_iter().flatten() {
+            if y < self.top - 0.5 && x - last_up >= 5.0 {
+                self.canvas.marker(Marker::Up, (x, self.top), colour)?;
+                last_up = x;
+            } else if y > self.bottom() + 0.5 && x - last_down >= 5.0 {
+                self.canvas.marker(Marker::Down, (x, self.bottom()), colour)?;
+                last_down = x;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At most four places in each half point of width: the first, lowest, highest and last, which draw the same line.
+fn thin(places: &[Place]) -> Vec<Place> {
+    let column = |place: &Place| (place.0 * 2.0).floor() as i64;
+    let mut kept = Vec::new();
+    for stretch in places.chunk_by(|a, b| column(a) == column(b)) {
+        if stretch.len() <= 4 {
+            kept.extend_from_slice(stretch);
+            continue;
+        }
+        let indices = 0..stretch.len();
+        let lowest = indices.clone().min_by(|&a, &b| stretch[a].1.total_cmp(&stretch[b].1)).unwrap_or(0);
+        let highest = indices.clone().max_by(|&a, &b| stretch[a].1.total_cmp(&stretch[b].1)).unwrap_or(0);
+        let chosen = std::collections::BTreeSet::from([0, lowest, highest, stretch.len() - 1]);
+        kept.extend(chosen.into_iter().map(|index| stretch[index]));
+    }
+    kept
+}
+
+/// The parts of a polyline between two heights.
+fn clip(places: &[Place], top: f64, bottom: f64) -> Vec<Vec<Place>> {
+    let mut pieces: Vec<Vec<Place>> = Vec::new();
+    for edge in places.windows(2) {
+        let (from, to) = (edge[0], edge[1]);
+        let Some((start, end)) = edge_within(from.1, to.1, top, bottom) else { continue };
+        match pieces.last_mut() {
+            Some(piece) if start == 0.0 && piece.last() == Some(&from) => piece.push(along(from, to, end)),
+            _ => pieces.push(vec![along(from, to, start), along(from, to, end)]),
+        }
+    }
+    pieces
+}
+
+/// Which part of the way from y `from` to y `to` lies within, as fractions of the way.
+fn edge_within(from: f64, to: f64, top: f64, bottom: f64) -> Option<(f64, f64)> {
+    let rise = to - from;
+    if rise == 0.0 {
+        return (top..=bottom).contains(&from).then_some((0.0, 1.0));
+    }
+    let (a, b) = ((top - from) / rise, (bottom - from) / rise);
+    let (start, end) = (a.min(b).max(0.0), a.max(b).min(1.0));
+    (start < end).then_some((start, end))
+}
+
+/// `name (10⁻³ unit)` or `name (unit)`: what an axis with a multiplier is called.
+pub fn axis_title(name: &str, unit: &str, exponent: i32) -> String {
+    if exponent == 0 {
+        format!("{name} ({unit})")
+    } else {
+        format!("{name} ({} {unit})", numbers::power_of_ten(exponent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(scale: &Scale) -> String {
+        scale.ticks.iter().map(|tick| tick.label.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn ticks_are_round_numbers_within_the_range() {
+        insta::assert_snapshot!(labels(&Scale::linear(-0.04, 1.04, 4, 0)), @"0.0 0.5 1.0");
+        insta::assert_snapshot!(labels(&Scale::linear(0.0, 100.0, 5, 0)), @"0 20 40 60 80 100");
+        insta::assert_snapshot!(labels(&Scale::linear(-0.0021, 0.0043, 4, -3)), @"−2 0 2 4");
+        insta::assert_snapshot!(labels(&Scale::linear(0.3, 0.3, 4, 0)), @"0.0 0.5");
+        insta::assert_snapshot!(labels(&Scale::whole(9.0, 5)), @"0 2 4 6 8");
+    }
+
+    #[test]
+    fn steps_are_logarithmic_with_step_0_at_the_left_edge() {
+        let scale = Scale::steps(100_000.0);
+        insta::assert_snapshot!(labels(&scale), @"0 1 10 100 1k 10k 100k");
+        assert_eq!((scale.position(0.0), scale.position(100_000.0)), (0.0, 1.0));
+        let decade = scale.position(100.0) - scale.position(10.0);
+        assert!((scale.position(1_000.0) - scale.position(100.0) - decade).abs() < 1e-12);
+        insta::assert_snapshot!(labels(&Scale::steps(0.0)), @"0 1");
+        insta::assert_snapshot!(labels(&Scale::steps(20.0)), @"0 5 10 15 20");
+    }
+
+    #[test]
+    fn tick_labels_are_dropped_regularly_where_they_would_touch() {
+        let scale = Scale::steps(1_000_000.0);
+        let shown =
+            |width| scale.labelled_ticks(width).iter().map(|tick| tick.label.clone()).collect::<Vec<_>>().join(" ");
+        insta::assert_snapshot!(shown(200.0), @"0 1 10 100 1k 10k 100k 1M");
+        insta::assert_snapshot!(shown(90.0), @"0 1 100 10k 1M");
+    }
+
+    #[test]
+    fn a_few_values_far_out_do_not_stretch_the_range() {
+        let values = (0..1000).map(|index| if index == 500 { 1e6 } else { f64::from(index) / 999.0 });
+        let (low, high) = robust_range(values, &[0.0, 1.0]);
+        assert!((-0.1..0.0).contains(&low) && (1.0..1.1).contains(&high), "{low} {high}");
+        assert_eq!(robust_range(std::iter::empty(), &[]), (0.0, 1.0));
+        assert_eq!(robust_range([2.0].into_iter(), &[]), (1.5, 2.5));
+    }
+
+    #[test]
+    fn multipliers_leave_one_to_three_digits() {
+        assert_eq!([0.0, 0.5, 3.0, 999.0, 0.0031, 4200.0].map(multiplier), [0, 0, 0, 0, -3, 3]);
+    }
+
+    #[test]
+    fn a_curve_is_cut_where_it_leaves_the_panel_and_resumed_where_it_returns() {
+        let pieces = clip(&[(0.0, 5.0), (1.0, 15.0), (2.0, 5.0), (3.0, 5.0)], 0.0, 10.0);
+        assert_eq!(pieces, vec![vec![(0.0, 5.0), (0.5, 10.0)], vec![(1.5, 10.0), (2.0, 5.0), (3.0, 5.0)]]);
+        assert!(clip(&[(0.0, 20.0), (1.0, 30.0)], 0.0, 10.0).is_empty());
+    }
+
+    #[test]
+    fn thinning_keeps_extremes_and_ends() {
+        let places: Vec<Place> = (0..10_000).map(|i| (f64::from(i) / 1000.0, f64::from(i * 7919 % 1000))).collect();
+        let kept = thin(&places);
+        assert!(kept.len() <= 4 * 21, "{}", kept.len());
+        assert_eq!((kept.first(), kept.last()), (places.first(), places.last()));
+        let highest = |places: &[Place]| places.iter().map(|place| place.1).fold(0.0, f64::max);
+        assert_eq!(highest(&kept), highest(&places));
+    }
+}

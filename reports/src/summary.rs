@@ -1,0 +1,94 @@
+//! `summary.json`: what analysis says of a study as a whole.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::ReportError;
+
+#[derive(Debug, Deserialize)]
+pub struct Summary {
+    /// Version of the program that analysed.
+    pub cograd: String,
+    pub study: StudySummary,
+    /// Seed of the null worlds.
+    pub seed: u64,
+    pub null_worlds: u64,
+    pub runs: Vec<RunSummary>,
+    #[serde(default)]
+    pub predictions: Vec<Prediction>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct StudySummary {
+    pub name: Option<String>,
+    pub experiment_sha256: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct RunSummary {
+    pub run: String,
+    pub rule: String,
+    pub noise: f64,
+    pub seed: u64,
+    /// Widths of the layers, input first.
+    pub network: Vec<u64>,
+    pub steps: u64,
+    pub train_examples: u64,
+    /// |P|/m: the proper accuracy of the training set.
+    pub pristine_fraction: Option<f64>,
+    pub sampled_examples: u64,
+    pub sampled_pristine: u64,
+    pub coordinates: u64,
+    pub recorded_steps: u64,
+    pub trace_bytes: u64,
+    pub manifest_sha256: String,
+    /// The program that recorded the run.
+    #[serde(default)]
+    pub writer: Option<String>,
+    pub alpha_first: Option<f64>,
+    pub alpha_last: Option<f64>,
+    #[serde(rename = "final")]
+    pub last: FinalMetrics,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct FinalMetrics {
+    pub train_loss: Option<f64>,
+    pub train_accuracy: Option<f64>,
+    pub test_loss: Option<f64>,
+    pub test_accuracy: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Prediction {
+    /// Section of the paper.
+    pub section: String,
+    pub prediction: String,
+    pub measured_as: String,
+    pub measured: String,
+    /// `holds`, `fails` or `not checkable`.
+    pub verdict: String,
+}
+
+impl Summary {
+    pub fn read(path: &Path) -> Result<Summary, ReportError> {
+        let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ReportError::MissingFile { path: path.to_owned() },
+            _ => ReportError::Read { path: path.to_owned(), source },
+        })?;
+        serde_json::from_str(&text).map_err(|source| ReportError::Summary { path: path.to_owned(), source })
+    }
+}
+
+impl RunSummary {
+    /// |P|/n of the sampled examples: what α would be if designations meant nothing.
+    pub fn group_size(&self) -> Option<f64> {
+        (self.sampled_examples > 0).then(|| self.sampled_pristine as f64 / self.sampled_examples as f64)
+    }
+
+    /// Whether the sample has pristine and corrupt examples.
+    pub fn has_both_groups(&self) -> bool {
+        self.sampled_pristine > 0 && self.sampled_pristine < self.sampled_examples
+    }
+}

@@ -1,0 +1,234 @@
+//! What a reader of a report sees, from made-up results.
+
+mod synthetic;
+
+use std::fs;
+
+use cograd_reports::{ReportError, report};
+use polars::prelude::{ParquetReader, SerReader};
+use synthetic::Study;
+use tempfile::TempDir;
+
+const FIGURES: [&str; 5] =
+    ["figure-1.svg", "figure-2.svg", "figure-2-null-band.svg", "figure-3.svg", "figure-3-null-band.svg"];
+
+/// A directory with `analysis` and, after a report, `report`.
+fn reported(study: &Study) -> TempDir {
+    let directory = analysed(study);
+    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
+    directory
+}
+
+fn analysed(study: &Study) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let analysis = directory.path().join("analysis");
+    fs::create_dir(&analysis).unwrap();
+    synthetic::write(&analysis, study);
+    directory
+}
+
+fn read(directory: &TempDir, file: &str) -> String {
+    fs::read_to_string(directory.path().join("report").join(file)).unwrap()
+}
+
+fn failure(directory: &TempDir) -> ReportError {
+    let out = directory.path().join("report");
+    let error = report(&directory.path().join("analysis"), &out).unwrap_err();
+    assert!(!out.join("index.html").exists());
+    error
+}
+
+#[test]
+fn every_figure_and_the_page_are_written_and_nothing_else() {
+    let directory = analysed(&Study::default());
+    let out = directory.path().join("report");
+    let written = report(&directory.path().join("analysis"), &out).unwrap();
+    let mut expected: Vec<_> = FIGURES.iter().map(|file| out.join(file)).collect();
+    expected.push(out.join("index.html"));
+    assert_eq!(written, expected);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), expected.len());
+}
+
+#[test]
+fn figures_are_whole_titled_documents_of_modest_size() {
+    let directory = reported(&Study::default());
+    for file in FIGURES {
+        let svg = read(&directory, file);
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{file}");
+        assert!(svg.contains("<title>Figure "), "{file}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        assert!(svg.len() < 300_000, "{file}: {} bytes", svg.len());
+    }
+}
+
+#[test]
+fn the_same_results_give_the_same_bytes() {
+    let (first, second) = (reported(&Study::default()), reported(&Study::default()));
+    for file in FIGURES.iter().copied().chain(["index.html"]) {
+        assert_eq!(read(&first, file), read(&second, file), "{file}");
+    }
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_identifiers() {
+    let page = read(&reported(&Study::default()), "index.html");
+    let without_namespace = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    for reference in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link", " id="] {
+        assert!(!without_namespace.contains(reference), "{reference}");
+    }
+}
+
+#[test]
+fn the_page_states_each_measured_number() {
+    let page = read(&reported(&Study::default()), "index.html");
+    let measured = [
+        // Proper and final accuracies, losses.
+        "77.5\u{a0}%",
+        "98.8\u{a0}%",
+        "87.6\u{a0}%",
+        "0.0123",
+        "1.23",
+        // Group size, α first and last, crossover.
+        "0.775",
+        "0.932",
+        "0.414",
+        "0.312",
+        // p at the floor and above it, with intervals; D after ten steps.
+        "≤\u{a0}0.001",
+        "[0.00070,\u{a0}0.0014]",
+        "0.038",
+        "[0.027,\u{a0}0.053]",
+        "0.0123",
+        // Sizes.
+        "6\u{202f}000",
+        "1\u{202f}500",
+        "118\u{a0}MiB",
+        "64–512–10",
+    ];
+    for number in measured {
+        assert!(page.contains(number), "{number}");
+    }
+}
+
+#[test]
+fn the_page_shows_every_prediction_with_its_verdict() {
+    let page = read(&reported(&Study::default()), "index.html");
+    for text in
+        ["2 hold<", "1 fails<", "1 not checkable<", "<tr class=\"fails\">", "Steps to 90 %: 90, 210, 480, 890, 1 410"]
+    {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn names_are_escaped_in_the_page() {
+    let page = read(&reported(&Study::default()), "index.html");
+    assert!(page.contains("demo &lt;&amp;&gt;") && !page.contains("demo <&>"));
+}
+
+#[test]
+fn the_page_gives_the_provenance() {
+    let page = read(&reported(&Study::default()), "index.html");
+    for text in [
+        "cd34".repeat(16),
+        "ab12".repeat(16),
+        "cograd 0.1.0".to_owned(),
+        "cograd-recorder 0.1.0".to_owned(),
+        "sgd_noise-0.25_seed-1".to_owned(),
+    ] {
+        assert!(page.contains(&text), "{text}");
+    }
+}
+
+#[test]
+fn p_values_are_written_into_the_panels_as_bounds_at_the_floor() {
+    let directory = reported(&Study::default());
+    let svg = read(&directory, "figure-2-null-band.svg");
+    assert!(svg.contains("crossover p ≤ 0.001") && svg.contains("simultaneous p = 0.028"), "{svg}");
+    assert!(read(&directory, "figure-3-null-band.svg").contains("D₁₀ p ≤ 0.001"));
+}
+
+#[test]
+fn a_study_without_corrupt_examples_says_so_instead_of_drawing_groups() {
+    let directory = reported(&Study { noise: vec![0.0], ..Study::default() });
+    assert!(read(&directory, "figure-2.svg").contains("No run has both pristine and corrupt examples."));
+    assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
+    assert!(read(&directory, "index.html").contains("so there is nothing to compare"));
+}
+
+#[test]
+fn unusual_studies_are_drawn() {
+    let studies = [
+        Study { noise: vec![0.5], ..Study::default() },
+        Study { noise: vec![0.25, 0.5], seeds: vec![1, 2, 3], ..Study::default() },
+        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), ..Study::default() },
+        Study { steps: 1, contiguous: 1, ..Study::default() },
+        Study { steps: 7, contiguous: 7, ..Study::default() },
+        Study { steps: 100_000, contiguous: 0, ..Study::default() },
+        Study { missing: 1, ..Study::default() },
+        Study { missing: 3, ..Study::default() },
+        Study { noise: vec![], ..Study::default() },
+    ];
+    for study in studies {
+        let directory = reported(&study);
+        for file in FIGURES {
+            let svg = read(&directory, file);
+            assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_results_file_is_named_with_what_to_do() {
+    for file in ["summary.json", "curves.parquet", "tests.parquet"] {
+        let directory = analysed(&Study::default());
+        fs::remove_file(directory.path().join("analysis").join(file)).unwrap();
+        let message = failure(&directory).to_string();
+        assert!(message.contains(file) && message.contains("cograd analyze"), "{message}");
+    }
+}
+
+#[test]
+fn a_missing_or_mistyped_column_is_named() {
+    let directory = analysed(&Study::default());
+    let path = directory.path().join("analysis/decomposition.parquet");
+    let frame = ParquetReader::new(fs::File::open(&path).unwrap()).finish().unwrap();
+
+    synthetic::write_frame(&path, frame.drop("alpha").unwrap());
+    let message = failure(&directory).to_string();
+    assert!(message.contains("decomposition.parquet: column `alpha` is missing"), "{message}");
+
+    let mut mistyped = frame.clone();
+    mistyped.rename("alpha", "other".into()).unwrap().rename("run", "alpha".into()).unwrap();
+    mistyped.rename("rule", "run".into()).unwrap();
+    synthetic::write_frame(&path, mistyped);
+    let message = failure(&directory).to_string();
+    assert!(message.contains("column `alpha` has type str, not a number"), "{message}");
+}
+
+#[test]
+fn damaged_results_are_an_error_that_names_the_file() {
+    for file in ["summary.json", "null.parquet"] {
+        let directory = analysed(&Study::default());
+        fs::write(directory.path().join("analysis").join(file), b"PAR1 not really").unwrap();
+        let message = failure(&directory).to_string();
+        assert!(message.contains(file) && message.contains("cograd analyze"), "{message}");
+    }
+}
+
+#[test]
+fn tables_of_another_analysis_are_refused() {
+    let (directory, other) = (analysed(&Study::default()), analysed(&Study { noise: vec![0.1], ..Study::default() }));
+    fs::copy(other.path().join("analysis/curves.parquet"), directory.path().join("analysis/curves.parquet")).unwrap();
+    let message = failure(&directory).to_string();
+    assert!(message.contains("curves.parquet") && message.contains("sgd_noise-0.1_seed-1"), "{message}");
+}
+
+#[test]
+fn an_output_that_cannot_be_created_is_named() {
+    let directory = analysed(&Study::default());
+    let file = directory.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let message = report(&directory.path().join("analysis"), &file.join("report")).unwrap_err().to_string();
+    assert!(message.contains("cannot write") && message.contains("report"), "{message}");
+}
