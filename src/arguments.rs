@@ -1,0 +1,121 @@
+//! The command line as it is typed: one struct a command, its help and its example beside its flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// The statistics of per-example gradients: record once, analyse many times.
+#[derive(Parser)]
+#[command(version, propagate_version = true, after_help = "Example:\n  cograd demo")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// Threads to work with [default: one a core]; no result depends on it
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Demo(Demo),
+    Record(Record),
+    Analyze(Analyze),
+    Report(Report),
+    Inspect(Inspect),
+    Completions(Completions),
+}
+
+/// Record, analyse and report the embedded handwritten digits at five noise levels, in under a minute
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd demo --out studies/demo")]
+pub struct Demo {
+    /// Directory of the study
+    #[arg(long, value_name = "STUDY", default_value = "studies/demo")]
+    pub out: PathBuf,
+}
+
+/// Train the networks of an experiment and record their per-example gradients
+///
+/// Run again on the same directory it records what is missing and leaves finished runs alone.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd record experiments/label-noise-small.toml --out studies/label-noise-small")]
+pub struct Record {
+    /// The experiment, a TOML file (docs/experiments.md)
+    pub experiment: PathBuf,
+
+    /// Directory of the study [default: studies/NAME, NAME being the experiment's]
+    #[arg(long, value_name = "STUDY")]
+    pub out: Option<PathBuf>,
+
+    /// Directory of the IDX files, in place of the experiment's `data.directory`
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: Option<PathBuf>,
+}
+
+/// Compute every statistic of a recorded study
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000")]
+pub struct Analyze {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// Directory of the results [default: STUDY/analysis]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+
+    /// Random permutations of the pristine and corrupt designations; the smallest p-value is 1 / (N + 1)
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub null_worlds: u32,
+
+    /// Seed of the null worlds
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Draw the figures and write the page from the results of `analyze`
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd report studies/demo")]
+pub struct Report {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// Directory of the results [default: STUDY/analysis]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub analysis: Option<PathBuf>,
+
+    /// Directory of the figures and the page [default: STUDY/report]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+}
+
+/// Tell what a study holds: runs, steps, sizes, columns
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd inspect studies/demo --verify")]
+pub struct Inspect {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// Also read every file and compare it with its SHA-256
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// Print the completion script of a shell
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd completions bash > ~/.local/share/bash-completion/completions/cograd")]
+pub struct Completions {
+    pub shell: Shell,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => Err("a whole number from 1 to 1024 is expected".into()),
+    }
+}

@@ -1,0 +1,8 @@
+//! One file a command: it turns arguments into calls of the libraries and says what came of them.
+
+pub mod analyze;
+pub mod completions;
+pub mod demo;
+pub mod inspect;
+pub mod record;
+pub mod report;
