@@ -153,8 +153,8 @@ const DECOMPOSITION: &[&str] = &[
     "α first",
     "α last",
     "Crossover",
-    "p of crossover [95 %]",
-    "Simultaneous p [95 %]",
+    "p of crossover [95\u{a0}%]",
+    "Simultaneous p [95\u{a0}%]",
 ];
 
 fn decomposition(run: &RunResults) -> Vec<String> {
@@ -167,7 +167,7 @@ fn decomposition(run: &RunResults) -> Vec<String> {
     row
 }
 
-const CONTRIBUTIONS: &[&str] = &["Noise", "Seed", "D₁₀", "p of D₁₀ [95 %]", "Simultaneous p [95 %]"];
+const CONTRIBUTIONS: &[&str] = &["Noise", "Seed", "D₁₀", "p of D₁₀ [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
 
 fn contributions(run: &RunResults) -> Vec<String> {
     let (ten_steps, simultaneous) = (run.test("difference_10"), run.test("difference"));
