@@ -1,6 +1,7 @@
 //! `cograd`: flags in, calls out. Everything it does lives in the four libraries of this workspace.
 
 mod arguments;
+mod bug;
 mod command;
 mod output;
 mod progress;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     // Usage errors end here with exit code 2, `--help` and `--version` with 0.
     let arguments = Arguments::parse();
     let output = Output::new(arguments.quiet);
-    match run(arguments, &output) {
+    match bug::guarded(|| run(arguments, &output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);

@@ -1,0 +1,139 @@
+//! Whatever is put in, a message says which file and what to do, the exit code is 1 and nothing looks complete.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Place, TINY, run_directory};
+
+/// Runs a command that must fail, without a panic, and returns what it says.
+fn message(place: &Place, arguments: &[&str]) -> String {
+    let failed = place.cograd(arguments.iter().copied()).assert().code(1);
+    let message = String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8");
+    assert!(message.contains("error: ") && !message.contains("panicked") && !message.contains("a bug"), "{message}");
+    message
+}
+
+fn assert_names(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}
+
+/// Records the experiment `text`, which must fail without leaving a run.
+fn refused(text: &str, parts: &[&str]) {
+    let place = Place::new();
+    place.write("experiment.toml", text);
+    assert_names(&message(&place, &["record", "experiment.toml", "--out", "study"]), parts);
+    assert!(!place.path("study/runs").exists());
+}
+
+#[test]
+fn experiments_that_cannot_be_are_refused_by_field() {
+    refused(&TINY.replace("hidden", "hiden"), &["experiment.toml", "hiden", "hidden"]);
+    refused(&TINY.replace("[0.0, 0.5]", "[1.5]"), &["experiment.toml", "noise", "1.5"]);
+    refused(&TINY.replace("batch = 100", "batch = 1501"), &["batch", "1501", "1500"]);
+    refused(&TINY.replace("steps = 60", "steps = 0"), &["steps"]);
+    refused(&TINY.replace("weights_per_layer = 40", "weights_per_layer = 161"), &["weights_per_layer", "160"]);
+    refused(&TINY.replace("examples = 60", "examples = 1501"), &["examples", "1500"]);
+    refused("name = \"torn", &["experiment.toml"]);
+}
+
+#[test]
+fn a_missing_experiment_is_named() {
+    assert_names(&message(&Place::new(), &["record", "nowhere.toml"]), &["nowhere.toml"]);
+}
+
+#[test]
+fn missing_and_torn_data_files_are_named() {
+    let text = TINY.replace("source = \"digits\"", "source = \"idx\"\ndirectory = \"data\"");
+    let place = Place::new();
+    place.write("experiment.toml", &text);
+    let record = ["record", "experiment.toml", "--out", "study"];
+    assert_names(&message(&place, &record), &["data"]);
+    fs::create_dir(place.path("data")).expect("a directory");
+    assert_names(&message(&place, &record), &["train-images-idx3-ubyte"]);
+    place.write("data/train-images-idx3-ubyte", "\0\0\x08\x03\0\0");
+    assert_names(&message(&place, &record), &["train-images-idx3-ubyte"]);
+    place.write("data/train-images-idx3-ubyte", "not an IDX file at all");
+    assert_names(&message(&place, &record), &["train-images-idx3-ubyte"]);
+}
+
+#[test]
+fn a_directory_that_holds_another_study_is_left_alone() {
+    let place = Place::new();
+    let study = place.record_tiny();
+    let before = common::files_below(&study);
+    place.write("other.toml", &TINY.replace("seeds = [1]", "seeds = [2]"));
+    assert_names(&message(&place, &["record", "other.toml", "--out", "tiny"]), &["tiny", "seeds"]);
+    assert!(before == common::files_below(&study));
+}
+
+/// Damages one file of a recorded run by `damage` and returns what `analyze` says.
+fn analysis_of_damaged(file: &str, damage: impl Fn(&Path)) -> String {
+    let place = Place::new();
+    let study = place.record_tiny();
+    damage(&run_directory(&study, "sgd_noise-0.5_seed-1").join(file));
+    let said = message(&place, &["analyze", "tiny", "--null-worlds", "10"]);
+    assert!(!study.join("analysis/summary.json").exists(), "nothing may look complete");
+    said
+}
+
+#[test]
+fn truncated_altered_and_missing_files_are_named() {
+    let truncate = |path: &Path| {
+        let bytes = fs::read(path).expect("the file");
+        fs::write(path, &bytes[..bytes.len() / 2]).expect("shorter");
+    };
+    let alter = |path: &Path| {
+        let mut bytes = fs::read(path).expect("the file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).expect("altered");
+    };
+    for file in ["gradients/part-00000.parquet", "examples.parquet", "metrics.parquet", "coordinates.parquet"] {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        assert_names(&analysis_of_damaged(file, truncate), &[name]);
+        assert_names(&analysis_of_damaged(file, alter), &[name]);
+        assert_names(&analysis_of_damaged(file, |path| fs::remove_file(path).expect("removed")), &[name]);
+    }
+}
+
+#[test]
+fn an_unknown_format_version_and_a_torn_manifest_are_named() {
+    let future = |path: &Path| {
+        let text = fs::read_to_string(path).expect("the manifest");
+        fs::write(path, text.replace("\"format_version\": 1", "\"format_version\": 99")).expect("replaced");
+    };
+    assert_names(&analysis_of_damaged("manifest.json", future), &["manifest.json", "99"]);
+    assert_names(&analysis_of_damaged("manifest.json", |path| fs::write(path, "{").expect("torn")), &["manifest.json"]);
+}
+
+#[test]
+fn directories_that_are_no_study_are_told_apart() {
+    let place = Place::new();
+    assert_names(&message(&place, &["analyze", "nowhere"]), &["nowhere"]);
+    fs::create_dir(place.path("empty")).expect("a directory");
+    assert_names(&message(&place, &["analyze", "empty"]), &["empty"]);
+    assert_names(&message(&place, &["inspect", "empty"]), &["empty"]);
+    let study = place.record_tiny();
+    fs::remove_dir_all(study.join("runs")).expect("removed");
+    assert_names(&message(&place, &["analyze", "tiny"]), &["tiny", "record"]);
+}
+
+#[test]
+fn a_report_without_an_analysis_says_to_analyse() {
+    let place = Place::new();
+    place.record_tiny();
+    assert_names(&message(&place, &["report", "tiny"]), &["cograd analyze"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    place.record_tiny();
+    place.write("file", "in the way");
+    assert_names(&message(&place, &["analyze", "tiny", "--out", "file"]), &["file"]);
+    assert_names(&message(&place, &["record", "tiny.toml", "--out", "file/study"]), &["file/study"]);
+}
