@@ -1,8 +1,6 @@
 //! What every command promises to a person and to a script.
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 
 const COMMANDS: [&str; 6] = ["demo", "record", "analyze", "report", "inspect", "completions"];
 

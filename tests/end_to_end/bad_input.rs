@@ -1,11 +1,9 @@
 //! Whatever is put in, a message says which file and what to do, the exit code is 1 and nothing looks complete.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Place, TINY, run_directory};
+use crate::common::{Place, TINY, files_below, run_directory};
 
 /// Runs a command that must fail, without a panic, and returns what it says.
 fn message(place: &Place, arguments: &[&str]) -> String {
@@ -64,10 +62,10 @@ fn missing_and_torn_data_files_are_named() {
 fn a_directory_that_holds_another_study_is_left_alone() {
     let place = Place::new();
     let study = place.record_tiny();
-    let before = common::files_below(&study);
+    let before = files_below(&study);
     place.write("other.toml", &TINY.replace("seeds = [1]", "seeds = [2]"));
     assert_names(&message(&place, &["record", "other.toml", "--out", "tiny"]), &["tiny", "seeds"]);
-    assert!(before == common::files_below(&study));
+    assert!(before == files_below(&study));
 }
 
 /// Damages one file of a recorded run by `damage` and returns what `analyze` says.

@@ -1,10 +1,8 @@
 //! Record, inspect, analyse and report through the binary, on the embedded digits.
 
-mod common;
-
 use std::path::Path;
 
-use common::{Place, files_below, run_directory};
+use crate::common::{Place, TINY, files_below, run_directory};
 
 const RESULTS: [&str; 8] = [
     "curves.parquet",
@@ -82,7 +80,7 @@ fn analysing_again_gives_the_same_bytes_whatever_the_threads() {
 #[test]
 fn recording_gives_the_same_bytes_whatever_the_threads() {
     let place = Place::new();
-    place.write("tiny.toml", common::TINY);
+    place.write("tiny.toml", TINY);
     for threads in ["1", "2", "3"] {
         stdout(&place, &["record", "tiny.toml", "--out", threads, "--threads", threads]);
     }
@@ -105,7 +103,7 @@ fn recording_again_leaves_finished_runs_alone() {
 #[test]
 fn quiet_prints_nothing() {
     let place = Place::new();
-    place.write("tiny.toml", common::TINY);
+    place.write("tiny.toml", TINY);
     for arguments in [
         &["record", "tiny.toml", "--out", "tiny"][..],
         &["analyze", "tiny", "--null-worlds", "50"],
