@@ -1,13 +1,15 @@
 //! `index.html`: the figures, the numbers measured, the paper's predictions and where it all comes from.
 
+use std::collections::BTreeMap;
+
 use minijinja::Environment;
 use serde::Serialize;
 
 use crate::ReportError;
 use crate::figure::Figure;
 use crate::numbers::{self, MISSING};
-use crate::results::{Results, RunResults};
-use crate::summary::{Prediction, Summary};
+use crate::results::{Results, RunResults, Winsorized};
+use crate::summary::{MatchedRule, Prediction, Summary};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
 
@@ -18,11 +20,15 @@ struct Page<'a> {
     overview: String,
     tally: Vec<Tally>,
     predictions: Vec<Row<'a>>,
-    /// SVG documents in the order drawn.
-    figures: Vec<&'a str>,
+    /// SVG documents by file name.
+    figures: BTreeMap<&'a str, &'a str>,
+    /// The rule of Figures 1 to 3, where the study has several.
+    plain_rule: Option<String>,
     learning: Table,
     decomposition: Table,
     contributions: Table,
+    winsorized: Option<Measured>,
+    rules: Option<Measured>,
     null_worlds: String,
     smallest_p: String,
     runs: Table,
@@ -52,6 +58,13 @@ struct PredictionText<'a> {
     verdict: &'a str,
 }
 
+/// What was measured, as a sentence and as a table.
+#[derive(Serialize)]
+struct Measured {
+    sentence: String,
+    table: Table,
+}
+
 #[derive(Serialize)]
 struct Table {
     head: Vec<&'static str>,
@@ -73,10 +86,13 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
         overview: overview(summary),
         tally: tally(&summary.predictions),
         predictions: summary.predictions.iter().map(prediction).collect(),
-        figures: figures.iter().map(|figure| figure.svg.as_str()).collect(),
-        learning: table(LEARNING, results.runs.iter().map(learning)),
-        decomposition: table(DECOMPOSITION, both_groups(results).map(decomposition)),
-        contributions: table(CONTRIBUTIONS, both_groups(results).map(contributions)),
+        figures: figures.iter().map(|figure| (figure.file, figure.svg.as_str())).collect(),
+        plain_rule: plain_rule(results),
+        learning: table_of_runs(results, LEARNING, results.runs.iter(), learning),
+        decomposition: table_of_runs(results, DECOMPOSITION, both_groups(results), decomposition),
+        contributions: table_of_runs(results, CONTRIBUTIONS, both_groups(results), contributions),
+        winsorized: results.winsorized().map(|winsorized| measured_winsorized(&winsorized)),
+        rules: (results.rules().len() > 1).then(|| measured_rules(&summary.matched)),
         null_worlds: numbers::count(summary.null_worlds),
         smallest_p: numbers::upper_bound(1.0 / (summary.null_worlds as f64 + 1.0)),
         runs: table(RUNS, results.runs.iter().map(run)),
@@ -96,9 +112,10 @@ fn overview(summary: &Summary) -> String {
     let networks = distinct(runs.iter().map(|run| network(&run.network)));
     let rules = distinct(runs.iter().map(|run| run.rule.clone()));
     format!(
-        "{} of network {}, update rule {}, label noise {}, {}.",
+        "{} of network {}, update {} {}, label noise {}, {}.",
         plural(runs.len(), "run"),
         networks.join(", "),
+        if rules.len() == 1 { "rule" } else { "rules" },
         rules.join(", "),
         noise.join(", "),
         match seeds.len() {
@@ -135,44 +152,34 @@ fn class(verdict: &str) -> &'static str {
     }
 }
 
-const LEARNING: &[&str] =
-    &["Noise", "Seed", "Proper accuracy", "Training accuracy", "Test accuracy", "Training loss", "Test loss"];
+const LEARNING: &[&str] = &["Proper accuracy", "Training accuracy", "Test accuracy", "Training loss", "Test loss"];
 
 fn learning(run: &RunResults) -> Vec<String> {
     let (summary, last) = (&run.summary, &run.summary.last);
-    let mut row = condition(run);
+    let mut row = Vec::new();
     row.extend([summary.pristine_fraction, last.train_accuracy, last.test_accuracy].map(numbers::percent));
     row.extend([last.train_loss, last.test_loss].map(|loss| numbers::optional(loss, 3)));
     row
 }
 
-const DECOMPOSITION: &[&str] = &[
-    "Noise",
-    "Seed",
-    "Group size",
-    "α first",
-    "α last",
-    "Crossover",
-    "p of crossover [95\u{a0}%]",
-    "Simultaneous p [95\u{a0}%]",
-];
+const DECOMPOSITION: &[&str] =
+    &["Group size", "α first", "α last", "Crossover", "p of crossover [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
 
 fn decomposition(run: &RunResults) -> Vec<String> {
     let summary = &run.summary;
     let (crossover, simultaneous) = (run.test("crossover"), run.test("alpha"));
-    let mut row = condition(run);
+    let mut row = Vec::new();
     row.extend([summary.group_size(), summary.alpha_first, summary.alpha_last].map(numbers::share));
     row.push(numbers::share(crossover.and_then(|test| test.observed)));
     row.extend([crossover, simultaneous].map(numbers::p_cell));
     row
 }
 
-const CONTRIBUTIONS: &[&str] = &["Noise", "Seed", "D₁₀", "p of D₁₀ [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
+const CONTRIBUTIONS: &[&str] = &["D₁₀", "p of D₁₀ [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
 
 fn contributions(run: &RunResults) -> Vec<String> {
     let (ten_steps, simultaneous) = (run.test("difference_10"), run.test("difference"));
-    let mut row = condition(run);
-    row.push(numbers::optional(ten_steps.and_then(|test| test.observed), 3));
+    let mut row = vec![numbers::optional(ten_steps.and_then(|test| test.observed), 3)];
     row.extend([ten_steps, simultaneous].map(numbers::p_cell));
     row
 }
@@ -205,9 +212,125 @@ fn run(run: &RunResults) -> Vec<String> {
     row
 }
 
-/// The cells that say which run a row is of.
-fn condition(run: &RunResults) -> Vec<String> {
-    vec![run.summary.noise.to_string(), run.summary.seed.to_string()]
+/// The rules whose runs Figures 1 to 3 show, where the study has others too.
+fn plain_rule(results: &Results) -> Option<String> {
+    let shown = distinct(
+        results.plain_conditions().iter().flat_map(|condition| &condition.runs).map(|run| run.rule().to_owned()),
+    );
+    (results.rules().len() > 1).then(|| shown.join(" and "))
+}
+
+const WINSORIZED: &[&str] = &[
+    "Noise",
+    "c (%)",
+    "Seed",
+    "Proper accuracy",
+    "Largest training accuracy",
+    "Final training accuracy",
+    "Test accuracy",
+    "Overfit",
+    "Overfit per 1\u{202f}000 steps",
+];
+
+fn measured_winsorized(winsorized: &Winsorized) -> Measured {
+    let table = table(WINSORIZED, winsorized.runs().map(winsorized_row));
+    let changes: Vec<String> = winsorized.noise.iter().filter_map(|&noise| overfit_change(winsorized, noise)).collect();
+    let sentence = match changes.len() {
+        0 => String::new(),
+        _ => format!("Final overfit and its growth: {}.", changes.join("; ")),
+    };
+    Measured { sentence, table }
+}
+
+fn winsorized_row(run: &RunResults) -> Vec<String> {
+    let summary = &run.summary;
+    let percent = summary.winsorization.map_or_else(|| MISSING.to_owned(), |percent| percent.to_string());
+    let mut row = vec![summary.noise.to_string(), percent, summary.seed.to_string()];
+    let accuracies = [
+        summary.pristine_fraction,
+        summary.max_train_accuracy,
+        summary.last.train_accuracy,
+        summary.last.test_accuracy,
+        summary.overfit.last,
+    ];
+    row.extend(accuracies.map(numbers::percent));
+    row.push(points(summary.overfit.slope));
+    row
+}
+
+/// A slope in percentage points.
+fn points(slope: Option<f64>) -> String {
+    numbers::optional(slope.map(|slope| 100.0 * slope), 3)
+}
+
+/// From the smallest to the largest c at one noise level, means over seeds; none with one c, or nothing measured.
+fn overfit_change(winsorized: &Winsorized, noise: f64) -> Option<String> {
+    let measured = |&percent: &f64| {
+        let runs = winsorized.at(noise, percent);
+        let overfit = mean(runs.iter().map(|run| run.summary.overfit.last))?;
+        Some((percent, overfit, mean(runs.iter().map(|run| run.summary.overfit.slope))))
+    };
+    let levels: Vec<_> = winsorized.percents.iter().filter_map(measured).collect();
+    let (first, last) = (levels.first()?, levels.last().filter(|_| levels.len() > 1)?);
+    let at = |level: &(f64, f64, Option<f64>)| {
+        let slope = points(level.2);
+        format!(
+            "{} (c\u{a0}=\u{a0}{}\u{a0}%, {slope}\u{a0}points per 1\u{202f}000 steps)",
+            numbers::percent(Some(level.1)),
+            level.0
+        )
+    };
+    Some(format!("from {} to {} at noise\u{a0}{noise}", at(first), at(last)))
+}
+
+/// Of the values there are.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.flatten().collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+const RULES: &[&str] = &["Rule", "Noise", "Matched training accuracy", "Reached at step", "Test accuracy", "Overfit"];
+
+fn measured_rules(matched: &[MatchedRule]) -> Measured {
+    let row = |rule: &MatchedRule| {
+        let step = rule.step.map_or_else(|| MISSING.to_owned(), |step| numbers::count(step.round().max(0.0) as u64));
+        let mut row =
+            vec![rule.rule.clone(), rule.noise.to_string(), numbers::percent(Some(rule.train_accuracy)), step];
+        row.extend([rule.test_accuracy, rule.overfit].map(numbers::percent));
+        row
+    };
+    let ranges: Vec<String> = matched.chunk_by(|a, b| a.noise == b.noise).filter_map(test_accuracy_range).collect();
+    let sentence = match ranges.len() {
+        0 => String::new(),
+        _ => format!("Test accuracy there: {}.", ranges.join("; ")),
+    };
+    Measured { sentence, table: table(RULES, matched.iter().map(row)) }
+}
+
+/// The rules with the lowest and the highest test accuracy at one noise level.
+fn test_accuracy_range(rules: &[MatchedRule]) -> Option<String> {
+    let known: Vec<(&MatchedRule, f64)> = rules.iter().filter_map(|rule| Some((rule, rule.test_accuracy?))).collect();
+    let lowest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let highest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let at = |(rule, accuracy): &(&MatchedRule, f64)| format!("{} ({})", numbers::percent(Some(*accuracy)), rule.rule);
+    Some(format!("{} to {} at noise\u{a0}{}", at(lowest), at(highest), lowest.0.noise))
+}
+
+/// A table with a row a run, whose first columns say which; the rule where the study has several.
+fn table_of_runs<'a>(
+    results: &Results,
+    head: &[&'static str],
+    runs: impl Iterator<Item = &'a RunResults>,
+    cells: fn(&RunResults) -> Vec<String>,
+) -> Table {
+    let several_rules = results.rules().len() > 1;
+    let row = |run: &RunResults| {
+        let rule = several_rules.then(|| run.rule().to_owned());
+        let condition = rule.into_iter().chain([run.summary.noise.to_string(), run.summary.seed.to_string()]);
+        condition.chain(cells(run)).collect()
+    };
+    let condition: &[&'static str] = if several_rules { &["Rule", "Noise", "Seed"] } else { &["Noise", "Seed"] };
+    Table { head: [condition, head].concat(), rows: runs.map(row).collect() }
 }
 
 fn provenance(summary: &Summary) -> Vec<(&'static str, String)> {
