@@ -6,9 +6,10 @@ use std::path::Path;
 
 use common::{Place, files_below, run_directory};
 
-const RESULTS: [&str; 8] = [
+const RESULTS: [&str; 9] = [
     "curves.parquet",
     "learned.parquet",
+    "overfit.parquet",
     "contributions.parquet",
     "decomposition.parquet",
     "cumulative.parquet",

@@ -38,7 +38,8 @@ pub enum Dash {
     Solid,
     Dashed,
     Dotted,
-    DashDotted,
+    /// Dashes and dots.
+    Alternating,
 }
 
 impl Stroke {
@@ -57,7 +58,7 @@ impl Stroke {
             Dash::Solid => vec![],
             Dash::Dashed => vec![3.0 + self.width, 2.0 + 0.5 * self.width],
             Dash::Dotted => vec![dot, gap],
-            Dash::DashDotted => vec![4.0 + self.width, gap, dot, gap],
+            Dash::Alternating => vec![4.0 + self.width, gap, dot, gap],
         }
     }
 }

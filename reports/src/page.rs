@@ -83,7 +83,7 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
     let summary = &results.summary;
     Page {
         study: summary.study.name.as_deref().unwrap_or("unnamed study"),
-        overview: overview(summary),
+        overview: overview(results),
         tally: tally(&summary.predictions),
         predictions: summary.predictions.iter().map(prediction).collect(),
         figures: figures.iter().map(|figure| (figure.file, figure.svg.as_str())).collect(),
@@ -91,8 +91,8 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
         learning: table_of_runs(results, LEARNING, results.runs.iter(), learning),
         decomposition: table_of_runs(results, DECOMPOSITION, both_groups(results), decomposition),
         contributions: table_of_runs(results, CONTRIBUTIONS, both_groups(results), contributions),
-        winsorized: results.winsorized().map(|winsorized| measured_winsorized(&winsorized)),
-        rules: (results.rules().len() > 1).then(|| measured_rules(&summary.matched)),
+        winsorized: results.winsorized().map(|winsorized| measured_winsorized(results, &winsorized)),
+        rules: (results.rules().len() > 1).then(|| measured_rules(results)),
         null_worlds: numbers::count(summary.null_worlds),
         smallest_p: numbers::upper_bound(1.0 / (summary.null_worlds as f64 + 1.0)),
         runs: table(RUNS, results.runs.iter().map(run)),
@@ -102,15 +102,15 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
 }
 
 fn both_groups(results: &Results) -> impl Iterator<Item = &RunResults> {
-    results.runs.iter().filter(|run| run.summary.has_both_groups())
+    results.runs.iter().filter(|run| run.has_both_groups())
 }
 
-fn overview(summary: &Summary) -> String {
-    let runs = &summary.runs;
+fn overview(results: &Results) -> String {
+    let runs = &results.summary.runs;
     let noise = distinct(runs.iter().map(|run| run.noise.to_string()));
     let seeds = distinct(runs.iter().map(|run| run.seed.to_string()));
     let networks = distinct(runs.iter().map(|run| network(&run.network)));
-    let rules = distinct(runs.iter().map(|run| run.rule.clone()));
+    let rules: Vec<&str> = results.rules().iter().map(|rule| rule.label).collect();
     format!(
         "{} of network {}, update {} {}, label noise {}, {}.",
         plural(runs.len(), "run"),
@@ -220,32 +220,21 @@ fn plain_rule(results: &Results) -> Option<String> {
     (results.rules().len() > 1).then(|| shown.join(" and "))
 }
 
-const WINSORIZED: &[&str] = &[
-    "Noise",
-    "c (%)",
-    "Seed",
-    "Proper accuracy",
-    "Largest training accuracy",
-    "Final training accuracy",
-    "Test accuracy",
-    "Overfit",
-    "Overfit per 1\u{202f}000 steps",
-];
+const WINSORIZED: &[&str] =
+    &["Proper accuracy", "Largest training accuracy", "Final training accuracy", "Test accuracy", "Overfit", "Growth"];
 
-fn measured_winsorized(winsorized: &Winsorized) -> Measured {
-    let table = table(WINSORIZED, winsorized.runs().map(winsorized_row));
-    let changes: Vec<String> = winsorized.noise.iter().filter_map(|&noise| overfit_change(winsorized, noise)).collect();
-    let sentence = match changes.len() {
-        0 => String::new(),
-        _ => format!("Final overfit and its growth: {}.", changes.join("; ")),
-    };
-    Measured { sentence, table }
+fn measured_winsorized(results: &Results, winsorized: &Winsorized) -> Measured {
+    let seed = has_several_seeds(results);
+    let condition: &[&'static str] = if seed { &["Noise", "c (%)", "Seed"] } else { &["Noise", "c (%)"] };
+    let rows = winsorized.runs().map(|run| winsorized_row(run, seed)).collect();
+    Measured { sentence: overfit_changes(winsorized), table: Table { head: [condition, WINSORIZED].concat(), rows } }
 }
 
-fn winsorized_row(run: &RunResults) -> Vec<String> {
+fn winsorized_row(run: &RunResults, seed: bool) -> Vec<String> {
     let summary = &run.summary;
     let percent = summary.winsorization.map_or_else(|| MISSING.to_owned(), |percent| percent.to_string());
-    let mut row = vec![summary.noise.to_string(), percent, summary.seed.to_string()];
+    let mut row = vec![summary.noise.to_string(), percent];
+    row.extend(seed.then(|| summary.seed.to_string()));
     let accuracies = [
         summary.pristine_fraction,
         summary.max_train_accuracy,
@@ -263,24 +252,28 @@ fn points(slope: Option<f64>) -> String {
     numbers::optional(slope.map(|slope| 100.0 * slope), 3)
 }
 
-/// From the smallest to the largest c at one noise level, means over seeds; none with one c, or nothing measured.
-fn overfit_change(winsorized: &Winsorized, noise: f64) -> Option<String> {
-    let measured = |&percent: &f64| {
-        let runs = winsorized.at(noise, percent);
-        let overfit = mean(runs.iter().map(|run| run.summary.overfit.last))?;
-        Some((percent, overfit, mean(runs.iter().map(|run| run.summary.overfit.slope))))
+/// What becomes of overfit from the smallest to the largest c, by noise level; empty with one c, or nothing measured.
+fn overfit_changes(winsorized: &Winsorized) -> String {
+    let (Some(&least), Some(&most)) = (winsorized.percents.first(), winsorized.percents.last()) else {
+        return String::new();
     };
-    let levels: Vec<_> = winsorized.percents.iter().filter_map(measured).collect();
-    let (first, last) = (levels.first()?, levels.last().filter(|_| levels.len() > 1)?);
-    let at = |level: &(f64, f64, Option<f64>)| {
-        let slope = points(level.2);
-        format!(
-            "{} (c\u{a0}=\u{a0}{}\u{a0}%, {slope}\u{a0}points per 1\u{202f}000 steps)",
-            numbers::percent(Some(level.1)),
-            level.0
-        )
-    };
-    Some(format!("from {} to {} at noise\u{a0}{noise}", at(first), at(last)))
+    let change = |&noise: &f64| overfit_change(noise, &winsorized.at(noise, least), &winsorized.at(noise, most));
+    let changes: Vec<String> = winsorized.noise.iter().filter_map(change).collect();
+    if least == most || changes.is_empty() {
+        return String::new();
+    }
+    format!(
+        "From c\u{a0}=\u{a0}{least} to c\u{a0}=\u{a0}{most}\u{a0}% overfit after the last update goes {}.",
+        changes.join("; ")
+    )
+}
+
+/// From the runs at the smallest c to those at the largest, means over seeds; none if either has no overfit.
+fn overfit_change(noise: f64, least: &[&RunResults], most: &[&RunResults]) -> Option<String> {
+    let last = |runs: &[&RunResults]| mean(runs.iter().map(|run| run.summary.overfit.last));
+    let growth = |runs: &[&RunResults]| points(mean(runs.iter().map(|run| run.summary.overfit.slope)));
+    let [from, to] = [last(least)?, last(most)?].map(|overfit| numbers::percent(Some(overfit)));
+    Some(format!("from {from} to {to} (growth {} to {}) at noise\u{a0}{noise}", growth(least), growth(most)))
 }
 
 /// Of the values there are.
@@ -291,7 +284,11 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 
 const RULES: &[&str] = &["Rule", "Noise", "Matched training accuracy", "Reached at step", "Test accuracy", "Overfit"];
 
-fn measured_rules(matched: &[MatchedRule]) -> Measured {
+fn measured_rules(results: &Results) -> Measured {
+    let rules = results.rules();
+    let place = |matched: &MatchedRule| rules.iter().position(|rule| rule.label == matched.rule);
+    let mut matched = results.summary.matched.clone();
+    matched.sort_by(|a, b| a.noise.total_cmp(&b.noise).then(place(a).cmp(&place(b))));
     let row = |rule: &MatchedRule| {
         let step = rule.step.map_or_else(|| MISSING.to_owned(), |step| numbers::count(step.round().max(0.0) as u64));
         let mut row =
@@ -316,20 +313,32 @@ fn test_accuracy_range(rules: &[MatchedRule]) -> Option<String> {
     Some(format!("{} to {} at noise\u{a0}{}", at(lowest), at(highest), lowest.0.noise))
 }
 
-/// A table with a row a run, whose first columns say which; the rule where the study has several.
+fn has_several_seeds(results: &Results) -> bool {
+    results.runs.windows(2).any(|pair| pair[0].summary.seed != pair[1].summary.seed)
+}
+
+/// A table with a row a run, whose first columns say which: the rule where the study has several, and then the seed only
+/// where it has several too, because there is little room.
 fn table_of_runs<'a>(
     results: &Results,
     head: &[&'static str],
     runs: impl Iterator<Item = &'a RunResults>,
     cells: fn(&RunResults) -> Vec<String>,
 ) -> Table {
-    let several_rules = results.rules().len() > 1;
-    let row = |run: &RunResults| {
-        let rule = several_rules.then(|| run.rule().to_owned());
-        let condition = rule.into_iter().chain([run.summary.noise.to_string(), run.summary.seed.to_string()]);
-        condition.chain(cells(run)).collect()
+    let rule = results.rules().len() > 1;
+    let seed = !rule || has_several_seeds(results);
+    let condition: &[&'static str] = match (rule, seed) {
+        (true, true) => &["Rule", "Noise", "Seed"],
+        (true, false) => &["Rule", "Noise"],
+        _ => &["Noise", "Seed"],
     };
-    let condition: &[&'static str] = if several_rules { &["Rule", "Noise", "Seed"] } else { &["Noise", "Seed"] };
+    let row = |run: &RunResults| {
+        let mut row: Vec<String> = rule.then(|| run.rule().to_owned()).into_iter().collect();
+        row.push(run.summary.noise.to_string());
+        row.extend(seed.then(|| run.summary.seed.to_string()));
+        row.extend(cells(run));
+        row
+    };
     Table { head: [condition, head].concat(), rows: runs.map(row).collect() }
 }
 

@@ -14,7 +14,7 @@ pub type Line = Vec<Point>;
 
 pub struct Results {
     pub summary: Summary,
-    /// In the order of `summary.json`.
+    /// By rule: plain and winsorized SGD in order of c, then the others; within a rule in the order of `summary.json`.
     pub runs: Vec<RunResults>,
 }
 
@@ -40,7 +40,8 @@ impl Results {
     pub fn read(analysis: &Path) -> Result<Results, ReportError> {
         let summary = Summary::read(&analysis.join("summary.json"))?;
         let mut tables = Tables::read(analysis)?;
-        let runs = summary.runs.iter().map(|run| tables.take(run)).collect();
+        let mut runs: Vec<RunResults> = summary.runs.iter().map(|run| tables.take(run)).collect();
+        runs.sort_by(|a, b| a.place_of_rule().total_cmp(&b.place_of_rule()));
         tables.nothing_left(analysis)?;
         Ok(Results { summary, runs })
     }
@@ -50,9 +51,9 @@ impl Results {
         group(self.plain_runs())
     }
 
-    /// Those of them whose sample has pristine and corrupt examples, with those runs only.
+    /// Those of them with recorded gradients of pristine and of corrupt examples, with those runs only.
     pub fn conditions_with_both_groups(&self) -> Vec<Condition<'_>> {
-        group(self.plain_runs().into_iter().filter(|run| run.summary.has_both_groups()).collect())
+        group(self.plain_runs().into_iter().filter(|run| run.has_both_groups()).collect())
     }
 
     fn plain_runs(&self) -> Vec<&RunResults> {
@@ -85,7 +86,7 @@ impl Results {
         (!noise.is_empty()).then_some(Winsorized { noise, percents, runs })
     }
 
-    /// The update rules: plain and winsorized SGD in order of c, then the others as they come.
+    /// The update rules, in the order of the runs.
     pub fn rules(&self) -> Vec<Rule<'_>> {
         let mut rules: Vec<Rule> = Vec::new();
         for run in &self.runs {
@@ -93,10 +94,6 @@ impl Results {
                 rules.push(Rule { label: run.rule(), winsorization: run.summary.winsorization });
             }
         }
-        rules.sort_by(|a, b| {
-            let percent = |rule: &Rule| rule.winsorization.unwrap_or(f64::INFINITY);
-            percent(a).total_cmp(&percent(b))
-        });
         rules
     }
 
@@ -162,6 +159,15 @@ fn group(mut runs: Vec<&RunResults>) -> Vec<Condition<'_>> {
 impl RunResults {
     pub fn rule(&self) -> &str {
         &self.summary.rule
+    }
+
+    fn place_of_rule(&self) -> f64 {
+        self.summary.winsorization.unwrap_or(f64::INFINITY)
+    }
+
+    /// Whether gradients of pristine and of corrupt examples were recorded.
+    pub fn has_both_groups(&self) -> bool {
+        self.summary.recorded_steps > 0 && self.summary.has_both_groups()
     }
 
     fn is_winsorized_at(&self, percent: f64, noise: f64) -> bool {

@@ -154,7 +154,10 @@ fn p_values_are_written_into_the_panels_as_bounds_at_the_floor() {
 #[test]
 fn a_study_without_corrupt_examples_says_so_instead_of_drawing_groups() {
     let directory = reported(&Study { noise: vec![0.0], ..Study::default() });
-    assert!(read(&directory, "figure-2.svg").contains("No run has both pristine and corrupt examples."));
+    assert!(
+        read(&directory, "figure-2.svg")
+            .contains("No run has recorded gradients of both pristine and corrupt examples.")
+    );
     assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
     assert!(read(&directory, "index.html").contains("so there is nothing to compare"));
 }
@@ -190,7 +193,17 @@ fn a_study_of_winsorized_sgd_has_the_papers_grid_and_the_rules_at_matched_accura
         assert!(svg.len() < 300_000, "{file}: {} bytes", svg.len());
     }
     let grid = read(&directory, "figure-4.svg");
-    for text in ["noise 0.25", "noise 1", "c = 0 %", "c = 8 %", "20k", "60k", "proper accuracy |P|/m", "overfit"] {
+    for text in [
+        "noise 0.25",
+        "noise 1",
+        "c = 0 %",
+        "c = 8 %",
+        "20",
+        "60",
+        "Training step (thousands)",
+        "proper accuracy |P|/m",
+        "overfit",
+    ] {
         assert!(grid.contains(&format!("\n{text}\n")), "{text}");
     }
     let rules = read(&directory, "figure-4-rules.svg");
@@ -204,14 +217,15 @@ fn the_page_states_what_was_measured_of_winsorized_sgd_and_of_the_rules() {
     let page = read(&reported(&Study::winsorized()), "index.html");
     let measured = [
         // Figure 4: c, proper and largest accuracy, overfit and its slope, from the smallest to the largest c.
-        "<td>0.25</td><td>8</td><td>1</td><td>77.5\u{a0}%</td><td>99.1\u{a0}%</td>",
+        "<td>0.25</td><td>8</td><td>77.5\u{a0}%</td><td>99.1\u{a0}%</td>",
         "<td>26.6\u{a0}%</td><td>0.432</td>",
-        "from 34.6\u{a0}% (c\u{a0}=\u{a0}0\u{a0}%, 0.432\u{a0}points per 1\u{202f}000 steps) to 26.6\u{a0}%",
+        "From c\u{a0}=\u{a0}0 to c\u{a0}=\u{a0}8\u{a0}% overfit after the last update goes from 34.6\u{a0}% to 26.6\u{a0}% (growth",
+        "(growth 0.432 to 0.432) at noise\u{a0}0;",
         // The rules.
         "<td>winsorized-2</td><td>0.25</td><td>54.3\u{a0}%</td><td>1\u{202f}235</td><td>82.0\u{a0}%</td><td>7.6\u{a0}%</td>",
         "80.0\u{a0}% (sgd) to 88.0\u{a0}% (winsorized-8) at noise\u{a0}0.5",
         // Which rule a row and Figures 1 to 3 are of.
-        "<td>winsorized-8</td><td>0.75</td><td>1</td>",
+        "<td>winsorized-8</td><td>0.75</td><td>32.5\u{a0}%</td>",
         "Figures 1 to 3 show sgd",
         "update rules sgd, winsorized-1",
     ];
@@ -246,7 +260,7 @@ fn winsorized_sgd_at_level_0_stands_for_sgd_where_a_study_has_both() {
     let directory = reported(&Study { rules, noise: vec![0.5], ..Study::default() });
     let page = read(&directory, "index.html");
     assert!(page.contains("Figures 1 to 3 show winsorized-0;"));
-    assert_eq!(page.matches("<tr><td>0.5</td><td>0</td><td>1</td>").count(), 1);
+    assert_eq!(page.matches("<tr><td>0.5</td><td>0</td><td>55.0").count(), 1);
     let grid = read(&directory, "figure-4.svg");
     let place = |text: &str| grid.find(text).unwrap();
     assert!(place("c = 0 %") < place("c = 2 %") && place("c = 2 %") < place("c = 10 %"), "in order of c");
@@ -270,7 +284,25 @@ fn unusual_studies_of_rules_are_drawn() {
         }
     }
     let page = read(&reported(&Study { test_set: false, ..Study::winsorized() }), "index.html");
-    assert!(!page.contains("Final overfit and its growth") && !page.contains("Test accuracy there"));
+    assert!(!page.contains("overfit after the last update goes") && !page.contains("Test accuracy there"));
+}
+
+#[test]
+fn seeds_have_a_column_where_there_are_several() {
+    let page = read(&reported(&Study { noise: vec![0.5], seeds: vec![7, 8], ..Study::winsorized() }), "index.html");
+    assert!(page.contains("<td>winsorized-1</td><td>0.5</td><td>8</td>"));
+    assert!(page.contains("<td>0.5</td><td>1</td><td>7</td>"));
+}
+
+#[test]
+fn a_study_without_gradients_has_its_curves_and_says_what_is_missing() {
+    let directory = reported(&Study { gradients: false, ..Study::winsorized() });
+    for file in &FIGURES[1..] {
+        assert!(read(&directory, file).contains("No run has recorded gradients"), "{file}");
+    }
+    assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
+    assert!(read(&directory, "figure-4.svg").contains("c = 8 %"));
+    assert_eq!(read(&directory, "index.html").matches("so there is nothing to compare").count(), 2);
 }
 
 #[test]

@@ -50,25 +50,27 @@ impl Point {
 }
 
 fn sentence(rows: &[Vec<Point>]) -> String {
-    if rows.is_empty() {
+    let Some(first) = rows.first() else {
         return "Nothing to compare: no run has both c\u{a0}>\u{a0}1 and corrupt examples.".to_string();
-    }
-    let lists: Vec<String> = rows.iter().map(|row| list(row)).collect();
+    };
+    let common = rows.iter().all(|row| levels(row) == levels(first));
+    let list = |row: &Vec<Point>| {
+        let own = if common { String::new() } else { format!(", {}", levels(row)) };
+        let largest: Vec<String> = row.iter().map(|point| percent(point.largest)).collect();
+        let (largest, proper, noise) = (largest.join(", "), percent(row[0].proper), noise_text(row[0].noise));
+        format!("{largest}\u{a0}% against {proper}\u{a0}% ({noise}{own})")
+    };
+    let lists: Vec<String> = rows.iter().map(list).collect();
+    let for_levels = if common { format!("for {} ", levels(first)) } else { String::new() };
     let exceeded: Vec<String> = rows.iter().filter_map(|row| failure(row)).collect();
     let failures = if exceeded.is_empty() { String::new() } else { format!(" Exceeded at {}.", exceeded.join(", ")) };
-    capitalised(format!("the training accuracy reaches {}.{failures}", lists.join("; ")))
+    capitalised(format!("{for_levels}the training accuracy reaches {}.{failures}", lists.join("; ")))
 }
 
-/// `76.12, 70.31 % for c = 2, 4 % against 77.50 % (ε = 0.25)`.
-fn list(row: &[Point]) -> String {
-    let joined = |text: fn(&Point) -> String| row.iter().map(text).collect::<Vec<_>>().join(", ");
-    format!(
-        "{}\u{a0}% for c\u{a0}=\u{a0}{}\u{a0}% against {}\u{a0}% ({})",
-        joined(|point| percent(point.largest)),
-        joined(|point| point.percent.to_string()),
-        percent(row[0].proper),
-        noise_text(row[0].noise)
-    )
+/// `c = 2, 4 %`.
+fn levels(row: &[Point]) -> String {
+    let levels: Vec<String> = row.iter().map(|point| point.percent.to_string()).collect();
+    format!("c\u{a0}=\u{a0}{}\u{a0}%", levels.join(", "))
 }
 
 fn failure(row: &[Point]) -> Option<String> {

@@ -9,10 +9,10 @@ use super::{Level, Prediction};
 
 pub(super) fn judge(grid: &[Vec<Level<'_>>]) -> Prediction {
     let number = Falling {
-        name: "the slope of overfit",
+        name: "the slope of overfit in points per 1\u{202f}000\u{a0}steps",
         value: |run| run.overfit_slope.map(|slope| 100.0 * slope),
         text: number,
-        unit: "\u{a0}points per 1\u{202f}000 steps",
+        unit: "",
     };
     let (measured, verdict) = number.judge(grid);
     Prediction {

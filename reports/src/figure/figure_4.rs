@@ -5,7 +5,7 @@ use super::look::{INK, OVERFIT, QUIET, TEST, curve_width};
 use super::{Columns, STEP_AXIS, percent};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
-use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, SMALL, Stroke};
+use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, Marker, SMALL, Stroke};
 use crate::results::{Line, RunResults, Winsorized};
 
 const TITLE: &str =
@@ -22,6 +22,7 @@ struct Grid<'a> {
     /// Top of the first row.
     top: f64,
     x: Scale,
+    x_axis: String,
     y: Scale,
 }
 
@@ -30,8 +31,8 @@ pub fn draw(winsorized: &Winsorized) -> Result<String, ReportError> {
     let legend = legend();
     let top = legend.height(columns.legend_width()) + HEADING;
     let height = top + ROW * winsorized.percents.len() as f64 + 20.0;
-    let (x, y) = (step_scale(winsorized), percent_scale(winsorized));
-    let grid = Grid { winsorized, columns, top, x, y };
+    let ((x, x_axis), y) = (step_scale(winsorized), percent_scale(winsorized));
+    let grid = Grid { winsorized, columns, top, x, x_axis, y };
     canvas::draw((grid.columns.width, height), TITLE, |canvas| {
         legend.draw(canvas, grid.columns.left, grid.columns.legend_width())?;
         (0..winsorized.noise.len()).try_for_each(|column| grid.draw_column(canvas, column))?;
@@ -59,14 +60,18 @@ fn legend() -> Legend {
     Legend::new()
         .with(Key::Line(training()), "training accuracy")
         .with(Key::Line(test()), "test accuracy")
-        .with(Key::Line(overfit()), "overfit")
+        .with(Key::MarkedLine(overfit(), Marker::Disc), "overfit")
         .with(Key::Line(proper()), "proper accuracy |P|/m")
 }
 
-/// Linear: the growth of overfit over the later steps is what the figure is about.
-fn step_scale(winsorized: &Winsorized) -> Scale {
+/// Linear: the growth of overfit over the later steps is what the figure is about. With the axis's title.
+fn step_scale(winsorized: &Winsorized) -> (Scale, String) {
     let lines = winsorized.runs().map(RunResults::overfit);
-    Scale::whole(lines.filter_map(|line| line.last().map(|point| point.0)).fold(1.0, f64::max), 3)
+    let last = lines.filter_map(|line| line.last().map(|point| point.0)).fold(1.0, f64::max);
+    match last {
+        last if last < 1000.0 => (Scale::whole(last, 3), STEP_AXIS.to_owned()),
+        _ => (Scale::linear(0.0, last, 3, 3), format!("{STEP_AXIS} (thousands)")),
+    }
 }
 
 /// From 0 to 100 %, or from below where overfit is negative.
@@ -97,7 +102,7 @@ impl Grid<'_> {
         let rows = self.winsorized.percents.len() as f64;
         let middle = self.top + (ROW * rows - (ROW - PANEL_HEIGHT)) / 2.0;
         canvas.upwards("Accuracy, overfit (%)", (8.0, middle), font)?;
-        canvas.text(STEP_AXIS, (self.columns.centre(STRIP), height - 5.0), Align::Centre, font)?;
+        canvas.text(&self.x_axis, (self.columns.centre(STRIP), height - 5.0), Align::Centre, font)?;
         for (row, percent) in self.winsorized.percents.iter().enumerate() {
             let place = (self.columns.width - 7.0, self.top + row as f64 * ROW + PANEL_HEIGHT / 2.0);
             canvas.upwards(&format!("c = {percent} %"), place, Font { size: SMALL, bold: true, ..font })?;
@@ -123,6 +128,8 @@ fn draw_panel(panel: &Panel, runs: &[&RunResults]) -> Result<(), ReportError> {
         runs.iter().try_for_each(|run| panel.curve(&percent(line(run)), Stroke { width, ..stroke }))
     };
     curves(RunResults::overfit, overfit())?;
+    let markers = |run: &&RunResults| panel.sparse_markers(&percent(run.overfit()), Marker::Disc, OVERFIT, 0.5);
+    runs.iter().try_for_each(markers)?;
     curves(|run| run.accuracy("train"), training())?;
     curves(|run| run.accuracy("test"), test())
 }

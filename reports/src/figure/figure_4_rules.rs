@@ -11,7 +11,7 @@ use crate::results::{Line, Results, Rule, RunResults};
 const TITLE: &str =
     "Figure 4, rules: test accuracy and overfit against training accuracy, by label noise and update rule";
 const HEADING: f64 = 14.0;
-const PANEL_HEIGHT: f64 = 108.0;
+const PANEL_HEIGHT: f64 = 118.0;
 const ROW: f64 = PANEL_HEIGHT + 12.0;
 /// Room for the half of a tick label that reaches over the last panel's edge.
 const MARGIN: f64 = 8.0;
@@ -124,16 +124,17 @@ impl Grid<'_> {
         level.map_or(Ok(()), |level| panel.upright(100.0 * level.train_accuracy, matched()))
     }
 
+    /// With a marker at the last evaluation.
     fn draw_curves(&self, panel: &Panel, noise: f64, line: fn(&RunResults) -> Line) -> Result<(), ReportError> {
-        let count = self.rules.len() as f64;
-        for (index, (label, look)) in self.rules.iter().enumerate() {
+        for (label, look) in &self.rules {
             let of_rule = |run: &&RunResults| run.rule() == *label && run.summary.noise == noise;
             let runs: Vec<&RunResults> = self.results.runs.iter().filter(of_rule).collect();
             let stroke = Stroke { width: curve_width(runs.len()), ..look.stroke };
             for run in runs {
                 let line = in_percent(line(run));
                 panel.curve(&line, stroke)?;
-                panel.sparse_markers(&line, look.marker, stroke.colour, (index as f64 + 0.5) / count)?;
+                // Where training ended: early in training the curves of all rules coincide.
+                panel.markers(line.last().map_or(&[], std::slice::from_ref), look.marker, stroke.colour)?;
             }
         }
         Ok(())

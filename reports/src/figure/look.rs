@@ -57,7 +57,7 @@ pub fn rule_look(index: usize, level: Option<usize>, levels: usize) -> (RGBColor
         RGBColor(0x56, 0xb4, 0xe9),
         RGBColor(0x99, 0x88, 0x00),
     ];
-    const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::DashDotted, Dash::Dotted];
+    const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Alternating, Dash::Dotted];
     const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Marker::Triangle, Marker::Cross];
     let colour = match level {
         Some(level) => noise_colour(level, levels),

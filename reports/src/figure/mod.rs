@@ -102,4 +102,4 @@ fn percent(line: Line) -> Line {
 const STEP_AXIS: &str = "Training step";
 /// Figure 3 shows the steps 0 to 9.
 const FIRST_STEPS: f64 = 10.0;
-const NO_GROUPS: &str = "No run has both pristine and corrupt examples.";
+const NO_GROUPS: &str = "No run has recorded gradients of both pristine and corrupt examples.";

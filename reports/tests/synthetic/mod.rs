@@ -22,6 +22,8 @@ pub struct Study {
     pub missing: usize,
     /// Whether the test set was evaluated.
     pub test_set: bool,
+    /// Whether gradients were recorded.
+    pub gradients: bool,
 }
 
 impl Default for Study {
@@ -34,6 +36,7 @@ impl Default for Study {
             contiguous: 100,
             missing: 0,
             test_set: true,
+            gradients: true,
         }
     }
 }
@@ -91,7 +94,7 @@ fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
     let mut noise = Noise(key.seed * 1000 + (key.noise * 100.0) as u64 + 1);
     let pristine = pristine_share(key.noise);
     let both = key.noise > 0.0;
-    let recorded = recorded_steps(study.steps);
+    let recorded = if study.gradients { recorded_steps(study.steps) } else { vec![] };
     add_learning(tables, study, key, pristine);
     for (index, &step) in recorded.iter().enumerate() {
         let age = (1.0 + step as f64).ln() / (1.0 + study.steps as f64).ln();
