@@ -12,6 +12,7 @@ mod error;
 mod options;
 pub mod prediction;
 mod results;
+pub mod rule;
 mod run;
 pub mod statistic;
 mod summary;
@@ -23,7 +24,7 @@ use cograd_trace::Study;
 pub use error::AnalysisError;
 pub use options::{NoObserver, Observer, Options};
 pub use run::RunAnalysis;
-pub use summary::{Final, RunSummary, Simultaneous, StudySummary, Summary};
+pub use summary::{Final, MatchedRule, OverfitSummary, RunSummary, Simultaneous, StudySummary, Summary};
 
 use results::Tables;
 

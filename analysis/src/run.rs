@@ -10,6 +10,7 @@ use crate::statistic::decomposition::{self, Decomposition};
 use crate::statistic::designation::Designation;
 use crate::statistic::linear::Linear;
 use crate::statistic::null_world::NullWorlds;
+use crate::statistic::overfit::{self, Overfit};
 use crate::statistic::permutation::{self, FamilyTest, Test};
 use crate::statistic::{crossover, learned};
 use crate::{AnalysisError, Observer, Options};
@@ -121,6 +122,18 @@ impl RunAnalysis {
     /// The evaluated steps and what fraction of the examples was learned by each.
     pub fn learned(&self) -> Vec<learned::Learned> {
         learned::curve(&self.examples, &crate::statistic::curves::evaluated_steps(&self.metrics))
+    }
+
+    /// Accuracies and overfit at every evaluated step; the classes are the network's outputs.
+    pub fn overfit(&self) -> Vec<Overfit> {
+        let classes = self.manifest.network.last().copied().unwrap_or(0);
+        overfit::curve(&self.metrics, self.manifest.noise, classes)
+    }
+
+    /// |P|/m over all training examples, the proper accuracy of the noisy set; `None` without examples.
+    pub fn proper_accuracy(&self) -> Option<f64> {
+        let pristine = self.examples.iter().filter(|example| example.pristine).count();
+        (!self.examples.is_empty()).then(|| pristine as f64 / self.examples.len() as f64)
     }
 }
 

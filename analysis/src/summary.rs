@@ -7,9 +7,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::prediction::{self, Evidence, Prediction};
-use crate::statistic::curves;
+use crate::statistic::overfit::{self, Overfit};
 use crate::statistic::permutation::Test;
-use crate::{AnalysisError, Options, RunAnalysis};
+use crate::statistic::{curves, matched};
+use crate::{AnalysisError, Options, RunAnalysis, rule};
 
 /// The content of `summary.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Summary {
     pub null_worlds: usize,
     /// The runs, ordered by rule, noise and seed.
     pub runs: Vec<RunSummary>,
+    /// The update rules at matched training accuracy, by noise level; empty where a level has one rule only.
+    pub matched: Vec<MatchedRule>,
     /// The paper's predictions, with what was measured and a verdict each.
     pub predictions: Vec<Prediction>,
 }
@@ -44,6 +47,8 @@ pub struct RunSummary {
     pub run: String,
     /// Update rule.
     pub rule: String,
+    /// Winsorization level c in percent, 0 for `sgd`; `None` for a rule of another kind.
+    pub winsorization: Option<f64>,
     /// Label noise ε.
     pub noise: f64,
     /// Seed of the run.
@@ -85,6 +90,38 @@ pub struct RunSummary {
     /// The last evaluation.
     #[serde(rename = "final")]
     pub last: Final,
+    /// Overfit at the last evaluation, and its growth.
+    pub overfit: OverfitSummary,
+    /// The largest training accuracy of the evaluations.
+    pub max_train_accuracy: Option<f64>,
+}
+
+/// Overfit of a run; `None` without both accuracies.
+#[derive(Clone, Debug, Serialize)]
+pub struct OverfitSummary {
+    /// At the last evaluation.
+    #[serde(rename = "final")]
+    pub last: Option<f64>,
+    /// Least-squares slope over the evaluated steps, per 1 000 steps.
+    pub slope: Option<f64>,
+}
+
+/// One update rule at one noise level, where its training accuracy first reaches one that every run of the level
+/// reached. Means over seeds.
+#[derive(Clone, Debug, Serialize)]
+pub struct MatchedRule {
+    /// Label noise ε.
+    pub noise: f64,
+    /// The training accuracy matched, A.
+    pub train_accuracy: f64,
+    /// Update rule.
+    pub rule: String,
+    /// Step at which it is reached, interpolated between evaluations.
+    pub step: Option<f64>,
+    /// Test accuracy there.
+    pub test_accuracy: Option<f64>,
+    /// Overfit there.
+    pub overfit: Option<f64>,
 }
 
 /// Simultaneous tests over the steps; `value` is max |z|.
@@ -113,16 +150,19 @@ pub struct Final {
 pub(crate) struct RunFacts {
     summary: RunSummary,
     evidence: Evidence,
+    overfit: Vec<Overfit>,
 }
 
 impl RunFacts {
     pub(crate) fn of(run: &Run, analysis: &RunAnalysis) -> Result<RunFacts, AnalysisError> {
-        Ok(RunFacts { summary: RunSummary::of(run, analysis)?, evidence: Evidence::of(analysis) })
+        let summary = RunSummary::of(run, analysis)?;
+        Ok(RunFacts { summary, evidence: Evidence::of(analysis), overfit: analysis.overfit() })
     }
 }
 
 impl Summary {
     pub(crate) fn of(study: &Study, options: &Options, runs: Vec<RunFacts>) -> Summary {
+        let matched = MatchedRule::of_study(&runs);
         let (runs, evidence): (Vec<RunSummary>, Vec<Evidence>) =
             runs.into_iter().map(|facts| (facts.summary, facts.evidence)).unzip();
         Summary {
@@ -131,6 +171,7 @@ impl Summary {
             seed: options.seed,
             null_worlds: options.null_worlds,
             runs,
+            matched,
             predictions: prediction::judge_all(&evidence),
         }
     }
@@ -169,18 +210,18 @@ impl RunSummary {
         let manifest = &analysis.manifest;
         let in_run = |source| AnalysisError::Run { run: manifest.run.clone(), source };
         let manifest_sha256 = sha256_of_file(&run.directory().join("manifest.json")).map_err(in_run)?;
-        let pristine = analysis.examples.iter().filter(|example| example.pristine).count();
-        let examples = analysis.examples.len();
+        let overfit = analysis.overfit();
         let alpha = &analysis.actual().decomposition;
         Ok(RunSummary {
             run: manifest.run.clone(),
             rule: manifest.rule.clone(),
+            winsorization: rule::winsorization(&manifest.rule),
             noise: manifest.noise,
             seed: manifest.seed,
             network: manifest.network.clone(),
             steps: manifest.steps,
             train_examples: manifest.train_examples,
-            pristine_fraction: (examples > 0).then(|| pristine as f64 / examples as f64),
+            pristine_fraction: analysis.proper_accuracy(),
             sampled_examples: analysis.sampled.len(),
             sampled_pristine: analysis.designation.pristine(),
             coordinates: manifest.coordinates,
@@ -198,7 +239,43 @@ impl RunSummary {
                 difference: analysis.difference.simultaneous,
             },
             last: Final::of(&analysis.metrics),
+            overfit: OverfitSummary { last: overfit::last(&overfit), slope: overfit::slope(&overfit) },
+            max_train_accuracy: overfit::max_train_accuracy(&overfit),
         })
+    }
+}
+
+impl MatchedRule {
+    /// By noise level, then in the order of the rules.
+    fn of_study(runs: &[RunFacts]) -> Vec<MatchedRule> {
+        let mut sorted: Vec<&RunFacts> = runs.iter().collect();
+        sorted.sort_by(|a, b| a.summary.noise.total_cmp(&b.summary.noise));
+        sorted.chunk_by(|a, b| a.summary.noise == b.summary.noise).flat_map(MatchedRule::of_level).collect()
+    }
+
+    fn of_level(runs: &[&RunFacts]) -> Vec<MatchedRule> {
+        let curves: Vec<&[Overfit]> = runs.iter().map(|run| run.overfit.as_slice()).collect();
+        let by_rule: Vec<&[&RunFacts]> = runs.chunk_by(|a, b| a.summary.rule == b.summary.rule).collect();
+        match matched::level(&curves) {
+            Some(level) if by_rule.len() > 1 => by_rule.iter().map(|runs| MatchedRule::of_rule(runs, level)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn of_rule(runs: &[&RunFacts], level: f64) -> MatchedRule {
+        let places: Vec<_> = runs.iter().filter_map(|run| matched::at(&run.overfit, level)).collect();
+        let mean = |value: fn(&matched::Matched) -> Option<f64>| {
+            let values: Vec<f64> = places.iter().filter_map(value).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        MatchedRule {
+            noise: runs[0].summary.noise,
+            train_accuracy: level,
+            rule: runs[0].summary.rule.clone(),
+            step: mean(|place| Some(place.step)),
+            test_accuracy: mean(|place| place.test_accuracy),
+            overfit: mean(|place| place.overfit),
+        }
     }
 }
 

@@ -309,6 +309,12 @@ impl Panel<'_, '_> {
         Ok(())
     }
 
+    /// A vertical line at `value`, from edge to edge.
+    pub fn upright(&self, value: f64, stroke: Stroke) -> Result<(), ReportError> {
+        let x = self.across(value);
+        self.canvas.line(&[(x, self.bottom()), (x, self.top)], stroke)
+    }
+
     pub fn right(&self) -> f64 {
         self.left + self.width
     }

@@ -30,16 +30,36 @@ pub struct Stroke {
     pub colour: RGBColor,
     /// In points.
     pub width: f64,
-    pub dashed: bool,
+    pub dash: Dash,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Dash {
+    Solid,
+    Dashed,
+    Dotted,
+    /// Dashes and dots.
+    Alternating,
 }
 
 impl Stroke {
     pub fn solid(colour: RGBColor, width: f64) -> Stroke {
-        Stroke { colour, width, dashed: false }
+        Stroke { colour, width, dash: Dash::Solid }
     }
 
     pub fn dashed(colour: RGBColor, width: f64) -> Stroke {
-        Stroke { colour, width, dashed: true }
+        Stroke { colour, width, dash: Dash::Dashed }
+    }
+
+    /// Lengths drawn and left out in turn, in points; empty for a solid line.
+    fn pattern(&self) -> Vec<f64> {
+        let (dot, gap) = (0.6 + 0.5 * self.width, 1.2 + 0.5 * self.width);
+        match self.dash {
+            Dash::Solid => vec![],
+            Dash::Dashed => vec![3.0 + self.width, 2.0 + 0.5 * self.width],
+            Dash::Dotted => vec![dot, gap],
+            Dash::Alternating => vec![4.0 + self.width, gap, dot, gap],
+        }
     }
 }
 
@@ -48,6 +68,10 @@ pub enum Marker {
     Disc,
     /// Hollow, so that it is told from a disc without colour.
     Square,
+    Diamond,
+    /// Hollow.
+    Triangle,
+    Cross,
     /// Its tip at a place: a value above the axis range.
     Up,
     /// Its tip at a place: a value below the axis range.
@@ -103,10 +127,10 @@ fn with_root(body: &str, size: (u32, u32), title: &str) -> String {
 
 impl Canvas<'_> {
     pub fn line(&self, places: &[Place], stroke: Stroke) -> Result<(), ReportError> {
-        if stroke.dashed {
-            return dashes(places, 3.0 + stroke.width, 2.0 + 0.5 * stroke.width)
+        if stroke.dash != Dash::Solid {
+            return dashes(places, &stroke.pattern())
                 .iter()
-                .try_for_each(|dash| self.line(dash, Stroke { dashed: false, ..stroke }));
+                .try_for_each(|dash| self.line(dash, Stroke { dash: Dash::Solid, ..stroke }));
         }
         if places.len() < 2 {
             return Ok(());
@@ -133,6 +157,20 @@ impl Canvas<'_> {
                 let (left, right, top, bottom) = (x - radius, x + radius, y - radius, y + radius);
                 let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (right, top)];
                 self.line(&outline, Stroke::solid(colour, 0.75))
+            }
+            Marker::Diamond => self.area(&[(x - 2.2, y), (x, y - 2.2), (x + 2.2, y), (x, y + 2.2)], colour, 1.0),
+            Marker::Triangle => {
+                let (base, tip) = (y + 1.4, (x, y - 2.2));
+                let corners = [(x - 2.1, base), tip, (x + 2.1, base)];
+                self.area(&corners, WHITE, 1.0)?;
+                let [left, _, right] = corners;
+                self.line(&[left, tip, right, left, tip], Stroke::solid(colour, 0.75))
+            }
+            Marker::Cross => {
+                let (left, right, top, bottom) = (x - radius, x + radius, y - radius, y + radius);
+                let stroke = Stroke::solid(colour, 1.0);
+                self.line(&[(left, top), (right, bottom)], stroke)?;
+                self.line(&[(left, bottom), (right, top)], stroke)
             }
             Marker::Up => self.area(&triangle(3.6), colour, 1.0),
             Marker::Down => self.area(&triangle(-3.6), colour, 1.0),
@@ -197,11 +235,12 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     size * text.chars().map(em).sum::<f64>()
 }
 
-/// Cuts a polyline into dashes; plotters has no dashed stroke.
-fn dashes(places: &[Place], dash: f64, gap: f64) -> Vec<Vec<Place>> {
+/// Cuts a polyline into dashes of a pattern of lengths drawn and left out in turn; plotters has no dashed stroke.
+fn dashes(places: &[Place], pattern: &[f64]) -> Vec<Vec<Place>> {
     let mut pieces = Vec::new();
     let mut current: Vec<Place> = places.first().copied().into_iter().collect();
-    let (mut drawing, mut left) = (true, dash);
+    let mut lengths = pattern.iter().copied().cycle();
+    let (mut drawing, mut left) = (true, lengths.next().unwrap_or(f64::INFINITY));
     for edge in places.windows(2) {
         let &[mut from, to] = edge else { continue };
         let mut length = distance(from, to);
@@ -215,7 +254,7 @@ fn dashes(places: &[Place], dash: f64, gap: f64) -> Vec<Vec<Place>> {
                 current = vec![from];
             }
             drawing = !drawing;
-            left = if drawing { dash } else { gap };
+            left = lengths.next().unwrap_or(f64::INFINITY);
         }
         left -= length;
         if drawing {
@@ -253,12 +292,16 @@ mod tests {
     #[test]
     fn dashes_cover_their_share_of_a_line_across_its_vertices() {
         let line: Vec<Place> = (0..=60).map(|x| (f64::from(x), 0.0)).collect();
-        let drawn: f64 = dashes(&line, 4.0, 2.0)
+        let drawn: f64 = dashes(&line, &[4.0, 2.0])
             .iter()
             .flat_map(|dash| dash.windows(2))
             .map(|edge| distance(edge[0], edge[1]))
             .sum();
         assert!((drawn - 40.0).abs() < 1e-9, "{drawn}");
+        let pieces = dashes(&line, &[4.0, 2.0, 1.0, 3.0]);
+        let length = |piece: &Vec<Place>| piece.windows(2).map(|edge| distance(edge[0], edge[1])).sum::<f64>();
+        let lengths: Vec<f64> = pieces.iter().take(4).map(length).collect();
+        assert_eq!(lengths, [4.0, 1.0, 4.0, 1.0]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Figures and an HTML page from the tables that analysis wrote.
 //!
 //! Everything drawn here is read from a study's `analysis` directory (its Parquet tables and `summary.json`); no trace
-//! is opened and no statistic is computed. [`report`] writes the paper's Figures 1 to 3, two figures of our own and
-//! one self-contained page.
+//! is opened and no statistic is computed. [`report`] writes the paper's Figures 1 to 4, three figures of our own and
+//! one self-contained page; Figure 4 and the comparison of update rules where a study has several.
 #![warn(missing_docs)]
 
 mod axes;

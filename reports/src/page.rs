@@ -1,13 +1,15 @@
 //! `index.html`: the figures, the numbers measured, the paper's predictions and where it all comes from.
 
+use std::collections::BTreeMap;
+
 use minijinja::Environment;
 use serde::Serialize;
 
 use crate::ReportError;
 use crate::figure::Figure;
 use crate::numbers::{self, MISSING};
-use crate::results::{Results, RunResults};
-use crate::summary::{Prediction, Summary};
+use crate::results::{Results, RunResults, Winsorized};
+use crate::summary::{MatchedRule, Prediction, Summary};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
 
@@ -18,11 +20,15 @@ struct Page<'a> {
     overview: String,
     tally: Vec<Tally>,
     predictions: Vec<Row<'a>>,
-    /// SVG documents in the order drawn.
-    figures: Vec<&'a str>,
+    /// SVG documents by file name.
+    figures: BTreeMap<&'a str, &'a str>,
+    /// The rule of Figures 1 to 3, where the study has several.
+    plain_rule: Option<String>,
     learning: Table,
     decomposition: Table,
     contributions: Table,
+    winsorized: Option<Measured>,
+    rules: Option<Measured>,
     null_worlds: String,
     smallest_p: String,
     runs: Table,
@@ -52,6 +58,13 @@ struct PredictionText<'a> {
     verdict: &'a str,
 }
 
+/// What was measured, as a sentence and as a table.
+#[derive(Serialize)]
+struct Measured {
+    sentence: String,
+    table: Table,
+}
+
 #[derive(Serialize)]
 struct Table {
     head: Vec<&'static str>,
@@ -70,13 +83,16 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
     let summary = &results.summary;
     Page {
         study: summary.study.name.as_deref().unwrap_or("unnamed study"),
-        overview: overview(summary),
+        overview: overview(results),
         tally: tally(&summary.predictions),
         predictions: summary.predictions.iter().map(prediction).collect(),
-        figures: figures.iter().map(|figure| figure.svg.as_str()).collect(),
-        learning: table(LEARNING, results.runs.iter().map(learning)),
-        decomposition: table(DECOMPOSITION, both_groups(results).map(decomposition)),
-        contributions: table(CONTRIBUTIONS, both_groups(results).map(contributions)),
+        figures: figures.iter().map(|figure| (figure.file, figure.svg.as_str())).collect(),
+        plain_rule: plain_rule(results),
+        learning: table_of_runs(results, LEARNING, results.runs.iter(), learning),
+        decomposition: table_of_runs(results, DECOMPOSITION, both_groups(results), decomposition),
+        contributions: table_of_runs(results, CONTRIBUTIONS, both_groups(results), contributions),
+        winsorized: results.winsorized().map(|winsorized| measured_winsorized(results, &winsorized)),
+        rules: (results.rules().len() > 1).then(|| measured_rules(results)),
         null_worlds: numbers::count(summary.null_worlds),
         smallest_p: numbers::upper_bound(1.0 / (summary.null_worlds as f64 + 1.0)),
         runs: table(RUNS, results.runs.iter().map(run)),
@@ -86,19 +102,20 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
 }
 
 fn both_groups(results: &Results) -> impl Iterator<Item = &RunResults> {
-    results.runs.iter().filter(|run| run.summary.has_both_groups())
+    results.runs.iter().filter(|run| run.has_both_groups())
 }
 
-fn overview(summary: &Summary) -> String {
-    let runs = &summary.runs;
+fn overview(results: &Results) -> String {
+    let runs = &results.summary.runs;
     let noise = distinct(runs.iter().map(|run| run.noise.to_string()));
     let seeds = distinct(runs.iter().map(|run| run.seed.to_string()));
     let networks = distinct(runs.iter().map(|run| network(&run.network)));
-    let rules = distinct(runs.iter().map(|run| run.rule.clone()));
+    let rules: Vec<&str> = results.rules().iter().map(|rule| rule.label).collect();
     format!(
-        "{} of network {}, update rule {}, label noise {}, {}.",
+        "{} of network {}, update {} {}, label noise {}, {}.",
         plural(runs.len(), "run"),
         networks.join(", "),
+        if rules.len() == 1 { "rule" } else { "rules" },
         rules.join(", "),
         noise.join(", "),
         match seeds.len() {
@@ -135,44 +152,34 @@ fn class(verdict: &str) -> &'static str {
     }
 }
 
-const LEARNING: &[&str] =
-    &["Noise", "Seed", "Proper accuracy", "Training accuracy", "Test accuracy", "Training loss", "Test loss"];
+const LEARNING: &[&str] = &["Proper accuracy", "Training accuracy", "Test accuracy", "Training loss", "Test loss"];
 
 fn learning(run: &RunResults) -> Vec<String> {
     let (summary, last) = (&run.summary, &run.summary.last);
-    let mut row = condition(run);
+    let mut row = Vec::new();
     row.extend([summary.pristine_fraction, last.train_accuracy, last.test_accuracy].map(numbers::percent));
     row.extend([last.train_loss, last.test_loss].map(|loss| numbers::optional(loss, 3)));
     row
 }
 
-const DECOMPOSITION: &[&str] = &[
-    "Noise",
-    "Seed",
-    "Group size",
-    "α first",
-    "α last",
-    "Crossover",
-    "p of crossover [95\u{a0}%]",
-    "Simultaneous p [95\u{a0}%]",
-];
+const DECOMPOSITION: &[&str] =
+    &["Group size", "α first", "α last", "Crossover", "p of crossover [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
 
 fn decomposition(run: &RunResults) -> Vec<String> {
     let summary = &run.summary;
     let (crossover, simultaneous) = (run.test("crossover"), run.test("alpha"));
-    let mut row = condition(run);
+    let mut row = Vec::new();
     row.extend([summary.group_size(), summary.alpha_first, summary.alpha_last].map(numbers::share));
     row.push(numbers::share(crossover.and_then(|test| test.observed)));
     row.extend([crossover, simultaneous].map(numbers::p_cell));
     row
 }
 
-const CONTRIBUTIONS: &[&str] = &["Noise", "Seed", "D₁₀", "p of D₁₀ [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
+const CONTRIBUTIONS: &[&str] = &["D₁₀", "p of D₁₀ [95\u{a0}%]", "Simultaneous p [95\u{a0}%]"];
 
 fn contributions(run: &RunResults) -> Vec<String> {
     let (ten_steps, simultaneous) = (run.test("difference_10"), run.test("difference"));
-    let mut row = condition(run);
-    row.push(numbers::optional(ten_steps.and_then(|test| test.observed), 3));
+    let mut row = vec![numbers::optional(ten_steps.and_then(|test| test.observed), 3)];
     row.extend([ten_steps, simultaneous].map(numbers::p_cell));
     row
 }
@@ -205,9 +212,134 @@ fn run(run: &RunResults) -> Vec<String> {
     row
 }
 
-/// The cells that say which run a row is of.
-fn condition(run: &RunResults) -> Vec<String> {
-    vec![run.summary.noise.to_string(), run.summary.seed.to_string()]
+/// The rules whose runs Figures 1 to 3 show, where the study has others too.
+fn plain_rule(results: &Results) -> Option<String> {
+    let shown = distinct(
+        results.plain_conditions().iter().flat_map(|condition| &condition.runs).map(|run| run.rule().to_owned()),
+    );
+    (results.rules().len() > 1).then(|| shown.join(" and "))
+}
+
+const WINSORIZED: &[&str] =
+    &["Proper accuracy", "Largest training accuracy", "Final training accuracy", "Test accuracy", "Overfit", "Growth"];
+
+fn measured_winsorized(results: &Results, winsorized: &Winsorized) -> Measured {
+    let seed = has_several_seeds(results);
+    let condition: &[&'static str] = if seed { &["Noise", "c (%)", "Seed"] } else { &["Noise", "c (%)"] };
+    let rows = winsorized.runs().map(|run| winsorized_row(run, seed)).collect();
+    Measured { sentence: overfit_changes(winsorized), table: Table { head: [condition, WINSORIZED].concat(), rows } }
+}
+
+fn winsorized_row(run: &RunResults, seed: bool) -> Vec<String> {
+    let summary = &run.summary;
+    let percent = summary.winsorization.map_or_else(|| MISSING.to_owned(), |percent| percent.to_string());
+    let mut row = vec![summary.noise.to_string(), percent];
+    row.extend(seed.then(|| summary.seed.to_string()));
+    let accuracies = [
+        summary.pristine_fraction,
+        summary.max_train_accuracy,
+        summary.last.train_accuracy,
+        summary.last.test_accuracy,
+        summary.overfit.last,
+    ];
+    row.extend(accuracies.map(numbers::percent));
+    row.push(points(summary.overfit.slope));
+    row
+}
+
+/// A slope in percentage points.
+fn points(slope: Option<f64>) -> String {
+    numbers::optional(slope.map(|slope| 100.0 * slope), 3)
+}
+
+/// What becomes of overfit from the smallest to the largest c, by noise level; empty with one c, or nothing measured.
+fn overfit_changes(winsorized: &Winsorized) -> String {
+    let (Some(&least), Some(&most)) = (winsorized.percents.first(), winsorized.percents.last()) else {
+        return String::new();
+    };
+    let change = |&noise: &f64| overfit_change(noise, &winsorized.at(noise, least), &winsorized.at(noise, most));
+    let changes: Vec<String> = winsorized.noise.iter().filter_map(change).collect();
+    if least == most || changes.is_empty() {
+        return String::new();
+    }
+    format!(
+        "From c\u{a0}=\u{a0}{least} to c\u{a0}=\u{a0}{most}\u{a0}% overfit after the last update goes {}.",
+        changes.join("; ")
+    )
+}
+
+/// From the runs at the smallest c to those at the largest, means over seeds; none if either has no overfit.
+fn overfit_change(noise: f64, least: &[&RunResults], most: &[&RunResults]) -> Option<String> {
+    let last = |runs: &[&RunResults]| mean(runs.iter().map(|run| run.summary.overfit.last));
+    let growth = |runs: &[&RunResults]| points(mean(runs.iter().map(|run| run.summary.overfit.slope)));
+    let [from, to] = [last(least)?, last(most)?].map(|overfit| numbers::percent(Some(overfit)));
+    Some(format!("from {from} to {to} (growth {} to {}) at noise\u{a0}{noise}", growth(least), growth(most)))
+}
+
+/// Of the values there are.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Vec<f64> = values.flatten().collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+const RULES: &[&str] = &["Rule", "Noise", "Matched training accuracy", "Reached at step", "Test accuracy", "Overfit"];
+
+fn measured_rules(results: &Results) -> Measured {
+    let rules = results.rules();
+    let place = |matched: &MatchedRule| rules.iter().position(|rule| rule.label == matched.rule);
+    let mut matched = results.summary.matched.clone();
+    matched.sort_by(|a, b| a.noise.total_cmp(&b.noise).then(place(a).cmp(&place(b))));
+    let row = |rule: &MatchedRule| {
+        let step = rule.step.map_or_else(|| MISSING.to_owned(), |step| numbers::count(step.round().max(0.0) as u64));
+        let mut row =
+            vec![rule.rule.clone(), rule.noise.to_string(), numbers::percent(Some(rule.train_accuracy)), step];
+        row.extend([rule.test_accuracy, rule.overfit].map(numbers::percent));
+        row
+    };
+    let ranges: Vec<String> = matched.chunk_by(|a, b| a.noise == b.noise).filter_map(test_accuracy_range).collect();
+    let sentence = match ranges.len() {
+        0 => String::new(),
+        _ => format!("Test accuracy there: {}.", ranges.join("; ")),
+    };
+    Measured { sentence, table: table(RULES, matched.iter().map(row)) }
+}
+
+/// The rules with the lowest and the highest test accuracy at one noise level.
+fn test_accuracy_range(rules: &[MatchedRule]) -> Option<String> {
+    let known: Vec<(&MatchedRule, f64)> = rules.iter().filter_map(|rule| Some((rule, rule.test_accuracy?))).collect();
+    let lowest = known.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let highest = known.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let at = |(rule, accuracy): &(&MatchedRule, f64)| format!("{} ({})", numbers::percent(Some(*accuracy)), rule.rule);
+    Some(format!("{} to {} at noise\u{a0}{}", at(lowest), at(highest), lowest.0.noise))
+}
+
+fn has_several_seeds(results: &Results) -> bool {
+    results.runs.windows(2).any(|pair| pair[0].summary.seed != pair[1].summary.seed)
+}
+
+/// A table with a row a run, whose first columns say which: the rule where the study has several, and then the seed only
+/// where it has several too, because there is little room.
+fn table_of_runs<'a>(
+    results: &Results,
+    head: &[&'static str],
+    runs: impl Iterator<Item = &'a RunResults>,
+    cells: fn(&RunResults) -> Vec<String>,
+) -> Table {
+    let rule = results.rules().len() > 1;
+    let seed = !rule || has_several_seeds(results);
+    let condition: &[&'static str] = match (rule, seed) {
+        (true, true) => &["Rule", "Noise", "Seed"],
+        (true, false) => &["Rule", "Noise"],
+        _ => &["Noise", "Seed"],
+    };
+    let row = |run: &RunResults| {
+        let mut row: Vec<String> = rule.then(|| run.rule().to_owned()).into_iter().collect();
+        row.push(run.summary.noise.to_string());
+        row.extend(seed.then(|| run.summary.seed.to_string()));
+        row.extend(cells(run));
+        row
+    };
+    Table { head: [condition, head].concat(), rows: runs.map(row).collect() }
 }
 
 fn provenance(summary: &Summary) -> Vec<(&'static str, String)> {

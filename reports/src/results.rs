@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::ReportError;
 use crate::summary::{RunSummary, Summary};
-use crate::tables::{self, ByRun, Cumulative, Curve, Decomposition, Learned, Null, Test};
+use crate::tables::{self, ByRun, Cumulative, Curve, Decomposition, Learned, Null, Overfit, Test};
 
 /// A step and the value there, if there is one.
 pub type Point = (f64, Option<f64>);
@@ -14,7 +14,7 @@ pub type Line = Vec<Point>;
 
 pub struct Results {
     pub summary: Summary,
-    /// In the order of `summary.json`.
+    /// By rule: plain and winsorized SGD in order of c, then the others; within a rule in the order of `summary.json`.
     pub runs: Vec<RunResults>,
 }
 
@@ -22,6 +22,7 @@ pub struct RunResults {
     pub summary: RunSummary,
     curves: Vec<Curve>,
     learned: Vec<Learned>,
+    overfit: Vec<Overfit>,
     decomposition: Vec<Decomposition>,
     cumulative: Vec<Cumulative>,
     null: Vec<Null>,
@@ -39,26 +40,111 @@ impl Results {
     pub fn read(analysis: &Path) -> Result<Results, ReportError> {
         let summary = Summary::read(&analysis.join("summary.json"))?;
         let mut tables = Tables::read(analysis)?;
-        let runs = summary.runs.iter().map(|run| tables.take(run)).collect();
+        let mut runs: Vec<RunResults> = summary.runs.iter().map(|run| tables.take(run)).collect();
+        runs.sort_by(|a, b| a.place_of_rule().total_cmp(&b.place_of_rule()));
         tables.nothing_left(analysis)?;
         Ok(Results { summary, runs })
     }
 
-    /// Conditions in order of rule, then noise.
-    pub fn conditions(&self) -> Vec<Condition<'_>> {
-        group(self.runs.iter().collect())
+    /// The conditions of Figures 1 to 3, in order of noise: those of plain SGD, or without any of the first rule.
+    pub fn plain_conditions(&self) -> Vec<Condition<'_>> {
+        group(self.plain_runs())
     }
 
-    /// The conditions whose sample has pristine and corrupt examples, with those runs only.
+    /// Those of them with recorded gradients of pristine and of corrupt examples, with those runs only.
     pub fn conditions_with_both_groups(&self) -> Vec<Condition<'_>> {
-        group(self.runs.iter().filter(|run| run.summary.has_both_groups()).collect())
+        group(self.plain_runs().into_iter().filter(|run| run.has_both_groups()).collect())
     }
+
+    fn plain_runs(&self) -> Vec<&RunResults> {
+        let plain: Vec<&RunResults> =
+            self.winsorized_runs().into_iter().filter(|run| run.summary.winsorization == Some(0.0)).collect();
+        match self.runs.first() {
+            Some(first) if plain.is_empty() => self.runs.iter().filter(|run| run.rule() == first.rule()).collect(),
+            _ => plain,
+        }
+    }
+
+    /// The runs of plain and winsorized SGD, one a noise level, c and seed: `sgd` and `winsorized-0` are the same rule, and
+    /// where a noise level has both, those of the latter are taken.
+    fn winsorized_runs(&self) -> Vec<&RunResults> {
+        let has_level_0 =
+            |noise: f64| self.runs.iter().any(|run| run.is_winsorized_at(0.0, noise) && run.rule() != SGD);
+        let counts = |run: &&RunResults| match run.summary.winsorization {
+            Some(_) => run.rule() != SGD || !has_level_0(run.summary.noise),
+            None => false,
+        };
+        self.runs.iter().filter(counts).collect()
+    }
+
+    /// Figure 4's grid; none without a run of the winsorized rule.
+    pub fn winsorized(&self) -> Option<Winsorized<'_>> {
+        let runs = self.winsorized_runs();
+        let noise = ascending(runs.iter().filter(|run| run.rule() != SGD).map(|run| run.summary.noise));
+        let runs: Vec<_> = runs.into_iter().filter(|run| noise.contains(&run.summary.noise)).collect();
+        let percents = ascending(runs.iter().filter_map(|run| run.summary.winsorization));
+        (!noise.is_empty()).then_some(Winsorized { noise, percents, runs })
+    }
+
+    /// The update rules, in the order of the runs.
+    pub fn rules(&self) -> Vec<Rule<'_>> {
+        let mut rules: Vec<Rule> = Vec::new();
+        for run in &self.runs {
+            if !rules.iter().any(|rule| rule.label == run.rule()) {
+                rules.push(Rule { label: run.rule(), winsorization: run.summary.winsorization });
+            }
+        }
+        rules
+    }
+
+    /// All noise levels, ascending.
+    pub fn noise_levels(&self) -> Vec<f64> {
+        ascending(self.runs.iter().map(|run| run.summary.noise))
+    }
+}
+
+/// Label of plain SGD.
+const SGD: &str = "sgd";
+
+pub struct Rule<'a> {
+    pub label: &'a str,
+    /// c in percent, of plain and winsorized SGD.
+    pub winsorization: Option<f64>,
+}
+
+/// The runs of plain and winsorized SGD by noise and c, at the noise levels where the winsorized rule was recorded.
+pub struct Winsorized<'a> {
+    /// Ascending.
+    pub noise: Vec<f64>,
+    /// The levels of c in percent, ascending.
+    pub percents: Vec<f64>,
+    runs: Vec<&'a RunResults>,
+}
+
+impl<'a> Winsorized<'a> {
+    /// The runs at one noise level and c, one a seed.
+    pub fn at(&self, noise: f64, percent: f64) -> Vec<&'a RunResults> {
+        self.runs.iter().copied().filter(|run| run.is_winsorized_at(percent, noise)).collect()
+    }
+
+    /// All runs, in order of noise, then c, then seed.
+    pub fn runs(&self) -> impl Iterator<Item = &'a RunResults> {
+        let places = self.noise.iter().flat_map(|&noise| self.percents.iter().map(move |&percent| (noise, percent)));
+        places.flat_map(|(noise, percent)| self.at(noise, percent))
+    }
+}
+
+fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    values
 }
 
 fn group(mut runs: Vec<&RunResults>) -> Vec<Condition<'_>> {
     runs.sort_by(|a, b| {
         let (a, b) = (&a.summary, &b.summary);
-        a.rule.cmp(&b.rule).then(a.noise.total_cmp(&b.noise)).then(a.seed.cmp(&b.seed))
+        a.noise.total_cmp(&b.noise).then(a.rule.cmp(&b.rule)).then(a.seed.cmp(&b.seed))
     });
     let several_rules = runs.windows(2).any(|pair| pair[0].summary.rule != pair[1].summary.rule);
     let same =
@@ -71,6 +157,38 @@ fn group(mut runs: Vec<&RunResults>) -> Vec<Condition<'_>> {
 }
 
 impl RunResults {
+    pub fn rule(&self) -> &str {
+        &self.summary.rule
+    }
+
+    fn place_of_rule(&self) -> f64 {
+        self.summary.winsorization.unwrap_or(f64::INFINITY)
+    }
+
+    /// Whether gradients of pristine and of corrupt examples were recorded.
+    pub fn has_both_groups(&self) -> bool {
+        self.summary.recorded_steps > 0 && self.summary.has_both_groups()
+    }
+
+    fn is_winsorized_at(&self, percent: f64, noise: f64) -> bool {
+        self.summary.winsorization == Some(percent) && self.summary.noise == noise
+    }
+
+    /// Overfit over steps, as a fraction.
+    pub fn overfit(&self) -> Line {
+        self.overfit.iter().map(|point| (point.step as f64, point.overfit)).collect()
+    }
+
+    /// Test accuracy against training accuracy, in the order of the steps.
+    pub fn test_against_training(&self) -> Line {
+        self.overfit.iter().filter_map(|point| Some((point.train_accuracy?, point.test_accuracy))).collect()
+    }
+
+    /// Overfit against training accuracy, in the order of the steps.
+    pub fn overfit_against_training(&self) -> Line {
+        self.overfit.iter().filter_map(|point| Some((point.train_accuracy?, point.overfit))).collect()
+    }
+
     pub fn loss(&self, split: &str) -> Line {
         self.curve(split).map(|point| (point.step as f64, point.loss)).collect()
     }
@@ -161,6 +279,7 @@ fn distinct(worlds: impl Iterator<Item = i64>) -> Vec<i64> {
 struct Tables {
     curves: ByRun<Curve>,
     learned: ByRun<Learned>,
+    overfit: ByRun<Overfit>,
     decomposition: ByRun<Decomposition>,
     cumulative: ByRun<Cumulative>,
     null: ByRun<Null>,
@@ -172,6 +291,7 @@ impl Tables {
         Ok(Tables {
             curves: tables::curves(analysis)?,
             learned: tables::learned(analysis)?,
+            overfit: tables::overfit(analysis)?,
             decomposition: tables::decomposition(analysis)?,
             cumulative: tables::cumulative(analysis)?,
             null: tables::null(analysis)?,
@@ -184,6 +304,7 @@ impl Tables {
             summary: run.clone(),
             curves: self.curves.remove(&run.run).unwrap_or_default(),
             learned: self.learned.remove(&run.run).unwrap_or_default(),
+            overfit: self.overfit.remove(&run.run).unwrap_or_default(),
             decomposition: self.decomposition.remove(&run.run).unwrap_or_default(),
             cumulative: self.cumulative.remove(&run.run).unwrap_or_default(),
             null: self.null.remove(&run.run).unwrap_or_default(),
@@ -196,6 +317,7 @@ impl Tables {
         let left = [
             ("curves.parquet", self.curves.keys().next()),
             ("learned.parquet", self.learned.keys().next()),
+            ("overfit.parquet", self.overfit.keys().next()),
             ("decomposition.parquet", self.decomposition.keys().next()),
             ("cumulative.parquet", self.cumulative.keys().next()),
             ("null.parquet", self.null.keys().next()),

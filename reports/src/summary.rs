@@ -15,6 +15,9 @@ pub struct Summary {
     pub seed: u64,
     pub null_worlds: u64,
     pub runs: Vec<RunSummary>,
+    /// The update rules at matched training accuracy, by noise level; empty where a level has one rule only.
+    #[serde(default)]
+    pub matched: Vec<MatchedRule>,
     #[serde(default)]
     pub predictions: Vec<Prediction>,
 }
@@ -29,6 +32,8 @@ pub struct StudySummary {
 pub struct RunSummary {
     pub run: String,
     pub rule: String,
+    /// Level c of winsorized SGD in percent, 0 for plain SGD; none for other rules.
+    pub winsorization: Option<f64>,
     pub noise: f64,
     pub seed: u64,
     /// Widths of the layers, input first.
@@ -50,6 +55,28 @@ pub struct RunSummary {
     pub alpha_last: Option<f64>,
     #[serde(rename = "final")]
     pub last: FinalMetrics,
+    pub overfit: OverfitSummary,
+    pub max_train_accuracy: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct OverfitSummary {
+    #[serde(rename = "final")]
+    pub last: Option<f64>,
+    /// Per 1 000 steps.
+    pub slope: Option<f64>,
+}
+
+/// A rule at a noise level, where its training accuracy first reaches one that every run of the level reached.
+#[derive(Debug, Clone, Deserialize)]
+pub struct MatchedRule {
+    pub noise: f64,
+    /// The training accuracy matched.
+    pub train_accuracy: f64,
+    pub rule: String,
+    pub step: Option<f64>,
+    pub test_accuracy: Option<f64>,
+    pub overfit: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

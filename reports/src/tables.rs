@@ -27,6 +27,14 @@ pub struct Learned {
     pub fraction: Option<f64>,
 }
 
+/// Accuracies and overfit of an evaluated step (`overfit.parquet`).
+pub struct Overfit {
+    pub step: i64,
+    pub train_accuracy: Option<f64>,
+    pub test_accuracy: Option<f64>,
+    pub overfit: Option<f64>,
+}
+
 /// α and β of a step in a world, 0 the actual one (`decomposition.parquet`).
 pub struct Decomposition {
     pub step: i64,
@@ -76,6 +84,18 @@ pub fn learned(analysis: &Path) -> Result<ByRun<Learned>, ReportError> {
     let table = Table::read(analysis, "learned.parquet")?;
     let rows = table.integers("step")?.into_iter().zip(table.strings("subset")?).zip(table.numbers("fraction")?);
     table.by_run(rows.map(|((step, subset), fraction)| Learned { step, subset, fraction }))
+}
+
+pub fn overfit(analysis: &Path) -> Result<ByRun<Overfit>, ReportError> {
+    let table = Table::read(analysis, "overfit.parquet")?;
+    let accuracies = table.numbers("train_accuracy")?.into_iter().zip(table.numbers("test_accuracy")?);
+    let rows = table.integers("step")?.into_iter().zip(accuracies).zip(table.numbers("overfit")?);
+    table.by_run(rows.map(|((step, (train_accuracy, test_accuracy)), overfit)| Overfit {
+        step,
+        train_accuracy,
+        test_accuracy,
+        overfit,
+    }))
 }
 
 pub fn decomposition(analysis: &Path) -> Result<ByRun<Decomposition>, ReportError> {

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 const FIGURES: [&str; 5] =
     ["figure-1.svg", "figure-2.svg", "figure-2-null-band.svg", "figure-3.svg", "figure-3-null-band.svg"];
 
+/// Of studies with winsorized runs, and with several rules.
+const RULE_FIGURES: [&str; 2] = ["figure-4.svg", "figure-4-rules.svg"];
+
 /// A directory with `analysis` and, after a report, `report`.
 fn reported(study: &Study) -> TempDir {
     let directory = analysed(study);
@@ -151,7 +154,10 @@ fn p_values_are_written_into_the_panels_as_bounds_at_the_floor() {
 #[test]
 fn a_study_without_corrupt_examples_says_so_instead_of_drawing_groups() {
     let directory = reported(&Study { noise: vec![0.0], ..Study::default() });
-    assert!(read(&directory, "figure-2.svg").contains("No run has both pristine and corrupt examples."));
+    assert!(
+        read(&directory, "figure-2.svg")
+            .contains("No run has recorded gradients of both pristine and corrupt examples.")
+    );
     assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
     assert!(read(&directory, "index.html").contains("so there is nothing to compare"));
 }
@@ -179,8 +185,141 @@ fn unusual_studies_are_drawn() {
 }
 
 #[test]
+fn a_study_of_winsorized_sgd_has_the_papers_grid_and_the_rules_at_matched_accuracy() {
+    let directory = reported(&Study::winsorized());
+    for file in FIGURES.iter().chain(&RULE_FIGURES) {
+        let svg = read(&directory, file);
+        assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        assert!(svg.len() < 300_000, "{file}: {} bytes", svg.len());
+    }
+    let grid = read(&directory, "figure-4.svg");
+    for text in [
+        "noise 0.25",
+        "noise 1",
+        "c = 0 %",
+        "c = 8 %",
+        "20",
+        "60",
+        "Training step (thousands)",
+        "proper accuracy |P|/m",
+        "overfit",
+    ] {
+        assert!(grid.contains(&format!("\n{text}\n")), "{text}");
+    }
+    let rules = read(&directory, "figure-4-rules.svg");
+    for text in ["sgd", "winsorized-8", "matched accuracy", "Test accuracy (%)", "Training accuracy (%)"] {
+        assert!(rules.contains(&format!("\n{text}\n")), "{text}");
+    }
+}
+
+#[test]
+fn the_page_states_what_was_measured_of_winsorized_sgd_and_of_the_rules() {
+    let page = read(&reported(&Study::winsorized()), "index.html");
+    let measured = [
+        // Figure 4: c, proper and largest accuracy, overfit and its slope, from the smallest to the largest c.
+        "<td>0.25</td><td>8</td><td>77.5\u{a0}%</td><td>99.1\u{a0}%</td>",
+        "<td>26.6\u{a0}%</td><td>0.432</td>",
+        "From c\u{a0}=\u{a0}0 to c\u{a0}=\u{a0}8\u{a0}% overfit after the last update goes from 34.6\u{a0}% to 26.6\u{a0}% (growth",
+        "(growth 0.432 to 0.432) at noise\u{a0}0;",
+        // The rules.
+        "<td>winsorized-2</td><td>0.25</td><td>54.3\u{a0}%</td><td>1\u{202f}235</td><td>82.0\u{a0}%</td><td>7.6\u{a0}%</td>",
+        "80.0\u{a0}% (sgd) to 88.0\u{a0}% (winsorized-8) at noise\u{a0}0.5",
+        // Which rule a row and Figures 1 to 3 are of.
+        "<td>winsorized-8</td><td>0.75</td><td>32.5\u{a0}%</td>",
+        "Figures 1 to 3 show sgd",
+        "update rules sgd, winsorized-1",
+    ];
+    for text in measured {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_study_of_one_rule_has_neither_figure_4_nor_a_column_of_rules() {
+    let directory = reported(&Study::default());
+    let page = read(&directory, "index.html");
+    for absent in ["Figure 4", "<th scope=\"col\">Rule</th>", "Figures 1 to 3 show", "Update rule:"] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    assert!(RULE_FIGURES.iter().all(|file| !directory.path().join("report").join(file).exists()));
+}
+
+#[test]
+fn other_rules_than_winsorized_sgd_are_compared_without_its_grid() {
+    let directory = reported(&Study { rules: vec!["median-of-means-3", "rolling-median"], ..Study::default() });
+    let page = read(&directory, "index.html");
+    assert!(page.contains("The update rules at matched training accuracy"));
+    assert!(page.contains("Figures 1 to 3 show median-of-means-3") && !page.contains("of winsorized SGD."));
+    assert!(!directory.path().join("report/figure-4.svg").exists());
+    assert!(read(&directory, "figure-4-rules.svg").contains("rolling-median"));
+}
+
+#[test]
+fn winsorized_sgd_at_level_0_stands_for_sgd_where_a_study_has_both() {
+    let rules = vec!["sgd", "winsorized-0", "winsorized-10", "winsorized-2"];
+    let directory = reported(&Study { rules, noise: vec![0.5], ..Study::default() });
+    let page = read(&directory, "index.html");
+    assert!(page.contains("Figures 1 to 3 show winsorized-0;"));
+    assert_eq!(page.matches("<tr><td>0.5</td><td>0</td><td>55.0").count(), 1);
+    let grid = read(&directory, "figure-4.svg");
+    let place = |text: &str| grid.find(text).unwrap();
+    assert!(place("c = 0 %") < place("c = 2 %") && place("c = 2 %") < place("c = 10 %"), "in order of c");
+}
+
+#[test]
+fn unusual_studies_of_rules_are_drawn() {
+    let studies = [
+        Study { noise: vec![0.5], seeds: vec![1, 2, 3], ..Study::winsorized() },
+        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), ..Study::winsorized() },
+        Study { rules: vec!["winsorized-2"], noise: vec![0.0], ..Study::default() },
+        Study { test_set: false, ..Study::winsorized() },
+        Study { steps: 1, contiguous: 1, ..Study::winsorized() },
+        Study { steps: 0, ..Study::winsorized() },
+    ];
+    for study in studies {
+        let directory = reported(&study);
+        for file in RULE_FIGURES.iter().filter(|file| study.rules.len() > 1 || **file == "figure-4.svg") {
+            let svg = read(&directory, file);
+            assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        }
+    }
+    let page = read(&reported(&Study { test_set: false, ..Study::winsorized() }), "index.html");
+    assert!(!page.contains("overfit after the last update goes") && !page.contains("Test accuracy there"));
+}
+
+#[test]
+fn seeds_have_a_column_where_there_are_several() {
+    let page = read(&reported(&Study { noise: vec![0.5], seeds: vec![7, 8], ..Study::winsorized() }), "index.html");
+    assert!(page.contains("<td>winsorized-1</td><td>0.5</td><td>8</td>"));
+    assert!(page.contains("<td>0.5</td><td>1</td><td>7</td>"));
+}
+
+#[test]
+fn a_study_without_gradients_has_its_curves_and_says_what_is_missing() {
+    let directory = reported(&Study { gradients: false, ..Study::winsorized() });
+    for file in &FIGURES[1..] {
+        assert!(read(&directory, file).contains("No run has recorded gradients"), "{file}");
+    }
+    assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
+    assert!(read(&directory, "figure-4.svg").contains("c = 8 %"));
+    assert_eq!(read(&directory, "index.html").matches("so there is nothing to compare").count(), 2);
+}
+
+#[test]
+fn a_pair_of_noise_and_c_that_was_not_recorded_is_an_empty_panel() {
+    let directory = analysed(&Study { noise: vec![0.25, 0.5], ..Study::winsorized() });
+    let path = directory.path().join("analysis/summary.json");
+    let mut summary: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    // A rule that says c = 3 of one run makes a row with one panel filled.
+    summary["runs"][2]["winsorization"] = 3.into();
+    fs::write(&path, summary.to_string()).unwrap();
+    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
+    assert_eq!(read(&directory, "figure-4.svg").matches("not recorded").count(), 2);
+}
+
+#[test]
 fn a_missing_results_file_is_named_with_what_to_do() {
-    for file in ["summary.json", "curves.parquet", "tests.parquet"] {
+    for file in ["summary.json", "curves.parquet", "overfit.parquet", "tests.parquet"] {
         let directory = analysed(&Study::default());
         fs::remove_file(directory.path().join("analysis").join(file)).unwrap();
         let message = failure(&directory).to_string();

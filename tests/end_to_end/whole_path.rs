@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::common::{Place, TINY, files_below, run_directory};
 
-const RESULTS: [&str; 8] = [
+const RESULTS: [&str; 9] = [
     "curves.parquet",
     "learned.parquet",
+    "overfit.parquet",
     "contributions.parquet",
     "decomposition.parquet",
     "cumulative.parquet",

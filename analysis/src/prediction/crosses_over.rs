@@ -3,7 +3,8 @@
 //! Measured as α_0 − |P|/n > 0 (mean over seeds) and a positive crossover statistic (mean over seeds) with a permutation
 //! p-value of at most 0.05 in every run. Judged at those of the two noise levels that were recorded.
 
-use super::{Level, Prediction, all_significant, number, p_texts, sentence, verdict};
+use super::text::{noise_text, number, p_texts, sentence};
+use super::{Level, Prediction, all_significant, verdict};
 use crate::statistic::permutation::Test;
 
 /// The noise levels of which the paper says it.
@@ -14,9 +15,9 @@ pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
     let texts: Vec<String> = judged.iter().map(|level| text(level)).collect();
     Prediction {
         section: "2.4".into(),
-        prediction: "α starts above its null and crosses over (25 %, 50 % noise)".into(),
-        measured_as: "α at step 0 above |P|/n; crossover statistic positive with p ≤ 0.05".into(),
-        measured: sentence("", &texts, 2, "the other of ε = 0.25 and 0.5 was not recorded"),
+        prediction: "α starts above its null and crosses over (25\u{a0}%, 50\u{a0}% noise)".into(),
+        measured_as: "α at step 0 above |P|/n; crossover statistic positive with p\u{a0}≤\u{a0}0.05".into(),
+        measured: sentence("", &texts, 2, "the other of ε\u{a0}=\u{a0}0.25 and 0.5 was not recorded"),
         verdict: verdict(judged.iter().flat_map(|level| comparisons(level))),
     }
 }
@@ -37,8 +38,8 @@ fn comparisons(level: &Level<'_>) -> [Option<bool>; 3] {
 fn text(level: &Level<'_>) -> String {
     let value = |value: Option<f64>| value.map_or_else(|| "missing".to_string(), number);
     format!(
-        "at ε = {} α starts at {} against a group size of {} and the crossover statistic is {} ({})",
-        level.noise,
+        "at {} α starts at {} against a group size of {} and the crossover statistic is {} ({})",
+        noise_text(level.noise),
         value(level.mean(|run| run.alpha_0)),
         value(level.mean(|run| run.group_size)),
         value(level.mean(|run| run.crossover.value)),

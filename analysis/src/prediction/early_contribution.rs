@@ -3,7 +3,8 @@
 //! Measured as D after the first ten steps: positive (mean over seeds), with a pointwise permutation p-value of at most
 //! 0.05 in every run, at every noise level with both groups among the sampled examples.
 
-use super::{Level, Prediction, all_significant, number, p_texts, sentence, verdict};
+use super::text::{noise_text, number, p_texts, sentence};
+use super::{Level, Prediction, all_significant, verdict};
 use crate::statistic::permutation::Test;
 
 pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
@@ -13,7 +14,7 @@ pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
     Prediction {
         section: "2.4".into(),
         prediction: "Pristine examples contribute more early on".into(),
-        measured_as: "D after the first ten steps positive with p ≤ 0.05, at each ε with both groups".into(),
+        measured_as: "D after the first ten steps positive with p\u{a0}≤\u{a0}0.05, at each ε with both groups".into(),
         measured: sentence("D after ten steps is", &texts, 1, "no noise level has both groups"),
         verdict: verdict(judged.iter().flat_map(|level| comparisons(level))),
     }
@@ -29,5 +30,5 @@ fn comparisons(level: &Level<'_>) -> [Option<bool>; 2] {
 
 fn text(level: &Level<'_>) -> String {
     let value = level.mean(|run| run.difference_10.value).map_or_else(|| "missing".to_string(), number);
-    format!("{value} (ε = {}, {})", level.noise, p_texts(&tests(level)))
+    format!("{value} ({}, {})", noise_text(level.noise), p_texts(&tests(level)))
 }

@@ -1,26 +1,32 @@
-//! The paper's predictions as checks with a number each, one file a prediction [S 7].
+//! The paper's predictions as checks with a number each, one file a prediction [S 5].
 //!
 //! A prediction is judged on what was measured and never tuned: one that fails is a finding. Runs that differ in nothing
-//! but their seed are averaged; how each prediction is measured stands in its file and in `docs/statistics.md`.
+//! but their seed are averaged; how each prediction is measured stands in its file and in `docs/statistics.md`. Those of
+//! §2 are about plain SGD, those of §3 about winsorized SGD with plain SGD as its level c = 0.
 
 mod crosses_over;
 mod early_contribution;
 mod early_gradient;
+mod falling;
+mod less_overfit;
+mod lower_accuracy;
 mod pristine_first;
 mod pristine_slower;
+mod proper_accuracy;
 mod slower_learning;
+mod slower_overfit;
+mod text;
 
 use cograd_trace::Subset;
 use serde::Serialize;
 
 use crate::RunAnalysis;
+use crate::rule::{self, SGD};
 use crate::statistic::permutation::Test;
-use crate::statistic::{curves, learned};
+use crate::statistic::{curves, learned, overfit};
 
 /// Largest p-value that counts as evidence.
 pub const SIGNIFICANT: f64 = 0.05;
-/// Update rule that the predictions of §2 are about.
-const PLAIN: &str = "sgd";
 
 /// A prediction of the paper, judged.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -76,6 +82,16 @@ pub struct Evidence {
     pub crossover: Test,
     /// Test of D after ten steps.
     pub difference_10: Test,
+    /// Training accuracy at the last evaluation.
+    pub final_train_accuracy: Option<f64>,
+    /// [`overfit::max_train_accuracy`].
+    pub max_train_accuracy: Option<f64>,
+    /// |P|/m.
+    pub proper_accuracy: Option<f64>,
+    /// [`overfit::last`].
+    pub final_overfit: Option<f64>,
+    /// [`overfit::slope`].
+    pub overfit_slope: Option<f64>,
 }
 
 impl Evidence {
@@ -83,6 +99,7 @@ impl Evidence {
     pub fn of(analysis: &RunAnalysis) -> Evidence {
         let (contributions, designation) = (&analysis.contributions, &analysis.designation);
         let first = analysis.actual().decomposition.first().filter(|_| contributions.contiguous_steps() > 0);
+        let overfit = analysis.overfit();
         let group_size = designation.pristine() as f64 / designation.examples() as f64;
         Evidence {
             rule: analysis.manifest.rule.clone(),
@@ -96,17 +113,20 @@ impl Evidence {
             group_size: designation.has_both().then_some(group_size),
             crossover: analysis.crossover,
             difference_10: analysis.difference_10,
+            final_train_accuracy: overfit.last().and_then(|at_step| at_step.train_accuracy),
+            max_train_accuracy: overfit::max_train_accuracy(&overfit),
+            proper_accuracy: analysis.proper_accuracy(),
+            final_overfit: overfit::last(&overfit),
+            overfit_slope: overfit::slope(&overfit),
         }
     }
 }
 
-/// Judges every prediction, on the runs of plain SGD or, without any, on those of the first update rule.
+/// Judges every prediction: those of §2 on the runs of plain SGD, those of §3 on those of plain and winsorized SGD.
 pub fn judge_all(runs: &[Evidence]) -> Vec<Prediction> {
-    let first = runs.first().map_or(PLAIN, |run| run.rule.as_str());
-    let rule = if runs.iter().any(|run| run.rule == PLAIN) { PLAIN } else { first };
-    let of_rule: Vec<&Evidence> = runs.iter().filter(|run| run.rule == rule).collect();
-    let levels = levels(&of_rule);
-    let judges = [
+    let grid = grid(runs);
+    let plain: Vec<Level<'_>> = grid.iter().flatten().filter(|level| level.percent == 0.0).cloned().collect();
+    let of_plain = [
         slower_learning::judge,
         pristine_first::judge,
         pristine_slower::judge,
@@ -114,19 +134,39 @@ pub fn judge_all(runs: &[Evidence]) -> Vec<Prediction> {
         crosses_over::judge,
         early_contribution::judge,
     ];
-    judges.iter().map(|judge| judge(&levels)).collect()
+    let of_grid = [less_overfit::judge, lower_accuracy::judge, proper_accuracy::judge, slower_overfit::judge];
+    of_plain.iter().map(|judge| judge(&plain)).chain(of_grid.iter().map(|judge| judge(&grid))).collect()
 }
 
-/// The runs at one noise level, one a seed.
+/// The runs of plain or winsorized SGD at one noise level and one winsorization level, one a seed.
+#[derive(Clone)]
 struct Level<'a> {
     noise: f64,
+    /// c in percent.
+    percent: f64,
     runs: Vec<&'a Evidence>,
 }
 
-fn levels<'a>(runs: &[&'a Evidence]) -> Vec<Level<'a>> {
-    let mut sorted = runs.to_vec();
-    sorted.sort_by(|a, b| a.noise.total_cmp(&b.noise));
-    sorted.chunk_by(|a, b| a.noise == b.noise).map(|runs| Level { noise: runs[0].noise, runs: runs.to_vec() }).collect()
+/// The levels by noise, and within a noise level by c, both ascending.
+fn grid(runs: &[Evidence]) -> Vec<Vec<Level<'_>>> {
+    let winsorized = runs.iter().filter_map(|run| Some((rule::winsorization(&run.rule)?, run)));
+    let mut sorted: Vec<(f64, &Evidence)> = winsorized.collect();
+    sorted.sort_by(|(c, a), (d, b)| a.noise.total_cmp(&b.noise).then(c.total_cmp(d)));
+    sorted.chunk_by(|(_, a), (_, b)| a.noise == b.noise).map(levels_of_noise).collect()
+}
+
+fn levels_of_noise<'a>(runs: &[(f64, &'a Evidence)]) -> Vec<Level<'a>> {
+    runs.chunk_by(|(c, _), (d, _)| c == d).map(Level::new).collect()
+}
+
+impl<'a> Level<'a> {
+    /// `sgd` and `winsorized-0` are the same: where both were recorded, the runs of the latter count.
+    fn new(runs: &[(f64, &'a Evidence)]) -> Level<'a> {
+        let (percent, first) = runs[0];
+        let both = runs.iter().any(|(_, run)| run.rule != SGD);
+        let counts = |run: &&'a Evidence| !both || run.rule != SGD;
+        Level { noise: first.noise, percent, runs: runs.iter().map(|(_, run)| *run).filter(counts).collect() }
+    }
 }
 
 impl Level<'_> {
@@ -162,54 +202,6 @@ fn verdict(comparisons: impl IntoIterator<Item = Option<bool>>) -> Verdict {
 /// Whether the values rise strictly from each noise level to the next.
 fn rises(values: &[(f64, f64)]) -> Verdict {
     verdict(values.windows(2).map(|pair| is_less(pair[0].1, pair[1].1)))
-}
-
-/// `prefix` and a list of what each level has, or why there is nothing.
-fn sentence(prefix: &str, levels: &[String], needed: usize, lacking: &str) -> String {
-    let list = match levels.len() {
-        0 => "nothing of the kind was recorded".to_string(),
-        _ => format!("{prefix} {}", levels.join(", ")).trim_start().to_string(),
-    };
-    let caution = if levels.len() < needed { format!("; {lacking}") } else { String::new() };
-    let mut text = format!("{list}{caution}.");
-    if let Some(first) = text.get(..1).map(str::to_uppercase) {
-        text.replace_range(..1, &first);
-    }
-    text
-}
-
-/// A step count: whole if it is, one decimal if it is a mean.
-fn step_text(step: f64, steps: u64) -> String {
-    if step.is_infinite() {
-        format!("not within {steps} steps")
-    } else if step.fract() == 0.0 {
-        format!("{step}")
-    } else {
-        format!("{step:.1}")
-    }
-}
-
-/// Three significant digits.
-fn number(value: f64) -> String {
-    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    match magnitude {
-        -4..=5 => format!("{value:.*}", (2 - magnitude).max(0) as usize),
-        _ => format!("{value:.2e}"),
-    }
-}
-
-/// A p-value, with "≤" where no null world was as extreme: a smaller one cannot be shown.
-fn p_text(test: &Test) -> String {
-    match (test.p, test.exceedances) {
-        (Some(p), Some(0)) => format!("p ≤ {}", number(p)),
-        (Some(p), _) => format!("p = {}", number(p)),
-        _ => "no p-value".to_string(),
-    }
-}
-
-/// The p-values of runs, one a seed.
-fn p_texts(tests: &[Test]) -> String {
-    tests.iter().map(p_text).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether every test is significant; `None` if none is insignificant but one has no p-value.

@@ -3,7 +3,8 @@
 //! Measured as the median learning step of all pristine and of all corrupt training examples, mean over seeds; an example
 //! never learned is later than any that is. Holds if the pristine median is smaller at every noise level with both groups.
 
-use super::{Level, Prediction, is_less, sentence, step_text, verdict};
+use super::text::{noise_text, sentence, step_text};
+use super::{Level, Prediction, is_less, verdict};
 
 pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
     let medians: Vec<(&Level<'_>, f64, f64)> = levels
@@ -14,7 +15,12 @@ pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
         .collect();
     let text = |(level, pristine, corrupt): &(&Level<'_>, f64, f64)| {
         let steps = level.runs.iter().map(|run| run.steps).max().unwrap_or(0);
-        format!("{} / {} (ε = {})", step_text(*pristine, steps), step_text(*corrupt, steps), level.noise)
+        format!(
+            "{}\u{a0}/\u{a0}{} ({})",
+            step_text(*pristine, steps),
+            step_text(*corrupt, steps),
+            noise_text(level.noise)
+        )
     };
     let texts: Vec<String> = medians.iter().map(text).collect();
     Prediction {

@@ -4,13 +4,14 @@
 //! seeds; holds if it rises strictly from each noise level to the next. A level never reached counts as later than any
 //! that is; two such in a row tell nothing.
 
-use super::{Level, Prediction, means, rises, sentence, step_text};
+use super::text::{noise_text, sentence, step_text};
+use super::{Level, Prediction, means, rises};
 
 pub(super) fn judge(levels: &[Level<'_>]) -> Prediction {
     let values = means(levels, |run| run.half_loss_step);
     let steps = levels.iter().flat_map(|level| &level.runs).map(|run| run.steps).max().unwrap_or(0);
     let texts: Vec<String> =
-        values.iter().map(|&(noise, step)| format!("{} (ε = {noise})", step_text(step, steps))).collect();
+        values.iter().map(|&(noise, step)| format!("{} ({})", step_text(step, steps), noise_text(noise))).collect();
     Prediction {
         section: "2.2".into(),
         prediction: "More noise, slower learning".into(),

@@ -60,6 +60,18 @@ pub(super) fn learned(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
     frame(analysis, rows.len(), columns)
 }
 
+pub(super) fn overfit(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let rows = analysis.overfit();
+    let columns = vec![
+        column_of!("step", rows, |row| row.step),
+        column_of!("train_accuracy", rows, |row| row.train_accuracy),
+        column_of!("test_accuracy", rows, |row| row.test_accuracy),
+        column_of!("overfit", rows, |row| row.overfit),
+        column("proper_accuracy", vec![analysis.proper_accuracy(); rows.len()]),
+    ];
+    frame(analysis, rows.len(), columns)
+}
+
 pub(super) fn contributions(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
     let contributions = &analysis.contributions;
     let (steps, examples) = (contributions.steps(), contributions.examples());

@@ -16,9 +16,10 @@ use table::Table;
 type Kind = (&'static str, fn(&RunAnalysis) -> PolarsResult<DataFrame>);
 
 /// The tables, in the order in which they are written.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     ("curves.parquet", frames::curves),
     ("learned.parquet", frames::learned),
+    ("overfit.parquet", frames::overfit),
     ("contributions.parquet", frames::contributions),
     ("decomposition.parquet", frames::decomposition),
     ("cumulative.parquet", frames::cumulative),

@@ -1,6 +1,6 @@
 //! What is read off the learning curves: final values, when the loss has halved, how fast it falls at first.
 //!
-//! The curves themselves are the evaluations of the trace. Source: §2.3, Figure 1(a)–(c); [S 6], [S 7].
+//! The curves themselves are the evaluations of the trace. Source: §2.3, Figure 1(a)–(c); [S 4], [S 5].
 
 use cograd_trace::{Metric, Split, Subset};
 

@@ -1,7 +1,7 @@
 //! The fraction of examples learned by each step, and the median learning step.
 //!
 //! An example's learning step is the first evaluated step at which the network's argmax was its training label; it stays
-//! learned from then on, whatever the network says later. Source: §2.3, Figure 1(d); [S 6].
+//! learned from then on, whatever the network says later. Source: §2.3, Figure 1(d); [S 4].
 
 use cograd_trace::{Example, Subset};
 

@@ -12,5 +12,7 @@ pub mod decomposition;
 pub mod designation;
 pub mod learned;
 pub mod linear;
+pub mod matched;
 pub mod null_world;
+pub mod overfit;
 pub mod permutation;

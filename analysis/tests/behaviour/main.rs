@@ -2,6 +2,7 @@
 
 mod contributions;
 mod null_worlds;
+mod overfit;
 mod p_values;
 mod predictions;
 mod studies;

@@ -80,9 +80,10 @@ fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn every_table_has_its_documented_columns() {
     let study = study(&[clean(), noisy()]);
     let analysis = analysed(&study);
-    let expected: [(&str, &str); 7] = [
+    let expected: [(&str, &str); 8] = [
         ("curves", "step i64 split str subset str examples u32 loss f64 accuracy f64"),
         ("learned", "step i64 subset str examples u32 learned u32 fraction f64"),
+        ("overfit", "step i64 train_accuracy f64 test_accuracy f64 overfit f64 proper_accuracy f64"),
         ("contributions", "step i64 example_id u32 pristine bool contribution f64 self_term f64"),
         ("decomposition", "step i64 world u32 alpha f64 beta f64 gradient_norm_sq f64"),
         ("cumulative", "step i64 world u32 pristine f64 corrupt f64 difference f64"),
@@ -166,7 +167,7 @@ fn the_summary_holds_the_numbers_of_the_tables_and_where_they_come_from() {
     let crossover = rows(&tests, &[("run", &noisy().id()), ("statistic", "crossover")])[0];
     assert_close(run["crossover"]["value"].as_f64().unwrap(), number(&tests, "observed", crossover).unwrap(), 1e-15);
     assert_close(run["crossover"]["p_upper"].as_f64().unwrap(), number(&tests, "p_upper", crossover).unwrap(), 1e-15);
-    assert_eq!(summary["predictions"].as_array().unwrap().len(), 6);
+    assert_eq!(summary["predictions"].as_array().unwrap().len(), 10);
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn no_table_ever_holds_a_number_that_is_none() {
     equal.steps.iter_mut().for_each(|(_, gradients)| gradients.fill(0.1));
     let study = study(&[clean(), zero_step, alone, no_steps, equal]);
     let analysis = analysed(&study);
-    for table in ["curves", "learned", "contributions", "decomposition", "cumulative", "null", "tests"] {
+    for table in ["curves", "learned", "overfit", "contributions", "decomposition", "cumulative", "null", "tests"] {
         let table = read(&analysis, &format!("{table}.parquet"));
         for column in table.columns().iter().filter(|column| column.dtype() == &DataType::Float64) {
             let finite = column.f64().unwrap().iter().flatten().all(f64::is_finite);
@@ -225,6 +226,83 @@ fn no_table_ever_holds_a_number_that_is_none() {
 }
 
 #[test]
+fn overfit_is_written_and_summarised_with_its_slope() {
+    let study = study(&[noisy(), clean()]);
+    let analysis = analysed(&study);
+    let overfit = read(&analysis, "overfit.parquet");
+    // Accuracies 1/(1 + loss), noise 0.5, thirty outputs; the clean run has no test set.
+    let expected = |t: f64| {
+        let (train, test) = (1.0 / (1.0 + 2.0 / (1.0 + t)), 1.0 / (1.0 + 2.0 / (1.0 + 0.5 * t)));
+        train - (0.5 / 30.0 + 0.5 * test)
+    };
+    let rows_of_run = rows(&overfit, &[("run", &noisy().id())]);
+    let steps = [0.0, 5.0, 10.0, 41.0];
+    for (&row, step) in rows_of_run.iter().zip(steps) {
+        assert_eq!(text(&overfit, "step", row), step.to_string());
+        assert_close(number(&overfit, "overfit", row).unwrap(), expected(step), 1e-12);
+        assert_close(number(&overfit, "proper_accuracy", row).unwrap(), 10.0 / 22.0, 1e-15);
+    }
+    assert_eq!((rows_of_run.len(), rows(&overfit, &[("run", &clean().id())]).len()), (4, 2));
+    let summary = summary(&analysis);
+    let (clean, noisy) = (&summary["runs"][0], &summary["runs"][1]);
+    assert_close(noisy["overfit"]["final"].as_f64().unwrap(), expected(41.0), 1e-12);
+    let mean_step = steps.iter().sum::<f64>() / 4.0;
+    let (top, bottom): (f64, f64) = (
+        steps.iter().map(|step| (step - mean_step) * expected(*step)).sum(),
+        steps.iter().map(|step| (step - mean_step).powi(2)).sum(),
+    );
+    assert_close(noisy["overfit"]["slope"].as_f64().unwrap(), 1000.0 * top / bottom, 1e-9);
+    assert_close(noisy["max_train_accuracy"].as_f64().unwrap(), 1.0 / (1.0 + 2.0 / 42.0), 1e-15);
+    assert_eq!((noisy["winsorization"].as_f64(), &summary["matched"]), (Some(0.0), &serde_json::json!([])));
+    assert!(clean["overfit"]["final"].is_null() && clean["overfit"]["slope"].is_null());
+    assert_close(clean["max_train_accuracy"].as_f64().unwrap(), 2.0 / 3.0, 1e-15);
+}
+
+#[test]
+fn rules_are_compared_where_their_training_accuracies_match() {
+    let weaker = |rule: &str| {
+        let metrics = [(0, 2.0), (41, 1.0)]
+            .iter()
+            .flat_map(|&(t, loss)| [metric(t, Split::Train, loss), metric(t, Split::Test, loss)]);
+        Synthetic { rule: rule.into(), metrics: metrics.collect(), ..noisy() }
+    };
+    let study = study(&[noisy(), weaker("winsorized-2"), weaker("rolling-median"), clean()]);
+    let summary = summary(&analysed(&study));
+    let matched = summary["matched"].as_array().unwrap();
+    let rules: Vec<&str> = matched.iter().map(|row| row["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["rolling-median", "sgd", "winsorized-2"], "at noise 0 there is one rule");
+    assert!(matched.iter().all(|row| row["noise"] == 0.5 && row["train_accuracy"] == 0.5));
+    assert_eq!((&matched[0]["step"], &matched[0]["test_accuracy"]), (&41.0.into(), &0.5.into()));
+    // SGD reaches 1/2 between its evaluations at step 0 (1/3) and 5 (3/4).
+    assert_close(matched[1]["step"].as_f64().unwrap(), 5.0 * (0.5 - 1.0 / 3.0) / (0.75 - 1.0 / 3.0), 1e-12);
+    let winsorization: Vec<Option<f64>> =
+        summary["runs"].as_array().unwrap().iter().map(|run| run["winsorization"].as_f64()).collect();
+    assert_eq!(winsorization, [None, Some(0.0), Some(0.0), Some(2.0)]);
+}
+
+#[test]
+fn a_run_without_a_recorded_step_still_has_its_curves_and_its_overfit() {
+    let bare = Synthetic { steps: vec![], seed: 7, ..noisy() };
+    for runs in [vec![bare.clone()], vec![bare.clone(), noisy()]] {
+        let study = study(&runs);
+        let analysis = analysed(&study);
+        for (table, height) in
+            [("curves", 8), ("learned", 12), ("overfit", 4), ("contributions", 0), ("decomposition", 0), ("null", 0)]
+        {
+            let table = read(&analysis, &format!("{table}.parquet"));
+            assert_eq!(rows(&table, &[("run", &bare.id())]).len(), height);
+        }
+        let tests = read(&analysis, "tests.parquet");
+        let row = rows(&tests, &[("run", &bare.id()), ("statistic", "alpha")])[0];
+        assert_eq!((number(&tests, "observed", row), number(&tests, "p", row)), (None, None));
+        let summary = summary(&analysis);
+        let run = summary["runs"].as_array().unwrap().iter().find(|run| run["seed"] == 7).unwrap();
+        assert_eq!((&run["recorded_steps"], &run["alpha_first"]), (&0.into(), &Value::Null));
+        assert!(run["overfit"]["final"].is_f64());
+    }
+}
+
+#[test]
 fn results_are_the_same_bytes_for_every_number_of_threads() {
     let study = study(&[noisy(), clean()]);
     let with = |threads: usize| {
@@ -234,7 +312,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 8);
+    assert_eq!(one.len(), 9);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -332,7 +410,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
     clean().write(study.path());
     assert_eq!(analysed(&study), analysis);
     assert_eq!(rows(&read(&analysis, "tests.parquet"), &[("statistic", "alpha")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 8);
+    assert_eq!(bytes_of_all(&analysis).len(), 9);
 }
 
 #[test]
@@ -395,7 +473,7 @@ fn the_observer_hears_of_every_run_and_step_and_the_report_names_every_file() {
     assert_eq!(*heard.runs.lock().unwrap(), ["sgd_noise-0_seed-1 0 of 2", "sgd_noise-0.5_seed-1 1 of 2"]);
     assert_eq!((heard.steps.into_inner(), heard.finished.into_inner()), (14, 2));
     assert_eq!(directory, study.path().join("analysis"));
-    assert_eq!(files.len(), 8);
-    assert!(files.iter().all(|file| file.is_file()) && files[7].ends_with("summary.json"));
+    assert_eq!(files.len(), 9);
+    assert!(files.iter().all(|file| file.is_file()) && files[8].ends_with("summary.json"));
     assert_eq!(summary.runs.len(), 2);
 }

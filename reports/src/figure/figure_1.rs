@@ -5,7 +5,7 @@ use super::look::{FULL_WIDTH, INK, QUIET, curve_width, noise_colour};
 use super::{STEP_AXIS, placeholder};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
-use crate::canvas::{self, Align, BODY, Canvas, Font, Stroke};
+use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, Stroke};
 use crate::results::{Condition, Line, Results, RunResults};
 
 const TITLE: &str = "Figure 1: training accuracy, test accuracy, training loss and fraction learned, by noise level";
@@ -25,7 +25,7 @@ struct Content {
 }
 
 pub fn draw(results: &Results) -> Result<String, ReportError> {
-    let conditions = results.conditions();
+    let conditions = results.plain_conditions();
     if conditions.is_empty() {
         return placeholder(TITLE, "No run was analysed.");
     }
@@ -51,7 +51,7 @@ fn contents(conditions: &[Condition]) -> Vec<Content> {
     let losses = curves(conditions, |run| run.loss("train"));
     let highest_loss = losses.iter().flat_map(|(line, _)| line).filter_map(|point| point.1).fold(0.1, f64::max);
     let corrupt = curves(conditions, |run| run.learned("corrupt"));
-    let corrupt = corrupt.into_iter().map(|(line, stroke)| (line, Stroke { dashed: true, ..stroke }));
+    let corrupt = corrupt.into_iter().map(|(line, stroke)| (line, Stroke { dash: Dash::Dashed, ..stroke }));
     let learned = curves(conditions, |run| run.learned("pristine")).into_iter().chain(corrupt).collect();
     vec![
         Content {

@@ -2,6 +2,8 @@
 
 use plotters::style::RGBColor;
 
+use crate::canvas::{Dash, Marker};
+
 /// Text.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 /// Spines, ticks and reference lines.
@@ -10,6 +12,9 @@ pub const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 /// Okabe and Ito's blue and vermilion.
 pub const PRISTINE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub const CORRUPT: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+/// Figure 4: training accuracy is ink; Okabe and Ito's bluish green, and a purple as dark.
+pub const TEST: RGBColor = RGBColor(0x00, 0x9e, 0x73);
+pub const OVERFIT: RGBColor = RGBColor(0xaa, 0x33, 0x77);
 pub const NULL_BAND: RGBColor = RGBColor(0x55, 0x55, 0x55);
 pub const BAND_OPACITY: f64 = 0.22;
 
@@ -39,4 +44,38 @@ pub fn noise_colour(index: usize, levels: usize) -> RGBColor {
     let mix =
         |from: u8, to: u8| (f64::from(from) + (place - below as f64) * (f64::from(to) - f64::from(from))).round() as u8;
     RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}
+
+/// How the curve of an update rule looks: told from the others by its dashes and its marker, without colour too.
+///
+/// Winsorization levels go through the colours of an ordered map, `level` of `levels`; other rules have colours of their
+/// own.
+pub fn rule_look(index: usize, level: Option<usize>, levels: usize) -> (RGBColor, Dash, Marker) {
+    const OTHERS: [RGBColor; 4] = [
+        RGBColor(0x00, 0x9e, 0x73),
+        RGBColor(0x22, 0x22, 0x22),
+        RGBColor(0x56, 0xb4, 0xe9),
+        RGBColor(0x99, 0x88, 0x00),
+    ];
+    const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Alternating, Dash::Dotted];
+    const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Marker::Triangle, Marker::Cross];
+    let colour = match level {
+        Some(level) => noise_colour(level, levels),
+        None => OTHERS[index.saturating_sub(levels) % OTHERS.len()],
+    };
+    // Four and five have no common factor: twenty rules before a pair comes again.
+    (colour, DASHES[index % DASHES.len()], MARKERS[index % MARKERS.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_rules_are_told_apart_without_colour() {
+        let looks: Vec<(Dash, Marker)> =
+            (0..20).map(|index| rule_look(index, None, 0)).map(|(_, dash, marker)| (dash, marker)).collect();
+        let twice = looks.iter().enumerate().any(|(index, look)| looks[..index].contains(look));
+        assert!(!twice);
+    }
 }

@@ -5,6 +5,8 @@ mod figure_2;
 mod figure_2_null_band;
 mod figure_3;
 mod figure_3_null_band;
+mod figure_4;
+mod figure_4_rules;
 mod legend;
 pub mod look;
 mod null_band;
@@ -12,7 +14,7 @@ mod world_grid;
 
 use crate::ReportError;
 use crate::canvas::{self, Align, BODY, Font};
-use crate::results::{Condition, Results};
+use crate::results::{Condition, Line, Results};
 
 pub struct Figure {
     /// Name of the file it is written to.
@@ -20,15 +22,22 @@ pub struct Figure {
     pub svg: String,
 }
 
-/// Every figure, in the page's order.
+/// Every figure, in the page's order; those about update rules only of a study that has them.
 pub fn draw_all(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    Ok(vec![
+    let mut figures = vec![
         Figure { file: "figure-1.svg", svg: figure_1::draw(results)? },
         Figure { file: "figure-2.svg", svg: figure_2::draw(results)? },
         Figure { file: "figure-2-null-band.svg", svg: figure_2_null_band::draw(results)? },
         Figure { file: "figure-3.svg", svg: figure_3::draw(results)? },
         Figure { file: "figure-3-null-band.svg", svg: figure_3_null_band::draw(results)? },
-    ])
+    ];
+    if let Some(winsorized) = results.winsorized() {
+        figures.push(Figure { file: "figure-4.svg", svg: figure_4::draw(&winsorized)? });
+    }
+    if results.rules().len() > 1 {
+        figures.push(Figure { file: "figure-4-rules.svg", svg: figure_4_rules::draw(results)? });
+    }
+    Ok(figures)
 }
 
 /// What stands in for a figure that has nothing to show.
@@ -85,7 +94,12 @@ fn heading(condition: &Condition) -> String {
     format!("noise {}", condition.label)
 }
 
+/// A curve's values in percent.
+fn percent(line: Line) -> Line {
+    line.into_iter().map(|(step, value)| (step, value.map(|value| 100.0 * value))).collect()
+}
+
 const STEP_AXIS: &str = "Training step";
 /// Figure 3 shows the steps 0 to 9.
 const FIRST_STEPS: f64 = 10.0;
-const NO_GROUPS: &str = "No run has both pristine and corrupt examples.";
+const NO_GROUPS: &str = "No run has recorded gradients of both pristine and corrupt examples.";

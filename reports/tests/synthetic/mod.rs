@@ -11,6 +11,7 @@ const EXAMPLES: u32 = 400;
 const KEPT_WORLDS: u32 = 3;
 
 pub struct Study {
+    pub rules: Vec<&'static str>,
     pub noise: Vec<f64>,
     pub seeds: Vec<u64>,
     /// Updates made.
@@ -19,11 +20,32 @@ pub struct Study {
     pub contiguous: i64,
     /// Every how manieth α is missing; 0 for none.
     pub missing: usize,
+    /// Whether the test set was evaluated.
+    pub test_set: bool,
+    /// Whether gradients were recorded.
+    pub gradients: bool,
 }
 
 impl Default for Study {
     fn default() -> Study {
-        Study { noise: vec![0.0, 0.25, 0.5, 0.75, 1.0], seeds: vec![1], steps: 6000, contiguous: 100, missing: 0 }
+        Study {
+            rules: vec!["sgd"],
+            noise: vec![0.0, 0.25, 0.5, 0.75, 1.0],
+            seeds: vec![1],
+            steps: 6000,
+            contiguous: 100,
+            missing: 0,
+            test_set: true,
+            gradients: true,
+        }
+    }
+}
+
+impl Study {
+    /// The paper's grid of Figure 4.
+    pub fn winsorized() -> Study {
+        let rules = vec!["sgd", "winsorized-1", "winsorized-2", "winsorized-4", "winsorized-8"];
+        Study { rules, steps: 60_000, contiguous: 0, ..Study::default() }
     }
 }
 
@@ -36,6 +58,7 @@ type CumulativeRow = (Key, i64, u32, Number, Number);
 struct Tables {
     curves: Vec<CurveRow>,
     learned: Vec<(Key, i64, &'static str, Number)>,
+    overfit: Vec<(Key, i64, [Number; 3])>,
     decomposition: Vec<(Key, i64, u32, Number)>,
     cumulative: Vec<CumulativeRow>,
     null: Vec<(Key, &'static str, i64, [Number; 3])>,
@@ -45,6 +68,7 @@ struct Tables {
 #[derive(Clone)]
 struct Key {
     run: String,
+    rule: &'static str,
     noise: f64,
     seed: u64,
 }
@@ -53,14 +77,16 @@ struct Key {
 pub fn write(directory: &Path, study: &Study) {
     let mut tables = Tables::default();
     let mut runs = Vec::new();
-    for &noise in &study.noise {
-        for &seed in &study.seeds {
-            let key = Key { run: format!("sgd_noise-{noise}_seed-{seed}"), noise, seed };
-            runs.push(add_run(&mut tables, study, &key));
+    for &rule in &study.rules {
+        for &noise in &study.noise {
+            for &seed in &study.seeds {
+                let key = Key { run: format!("{rule}_noise-{noise}_seed-{seed}"), rule, noise, seed };
+                runs.push(add_run(&mut tables, study, &key));
+            }
         }
     }
     tables.write(directory);
-    let summary = summary(runs);
+    let summary = summary(runs, matched(study));
     std::fs::write(directory.join("summary.json"), serde_json::to_string_pretty(&summary).unwrap()).unwrap();
 }
 
@@ -68,7 +94,7 @@ fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
     let mut noise = Noise(key.seed * 1000 + (key.noise * 100.0) as u64 + 1);
     let pristine = pristine_share(key.noise);
     let both = key.noise > 0.0;
-    let recorded = recorded_steps(study.steps);
+    let recorded = if study.gradients { recorded_steps(study.steps) } else { vec![] };
     add_learning(tables, study, key, pristine);
     for (index, &step) in recorded.iter().enumerate() {
         let age = (1.0 + step as f64).ln() / (1.0 + study.steps as f64).ln();
@@ -89,20 +115,50 @@ fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
 }
 
 fn add_learning(tables: &mut Tables, study: &Study, key: &Key, pristine: f64) {
-    let slow = 30.0 * (1.0 + 4.0 * key.noise);
-    for step in recorded_steps(study.steps) {
+    let suppression = suppression(key.rule);
+    let slow = 30.0 * (1.0 + 4.0 * key.noise) * (1.0 + 0.4 * suppression);
+    for step in evaluated_steps(study) {
         let fit = |half: f64| step as f64 / (step as f64 + half);
-        let (easy, hard) = (0.1 + 0.9 * fit(slow), 0.05 + 0.95 * fit(60.0 * slow));
+        // Suppressed gradients learn less of the corrupt labels, and end a little below the top.
+        let memory = (-0.8 * suppression).exp();
+        let (easy, hard) =
+            (0.1 + 0.9 * fit(slow) * (1.0 - 0.01 * suppression * fit(1e4)), 0.05 + 0.95 * fit(60.0 * slow) * memory);
         let train = pristine * easy + (1.0 - pristine) * hard;
-        let test = 0.1 + 0.87 * fit(slow) * (1.0 - 0.6 * key.noise * fit(40.0 * slow) - 0.3 * key.noise);
+        let test =
+            0.1 + 0.87 * fit(slow) * (1.0 - 0.6 * key.noise * fit(40.0 * slow) * memory - 0.3 * key.noise * key.noise);
         let loss = 2.32 * (1.0 - train).max(0.001);
+        let test = study.test_set.then_some(test);
         tables.curves.push((key.clone(), step, "train", "all", Some(loss), Some(train)));
-        tables.curves.push((key.clone(), step, "test", "all", Some(3.0 - 2.0 * test), Some(test)));
+        if let Some(test) = test {
+            tables.curves.push((key.clone(), step, "test", "all", Some(3.0 - 2.0 * test), Some(test)));
+        }
         tables.curves.push((key.clone(), step, "train", "pristine", Some(loss), Some(easy)));
         tables.learned.push((key.clone(), step, "all", Some(train)));
         tables.learned.push((key.clone(), step, "pristine", Some(easy)));
         tables.learned.push((key.clone(), step, "corrupt", (key.noise > 0.0).then_some(hard)));
+        let overfit = test.map(|test| train - key.noise / 10.0 - (1.0 - key.noise) * test);
+        tables.overfit.push((key.clone(), step, [Some(train), test, overfit]));
     }
+}
+
+/// How strongly a rule suppresses weak directions, in percent of winsorization.
+fn suppression(rule: &str) -> f64 {
+    match winsorization(rule) {
+        Some(percent) => percent,
+        None if rule.starts_with("median") => 1.5,
+        None => 0.5,
+    }
+}
+
+fn winsorization(rule: &str) -> Option<f64> {
+    if rule == "sgd" { Some(0.0) } else { rule.strip_prefix("winsorized-")?.parse().ok() }
+}
+
+/// As many as a recorder's default schedule gives, or all of a short run.
+fn evaluated_steps(study: &Study) -> Vec<i64> {
+    let mut steps: Vec<i64> = recorded_steps(study.steps).into_iter().step_by(2).chain([study.steps]).collect();
+    steps.dedup();
+    steps
 }
 
 fn add_contributions(tables: &mut Tables, study: &Study, key: &Key, pristine: f64, noise: &mut Noise) {
@@ -149,25 +205,39 @@ fn run_summary(study: &Study, key: &Key, recorded: &[i64], pristine: f64) -> Val
     let both = key.noise > 0.0;
     let test = json!({ "value": both.then_some(0.3125), "p": both.then_some(0.001) });
     json!({
-        "run": key.run, "rule": "sgd", "noise": key.noise, "seed": key.seed, "network": [64, 512, 10],
+        "run": key.run, "rule": key.rule, "winsorization": winsorization(key.rule), "noise": key.noise, "seed": key.seed, "network": [64, 512, 10],
         "steps": study.steps, "train_examples": 1500, "pristine_fraction": pristine, "sampled_examples": EXAMPLES,
         "sampled_pristine": (f64::from(EXAMPLES) * pristine).round() as u32, "coordinates": 600,
         "recorded_steps": recorded.len(), "trace_bytes": 123_456_789, "manifest_sha256": "ab12".repeat(16),
         "writer": "cograd-recorder 0.1.0", "alpha_first": both.then_some(0.9317), "alpha_last": both.then_some(0.4142),
         "crossover": test, "difference_10": test, "simultaneous": { "alpha": test, "difference": test },
         "final": { "train_loss": 0.0123, "train_accuracy": 0.9876, "test_loss": 1.2345, "test_accuracy": 0.8765 },
-        "contiguous_steps": study.contiguous,
+        "contiguous_steps": study.contiguous, "max_train_accuracy": 0.9911,
+        "overfit": {
+            "final": study.test_set.then_some(0.3456 - 0.01 * suppression(key.rule)),
+            "slope": study.test_set.then_some(0.004_321),
+        },
     })
 }
 
-fn summary(runs: Vec<Value>) -> Value {
+fn matched(study: &Study) -> Vec<Value> {
+    let row = |noise: f64, rule: &str| {
+        json!({ "noise": noise, "train_accuracy": 0.5432, "rule": rule, "step": 1234.5,
+            "test_accuracy": study.test_set.then_some(0.8 + 0.01 * suppression(rule)),
+            "overfit": study.test_set.then_some(0.0765) })
+    };
+    let rules = if study.rules.len() > 1 { &study.rules[..] } else { &[] };
+    study.noise.iter().flat_map(|&noise| rules.iter().map(move |rule| row(noise, rule))).collect()
+}
+
+fn summary(runs: Vec<Value>, matched: Vec<Value>) -> Value {
     let prediction = |section: &str, prediction: &str, measured: &str, verdict: &str| {
         json!({ "section": section, "prediction": prediction, "measured_as": "the number this prediction is measured as",
             "measured": measured, "verdict": verdict })
     };
     json!({
         "cograd": "0.1.0", "study": { "name": "demo <&>", "experiment_sha256": "cd34".repeat(16) }, "seed": 0,
-        "null_worlds": 1000, "runs": runs,
+        "null_worlds": 1000, "runs": runs, "matched": matched,
         "predictions": [
             prediction("2.2", "More noise, slower learning", "Steps to 90 %: 90, 210, 480, 890, 1 410", "holds"),
             prediction("2.4", "α starts above its null and crosses over", "noise 0.25: 0.31, p ≤ 0.001", "holds"),
@@ -204,6 +274,21 @@ impl Tables {
                     Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
                     Column::new("subset".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
                     Column::new("fraction".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                ]
+            },
+        );
+        write_table(
+            directory,
+            "overfit",
+            &self.overfit,
+            |row| &row.0,
+            |rows| {
+                let value = |of: usize| rows.iter().map(|row| row.2[of]).collect::<Vec<_>>();
+                vec![
+                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+                    Column::new("train_accuracy".into(), value(0)),
+                    Column::new("test_accuracy".into(), value(1)),
+                    Column::new("overfit".into(), value(2)),
                 ]
             },
         );
@@ -289,7 +374,7 @@ fn write_table<Row>(
 ) {
     let mut all = vec![
         Column::new("run".into(), rows.iter().map(|row| key(row).run.clone()).collect::<Vec<_>>()),
-        Column::new("rule".into(), vec!["sgd"; rows.len()]),
+        Column::new("rule".into(), rows.iter().map(|row| key(row).rule).collect::<Vec<_>>()),
         Column::new("noise".into(), rows.iter().map(|row| key(row).noise).collect::<Vec<_>>()),
         Column::new("seed".into(), rows.iter().map(|row| key(row).seed as i64).collect::<Vec<_>>()),
     ];
