@@ -234,7 +234,9 @@ impl Panel<'_, '_> {
     fn x_labels(&self) -> Result<(), ReportError> {
         let font = Font { size: SMALL, colour: INK, bold: false };
         for tick in self.x.labelled_ticks(self.width) {
-            let place = (self.across(tick.value), self.bottom() + 4.0 + SMALL);
+            // A label at the right edge would touch the first one of the next panel.
+            let rightmost = self.right() + 2.0 - text_width(&tick.label, SMALL) / 2.0;
+            let place = (self.across(tick.value).min(rightmost), self.bottom() + 4.0 + SMALL);
             self.canvas.text(&tick.label, place, Align::Centre, font)?;
         }
         Ok(())
