@@ -1,20 +1,17 @@
 //! Times of a training step, a recording and an evaluation.
 //!
-//! On MNIST's pixels if its files are in `$COGRAD_MNIST` or in `../shared/data/mnist` beside the workspace, on synthetic
-//! images of the same density otherwise. `--threads` of divan is about something else: set `RAYON_NUM_THREADS`.
+//! `--threads` of divan is about something else: set `RAYON_NUM_THREADS`.
+
+mod images;
 
 use cograd_recorder::network::{Network, Pixels, sampled_gradients};
-use cograd_recorder::rule::{Sgd, UpdateRule};
+use cograd_recorder::rule::{Sgd, Step, UpdateRule};
 use cograd_trace::Coordinate;
 use divan::Bencher;
-use flate2::read::GzDecoder;
+use images::IMAGES;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 const LARGE: &[usize] = &[784, 2048, 10];
 const SMALL: &[usize] = &[784, 256, 256, 256, 10];
@@ -23,41 +20,6 @@ const BATCH: u32 = 100;
 fn main() {
     // On a thread of the pool, as the training loop is: entering the pool anew for every operation costs more.
     rayon::scope(|_| divan::main());
-}
-
-struct Images {
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
-}
-
-static IMAGES: LazyLock<Images> = LazyLock::new(|| mnist().unwrap_or_else(synthetic));
-
-impl Images {
-    fn pixels(&self) -> Pixels<'_> {
-        Pixels { values: &self.pixels, width: 784, maximum: 255.0 }
-    }
-}
-
-fn mnist() -> Option<Images> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/mnist");
-    let directory = std::env::var_os("COGRAD_MNIST").map_or(beside, PathBuf::from);
-    let read = |name: &str, header: usize| {
-        let mut bytes = Vec::new();
-        GzDecoder::new(File::open(directory.join(name)).ok()?).read_to_end(&mut bytes).ok()?;
-        Some(bytes.split_off(header))
-    };
-    let images =
-        Images { pixels: read("train-images-idx3-ubyte.gz", 16)?, labels: read("train-labels-idx1-ubyte.gz", 8)? };
-    Some(images)
-}
-
-fn synthetic() -> Images {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let pixel = |bits: u32| if bits % 100 < 19 { (bits >> 24) as u8 | 1 } else { 0 };
-    Images {
-        pixels: (0..10_000 * 784).map(|_| pixel(rng.next_u32())).collect(),
-        labels: (0..10_000).map(|_| (rng.next_u32() % 10) as u8).collect(),
-    }
 }
 
 fn network(widths: &[usize]) -> Network {
@@ -73,7 +35,7 @@ fn train_step(bencher: Bencher, widths: &[usize]) {
     bencher.bench_local(|| {
         let pass = network.forward(&IMAGES.pixels().gather(&batch)?)?;
         let deltas = network.backward(&pass, labels)?;
-        Sgd.update(&mut network, &pass, &deltas, 0.1)
+        Sgd.update(&mut network, &Step { number: 0, pass: &pass, deltas: &deltas, learning_rate: 0.1 })
     });
 }
 

@@ -6,6 +6,7 @@ use cograd_trace::TraceError;
 
 use crate::data::DataError;
 use crate::experiment::ExperimentError;
+use crate::rule::RuleError;
 
 /// Why a study could not be recorded.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,33 @@ pub enum RecordError {
         example: usize,
         /// The loss, NaN or infinite.
         loss: f64,
+    },
+    /// The rule needs finite gradients to order or clip.
+    #[error(
+        "run {run}: at step {step} the {what} of layer {layer} are not finite for training example {example}: training \
+         diverged: lower training.learning_rate and record into a new directory"
+    )]
+    NotFinite {
+        /// Run id.
+        run: String,
+        /// The step.
+        step: u64,
+        /// `activations` (what the layer was given) or `deltas`.
+        what: &'static str,
+        /// The layer, from 0.
+        layer: usize,
+        /// Row of the example in the training set.
+        example: usize,
+    },
+    /// The update rule refused.
+    #[error("run {run}: step {step} cannot be made: {problem}")]
+    Rule {
+        /// Run id.
+        run: String,
+        /// The step.
+        step: u64,
+        /// What the rule says.
+        problem: RuleError,
     },
     /// The directory was recorded with other settings.
     #[error(

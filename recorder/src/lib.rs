@@ -31,7 +31,7 @@ mod training;
 pub use error::RecordError;
 pub use experiment::{
     Batch, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Rule, SampleSettings, Schedules, Source,
-    TrainingSettings, demo,
+    TrainingSettings, demo, demo_winsorize,
 };
 pub use schedule::Schedule;
 pub use study::{Observer, RunOutcome, record};

@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Coordinates = 3,
     /// The order of the training set in an epoch; the index is the epoch.
     Minibatches = 4,
+    /// Noise added to clipped gradients; the index is the step.
+    ClippingNoise = 5,
 }
 
 /// The generator of one purpose in a run of this seed.

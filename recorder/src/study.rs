@@ -9,7 +9,7 @@ use cograd_trace::{Manifest, Run, write_atomically};
 
 use crate::data;
 use crate::error::RecordError;
-use crate::experiment::{Experiment, Rule};
+use crate::experiment::{Experiment, Grid, Rule};
 use crate::training::train;
 
 /// One run of the grid.
@@ -22,13 +22,18 @@ pub(crate) struct Plan {
     pub seed: u64,
 }
 
-/// The runs of an experiment, noise by noise and within it seed by seed.
+/// The runs of an experiment, rule by rule, within it noise by noise, and within that seed by seed.
 fn plans(experiment: &Experiment) -> Vec<Plan> {
-    let (rule, grid) = (experiment.training.rule, &experiment.grid);
-    let cells = grid.noise.iter().flat_map(|&noise| grid.seeds.iter().map(move |&seed| (noise, seed)));
-    cells
-        .map(|(noise, seed)| Plan { id: format!("{}_noise-{noise}_seed-{seed}", rule.as_str()), rule, noise, seed })
-        .collect()
+    let Grid { rules, noise, seeds } = &experiment.grid;
+    let mut plans = Vec::with_capacity(rules.len() * noise.len() * seeds.len());
+    for &rule in rules {
+        for &noise in noise {
+            for &seed in seeds {
+                plans.push(Plan { id: format!("{}_noise-{noise}_seed-{seed}", rule.label()), rule, noise, seed });
+            }
+        }
+    }
+    plans
 }
 
 /// Hears how a recording goes on.

@@ -7,12 +7,12 @@ use cograd_trace::{Coordinate, Example, LayerWeights, Manifest, Metric, RunDescr
 
 use crate::data::Dataset;
 use crate::error::RecordError;
-use crate::experiment::{Experiment, Rule};
+use crate::experiment::Experiment;
 use crate::minibatches::Minibatches;
 use crate::network::{Evaluation, Network, sampled_gradients};
 use crate::noise::permute_labels;
 use crate::random::{Purpose, stream};
-use crate::rule::{Sgd, UpdateRule};
+use crate::rule::{RuleError, Step, UpdateRule};
 use crate::sample::{sample_coordinates, sample_examples};
 use crate::schedule::RecordingSteps;
 use crate::study::{Observer, Plan};
@@ -49,7 +49,7 @@ pub(crate) fn train(
     let mut state = State {
         step: 0,
         network: Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
-        rule: update_rule(training.rule),
+        rule: plan.rule.update_rule(seed),
         learned_steps: vec![None; labels.len()],
         metrics: Vec::new(),
     };
@@ -77,7 +77,8 @@ pub(crate) fn train(
         let pass = state.network.forward(&data.train.pixels().gather(examples)?)?;
         let deltas = state.network.backward(&pass, &select(&labels, examples))?;
         ensure_finite(deltas.evaluation(), plan, step, "training", |row| examples[row] as usize)?;
-        state.rule.update(&mut state.network, &pass, &deltas, training.learning_rate)?;
+        let update = Step { number: step, pass: &pass, deltas: &deltas, learning_rate: training.learning_rate };
+        state.rule.update(&mut state.network, &update).map_err(|problem| refused(problem, plan, step, examples))?;
         state.step += 1;
         observer.step(state.step);
     }
@@ -115,16 +116,22 @@ impl Sample {
     }
 }
 
-fn update_rule(rule: Rule) -> Box<dyn UpdateRule> {
-    match rule {
-        Rule::Sgd => Box::new(Sgd),
+/// The rule's error, with the run, the step and the example of the training set.
+fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> RecordError {
+    let run = plan.id.clone();
+    match problem {
+        RuleError::Network(problem) => problem.into(),
+        RuleError::NotFinite { what, layer, example } => {
+            RecordError::NotFinite { run, step, what, layer, example: minibatch[example] as usize }
+        }
+        problem => RecordError::Rule { run, step, problem },
     }
 }
 
 fn describe(plan: &Plan, network: Vec<usize>, steps: u64, sample: &Sample, train_examples: usize) -> RunDescription {
     RunDescription {
         run: plan.id.clone(),
-        rule: plan.rule.as_str().to_string(),
+        rule: plan.rule.label(),
         noise: plan.noise,
         seed: plan.seed,
         network,

@@ -13,7 +13,6 @@ source = "digits"
 [network]
 hidden = [16]
 [training]
-rule = "sgd"
 learning_rate = 0.1
 batch = 100
 steps = 60

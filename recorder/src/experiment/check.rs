@@ -97,7 +97,28 @@ fn check_grid(experiment: &Experiment) -> Checked {
             format!("{seed}: at most {} is possible", i64::MAX)
         })?;
     }
+    check_rules(experiment)
+}
+
+fn check_rules(experiment: &Experiment) -> Checked {
+    let rules = &experiment.grid.rules;
+    require(experiment, !rules.is_empty(), "grid.rules", || "empty: name at least one update rule".into())?;
+    for (place, rule) in rules.iter().enumerate() {
+        rule.check().map_err(|(key, problem)| experiment.impossible_rule(place, Some(key), problem))?;
+        if let Batch::Size(batch) = experiment.training.batch {
+            check_rule_against(experiment, place, batch)?;
+        }
+        let label = rule.label();
+        if rules[..place].iter().any(|other| other.label() == label) {
+            return Err(experiment.impossible_rule(place, None, format!("{label} twice: once is enough")));
+        }
+    }
     Ok(())
+}
+
+fn check_rule_against(experiment: &Experiment, place: usize, batch: usize) -> Checked {
+    let rule = &experiment.grid.rules[place];
+    rule.check_against(batch).map_err(|(key, problem)| experiment.impossible_rule(place, Some(key), problem))
 }
 
 fn check_sample(experiment: &Experiment) -> Checked {
@@ -119,6 +140,9 @@ pub(super) fn check_against(experiment: &Experiment, data: &Dataset) -> Checked 
         require(experiment, size <= examples, "training.batch", || {
             format!("{size}: the training set has {examples} examples: use 1 to {examples}, or \"full\"")
         })?;
+    }
+    for place in 0..experiment.grid.rules.len() {
+        check_rule_against(experiment, place, experiment.training.batch.size(examples))?;
     }
     let sample = &experiment.sample;
     require(experiment, sample.examples <= examples, "sample.examples", || {

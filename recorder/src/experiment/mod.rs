@@ -4,6 +4,7 @@
 
 mod check;
 mod parse;
+mod rule;
 #[cfg(test)]
 mod tests;
 
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use self::parse::Origin;
 pub use self::parse::{Batch, ExperimentError};
+pub use self::rule::Rule;
 use crate::data::Dataset;
 use crate::schedule::Schedule;
 
-/// A study to record: a grid of runs that share everything but label noise and seed.
+/// A study to record: a grid of runs that share everything but update rule, label noise and seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
@@ -87,9 +89,6 @@ impl NetworkSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// How a minibatch becomes an update.
-    #[serde(default)]
-    pub rule: Rule,
     /// Learning rate η, constant.
     #[serde(default = "default_learning_rate")]
     pub learning_rate: f64,
@@ -104,25 +103,7 @@ fn default_learning_rate() -> f64 {
     0.1
 }
 
-/// How a minibatch becomes an update.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rule {
-    /// Stochastic gradient descent, no momentum.
-    #[default]
-    Sgd,
-}
-
-impl Rule {
-    /// The name in run ids and manifests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Rule::Sgd => "sgd",
-        }
-    }
-}
-
-/// The grid of runs: one for every noise level and seed.
+/// The grid of runs: one for every rule, noise level and seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
@@ -131,6 +112,13 @@ pub struct Grid {
     /// Seeds.
     #[serde(default = "default_seeds")]
     pub seeds: Vec<u64>,
+    /// Update rules: how a minibatch becomes an update.
+    #[serde(default = "default_rules")]
+    pub rules: Vec<Rule>,
+}
+
+fn default_rules() -> Vec<Rule> {
+    vec![Rule::Sgd]
 }
 
 fn default_seeds() -> Vec<u64> {
@@ -213,10 +201,25 @@ impl Experiment {
     fn impossible(&self, key: &'static str, problem: String) -> ExperimentError {
         ExperimentError::Impossible { place: self.origin.place_of(key), key, problem }
     }
+
+    /// An error about the rule at this place of `grid.rules`, or about a key of it.
+    fn impossible_rule(&self, place: usize, key: Option<&str>, problem: String) -> ExperimentError {
+        let path = match key {
+            Some(key) => format!("grid.rules.{place}.{key}"),
+            None => format!("grid.rules.{place}"),
+        };
+        ExperimentError::Impossible { place: self.origin.place_of(&path), key: "grid.rules", problem }
+    }
 }
 
 /// The demonstration on the embedded digits, `experiments/demo.toml`.
 pub fn demo() -> Experiment {
     Experiment::parse(include_str!("../../../experiments/demo.toml"), "experiments/demo.toml")
+        .expect("the embedded experiment is sound: a test parses it")
+}
+
+/// The demonstration's corner of the paper's Figure 4 on the embedded digits, `experiments/demo-winsorize.toml`.
+pub fn demo_winsorize() -> Experiment {
+    Experiment::parse(include_str!("../../../experiments/demo-winsorize.toml"), "experiments/demo-winsorize.toml")
         .expect("the embedded experiment is sound: a test parses it")
 }

@@ -58,7 +58,8 @@ impl PartialEq for Origin {
 }
 
 impl Origin {
-    /// File and line of a key such as `grid.noise`; the file alone if the key is not written there.
+    /// File and line of a key such as `grid.noise`, or of a place in a list such as `grid.rules.2`; the
+    /// file alone if it is not written there.
     pub(super) fn place_of(&self, key: &str) -> String {
         match self.span_of(key) {
             Some(span) => self.place(span),
@@ -73,17 +74,23 @@ impl Origin {
 
     fn span_of(&self, key: &str) -> Option<Range<usize>> {
         let root = DeTable::parse(&self.text).ok()?;
-        let mut table = root.get_ref();
-        let mut span = None;
-        for part in key.split('.') {
-            let (name, value) = table.iter().find(|(name, _)| name.get_ref() == part)?;
-            span = Some(name.span());
-            match value.get_ref() {
-                DeValue::Table(inner) => table = inner,
+        let mut parts = key.split('.');
+        let (name, mut value) = root.get_ref().get_key_value(parts.next()?)?;
+        let mut span = name.span();
+        for part in parts {
+            (span, value) = match value.get_ref() {
+                DeValue::Table(table) => {
+                    let (name, value) = table.get_key_value(part)?;
+                    (name.span(), value)
+                }
+                DeValue::Array(items) => {
+                    let item = items.get(part.parse::<usize>().ok()?)?;
+                    (item.span(), item)
+                }
                 _ => break,
-            }
+            };
         }
-        span
+        Some(span)
     }
 }
 
@@ -136,6 +143,16 @@ pub enum Batch {
     Size(usize),
     /// The whole training set in every step.
     Full,
+}
+
+impl Batch {
+    /// Examples of a minibatch of a training set of so many.
+    pub(super) fn size(self, examples: usize) -> usize {
+        match self {
+            Batch::Size(size) => size,
+            Batch::Full => examples,
+        }
+    }
 }
 
 impl Default for Batch {

@@ -27,7 +27,7 @@ fn assert_says(message: &str, place: &str, parts: &[&str]) {
 fn absent_keys_have_their_defaults() {
     let experiment = Experiment::parse(LEAST, "my.toml").unwrap();
     assert_eq!(experiment.training.learning_rate, 0.1);
-    assert_eq!((experiment.training.batch, experiment.training.rule), (Batch::Size(100), Rule::Sgd));
+    assert_eq!((experiment.training.batch, experiment.grid.rules), (Batch::Size(100), vec![Rule::Sgd]));
     assert_eq!((experiment.grid.noise, experiment.grid.seeds), (vec![0.0, 0.5], vec![1]));
     assert_eq!((experiment.sample.examples, experiment.sample.weights_per_layer), (400, 300));
     assert_eq!(experiment.schedule, Schedules::default());

@@ -21,7 +21,10 @@ pub(crate) mod testing;
 pub use backward::Deltas;
 pub use evaluate::Evaluation;
 pub use forward::Pass;
-pub(crate) use kernels::{DescendBias, DescendWeight};
+pub(crate) use kernels::{
+    AddGaussian, DescendBias, DescendBy, DescendMedian, DescendWeight, MedianOfMeans, Winsorized, add_square_norms,
+    first_non_finite_row, mean_gradient, scaled_rows,
+};
 pub use pixels::Pixels;
 pub use sampled::sampled_gradients;
 

@@ -1,17 +1,17 @@
 //! Plain stochastic gradient descent.
 
-use super::UpdateRule;
-use crate::network::{Deltas, DescendBias, DescendWeight, Network, Pass};
-use candle_core::Result;
+use super::{RuleError, Step, UpdateRule};
+use crate::network::{DescendBias, DescendWeight, Network};
 
 /// w ← w − η/b · Σ_i g_i: no momentum, no regulariser.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sgd;
 
 impl UpdateRule for Sgd {
-    fn update(&mut self, network: &mut Network, pass: &Pass, deltas: &Deltas, learning_rate: f64) -> Result<()> {
-        let scale = (learning_rate / pass.batch() as f64) as f32;
-        for ((layer, inputs), deltas) in network.layers().iter().zip(pass.layer_inputs()).zip(deltas.layers()) {
+    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
+        let scale = step.scale();
+        for ((layer, inputs), deltas) in network.layers().iter().zip(step.pass.layer_inputs()).zip(step.deltas.layers())
+        {
             layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
             layer.bias().inplace_op2(deltas, &DescendBias { scale })?;
         }
@@ -24,6 +24,7 @@ mod tests {
     use super::*;
     use crate::network::reference::Reference;
     use crate::network::testing::{assert_near, batch, network};
+    use crate::rule::testing::update;
     use proptest::prelude::*;
 
     proptest! {
@@ -35,16 +36,14 @@ mod tests {
         ) {
             let mut network = network(&widths, seed.into());
             let mut reference = Reference::of(&network);
-            for step in 0..3 {
-                let (inputs, labels) = batch(&network, examples, 0.5, u64::from(seed) + step);
+            for number in 0..3 {
+                let (inputs, labels) = batch(&network, examples, 0.5, u64::from(seed) + number);
                 let rows = inputs.to_vec2::<f32>().unwrap();
                 let trails: Vec<_> =
                     rows.iter().zip(&labels).map(|(input, &label)| reference.trail(input, label)).collect();
                 prop_assume!(!trails.iter().any(|trail| trail.is_on_the_edge));
                 reference.descend(&trails, 0.3);
-                let pass = network.forward(&inputs).unwrap();
-                let deltas = network.backward(&pass, &labels).unwrap();
-                Sgd.update(&mut network, &pass, &deltas, 0.3).unwrap();
+                update(&mut Sgd, &mut network, &inputs, &labels, 0.3, number);
             }
             for (layer, expected) in network.layer_parameters().unwrap().iter().zip(&reference.layers) {
                 assert_near(&layer.weight, &expected.weight.concat());
@@ -58,11 +57,9 @@ mod tests {
         let train = |threads: usize| {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
                 let mut network = network(&[150, 300, 70, 10], 1);
-                for step in 0..10 {
-                    let (inputs, labels) = batch(&network, 100, 0.2, step);
-                    let pass = network.forward(&inputs).unwrap();
-                    let deltas = network.backward(&pass, &labels).unwrap();
-                    Sgd.update(&mut network, &pass, &deltas, 0.1).unwrap();
+                for number in 0..10 {
+                    let (inputs, labels) = batch(&network, 100, 0.2, number);
+                    update(&mut Sgd, &mut network, &inputs, &labels, 0.1, number);
                 }
                 network.layer_parameters().unwrap()
             })
@@ -82,7 +79,8 @@ mod tests {
             let pass = network.forward(&inputs).unwrap();
             let deltas = network.backward(&pass, &labels).unwrap();
             losses.push(deltas.evaluation().losses.iter().sum::<f64>() / 16.0);
-            Sgd.update(&mut network, &pass, &deltas, 0.5).unwrap();
+            let step = Step { number: 0, pass: &pass, deltas: &deltas, learning_rate: 0.5 };
+            Sgd.update(&mut network, &step).unwrap();
         }
         assert!(losses[399] < 0.05 * losses[0], "{} to {}", losses[0], losses[399]);
     }

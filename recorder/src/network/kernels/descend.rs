@@ -3,8 +3,8 @@
 use super::nonzeros::ColumnLists;
 use super::simd::{NARROW, load, panel_lanes, panel_rows, parts, registers_for, store, with_scratch};
 use super::tiles::Tiles;
-use super::{expect_matrix, values, values_mut};
-use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, bail};
+use super::{expect_matrix, values, values_mut, with_values};
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -62,6 +62,25 @@ impl InplaceOp2 for DescendBias {
         descend_bias(Arch::new(), values_mut(bias, bias_layout)?, values(deltas, deltas_layout)?, self.scale);
         Ok(())
     }
+}
+
+/// Writes a layer's mean gradient over the batch of `inputs` [b, fan_in] and `deltas` [b, fan_out] into `weight`,
+/// [fan_in, fan_out], and `bias`, `[fan_out]`.
+pub(crate) fn mean_gradient(weight: &mut [f32], bias: &mut [f32], inputs: &Tensor, deltas: &Tensor) -> Result<()> {
+    let (batch, fan_out) = deltas.dims2()?;
+    let fan_in = inputs.dims2()?.1;
+    if inputs.dims()[0] != batch || weight.len() != fan_in * fan_out || bias.len() != fan_out {
+        bail!("a gradient of {} weights and {} biases of {inputs:?} and {deltas:?}", weight.len(), bias.len());
+    }
+    let scale = -1.0 / batch as f32;
+    weight.par_chunks_mut(1 << 14).for_each(|weight| weight.fill(0.0));
+    bias.fill(0.0);
+    with_values(inputs, |inputs| {
+        with_values(deltas, |deltas| {
+            descend_weight(Arch::new(), weight, inputs, deltas, [fan_in, fan_out], scale);
+            descend_bias(Arch::new(), bias, deltas, scale);
+        })
+    })?
 }
 
 /// Examples summed before the weights are touched: bounds the lists of non-zeros and the scratch.

@@ -9,19 +9,34 @@
 
 mod affine;
 mod back_propagate;
+mod coordinates;
 mod cross_entropy;
 mod descend;
+mod finite;
+mod gaussian;
+mod median_of_means;
 mod nonzeros;
+mod norms;
 mod product;
+mod rolling;
 mod simd;
+mod sort;
 mod tiles;
+mod winsorize;
 
 pub(super) use affine::{Activation, Affine};
 pub(super) use back_propagate::BackPropagate;
+pub(crate) use coordinates::DescendBy;
 pub(super) use cross_entropy::{CLASSES, Outcome, cross_entropy};
-pub(crate) use descend::{DescendBias, DescendWeight};
+pub(crate) use descend::{DescendBias, DescendWeight, mean_gradient};
+pub(crate) use finite::first_non_finite_row;
+pub(crate) use gaussian::AddGaussian;
+pub(crate) use median_of_means::MedianOfMeans;
+pub(crate) use norms::{add_square_norms, scaled_rows};
+pub(crate) use rolling::DescendMedian;
 #[cfg(test)]
 pub(super) use simd::testing::sparse_values;
+pub(crate) use winsorize::Winsorized;
 
 use candle_core::{CpuStorage, Layout, Result, Shape, Storage, Tensor, bail};
 

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where a non-zero value stands in its list's row (column), and the value.
@@ -98,13 +99,18 @@ const COLUMNS: usize = 32;
 impl ColumnLists {
     /// Lists the row-major `matrix` of rows of `columns` values.
     pub(super) fn new(matrix: &[f32], columns: usize) -> ColumnLists {
+        ColumnLists::of_columns(matrix, columns, 0..columns)
+    }
+
+    /// Lists some of the columns; [`ColumnLists::entries`] counts them from the first of these.
+    pub(super) fn of_columns(matrix: &[f32], columns: usize, listed: Range<usize>) -> ColumnLists {
         let rows = matrix.len() / columns;
-        let mut slots = slots(rows * columns);
-        let mut lengths = vec![0; columns];
+        let mut slots = slots(rows * listed.len());
+        let mut lengths = vec![0; listed.len()];
         let work = (slots.par_chunks_mut(rows * COLUMNS), lengths.par_chunks_mut(COLUMNS));
         work.into_par_iter().enumerate().for_each(|(chunk, (slots, lengths))| {
             for (row, values) in matrix.chunks_exact(columns).enumerate() {
-                let values = &values[chunk * COLUMNS..][..lengths.len()];
+                let values = &values[listed.start + chunk * COLUMNS..][..lengths.len()];
                 for ((&value, length), slots) in values.iter().zip(&mut *lengths).zip(slots.chunks_exact_mut(rows)) {
                     slots[*length as usize] = (row as u32, value);
                     *length += u32::from(value != 0.0);
@@ -151,6 +157,13 @@ mod tests {
         assert_eq!(lists.entries(0), [(1, 4.0)]);
         assert_eq!(lists.entries(3), []);
         assert_eq!(lists.entries(4), [(0, 3.0), (1, 5.0)]);
+    }
+
+    #[test]
+    fn some_of_the_columns_are_listed_from_the_first_of_them_on() {
+        let lists = ColumnLists::of_columns(&MATRIX, 5, 3..5);
+        assert_eq!(lists.entries(0), []);
+        assert_eq!(lists.entries(1), [(0, 3.0), (1, 5.0)]);
     }
 
     #[test]

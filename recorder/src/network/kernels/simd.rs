@@ -11,12 +11,17 @@ pub(super) const NARROW: usize = 16;
 
 /// Columns of a full panel on this machine.
 pub(super) fn panel_lanes(arch: Arch) -> usize {
+    lanes(arch) * REGISTERS
+}
+
+/// Columns of one register on this machine.
+pub(super) fn lanes(arch: Arch) -> usize {
     struct Lanes;
     impl WithSimd for Lanes {
         type Output = usize;
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES * REGISTERS
+            S::F32_LANES
         }
     }
     arch.dispatch(Lanes)

@@ -25,6 +25,11 @@ impl<'a> Tiles<'a> {
         Tiles { data: matrix.as_mut_ptr(), rows, columns, lent: PhantomData }
     }
 
+    /// Values of a row.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// The given columns of one row.
     ///
     /// # Safety
