@@ -354,6 +354,55 @@ fn the_full_batch_and_a_linear_classifier_can_be_recorded() {
     assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
 }
 
+/// SMALL without noise, with these rules.
+fn with_rules(rules: &str) -> Experiment {
+    let grid = format!("noise = [0.0]\nrules = [{rules}]");
+    let text = SMALL.replace("noise = [0.0, 0.5]", &grid).replace("seeds = [1, 2]", "seeds = [1]");
+    Experiment::parse(&text, "rules.toml").unwrap()
+}
+
+#[test]
+fn winsorizing_nothing_is_sgd_bit_by_bit_over_a_whole_run() {
+    let study = tempfile::tempdir().unwrap();
+    // One percent of 64 examples is less than one of them.
+    let rules = r#"{ name = "sgd" }, { name = "winsorized", percent = 0 }, { name = "winsorized", percent = 1 }"#;
+    record(&with_rules(rules), study.path(), &Silent).unwrap();
+    let sgd = run(study.path(), "sgd_noise-0_seed-1");
+    for rule in ["winsorized-0", "winsorized-1"] {
+        let winsorized = run(study.path(), &format!("{rule}_noise-0_seed-1"));
+        assert_eq!(winsorized.manifest().rule, rule);
+        for step in sgd.snapshots() {
+            let file = format!("weights/step-{step:08}.safetensors");
+            let bytes = |run: &Run| fs::read(run.directory().join(&file)).unwrap();
+            assert!(bytes(&winsorized) == bytes(&sgd), "{file}");
+        }
+        assert_eq!(winsorized.metrics().unwrap(), sgd.metrics().unwrap());
+    }
+}
+
+#[test]
+fn runs_go_rule_by_rule_and_every_rule_learns_in_its_own_way() {
+    let study = tempfile::tempdir().unwrap();
+    let rules = r#"{ name = "rolling-median" }, { name = "winsorized", percent = 4 }, { name = "median-of-means" },
+        { name = "norm-clipped", norm = 1.0 }, { name = "norm-clipped", norm = 1.0, noise = 0.1 }, { name = "sgd" }"#;
+    let rules = rules.replace('\n', "");
+    let outcomes = record(&with_rules(&rules), study.path(), &Silent).unwrap();
+    let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.run.as_str()).collect();
+    let labels =
+        ["rolling-median", "winsorized-4", "median-of-means-3", "norm-clipped-1", "norm-clipped-1-noise-0.1", "sgd"];
+    assert_eq!(runs, labels.map(|label| format!("{label}_noise-0_seed-1")));
+    let mut last = vec![];
+    for id in runs {
+        let metrics = run(study.path(), id).metrics().unwrap();
+        let loss = |step: i64| {
+            metrics.iter().find(|m| (m.step, m.split, m.subset) == (step, Split::Train, Subset::All)).unwrap().loss
+        };
+        assert!(loss(60) < 0.95 * loss(0), "{id}: {} to {}", loss(0), loss(60));
+        assert!(!last.contains(&loss(60)), "{id}");
+        last.push(loss(60));
+    }
+}
+
 #[derive(Default)]
 struct Listener {
     heard: Mutex<Vec<String>>,

@@ -118,7 +118,7 @@ pub struct Grid {
 }
 
 fn default_rules() -> Vec<Rule> {
-    vec![Rule::Sgd]
+    vec![Rule::Sgd {}]
 }
 
 fn default_seeds() -> Vec<u64> {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::Experiment;
+use super::{Experiment, Rule};
 
 /// What is wrong with an experiment file, at which line, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -98,11 +98,24 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentEr
     let origin = Origin { name: origin.to_string(), text: text.to_string() };
     match toml::from_str::<Experiment>(text) {
         Ok(experiment) => Ok(Experiment { origin, ..experiment }),
-        Err(error) => Err(ExperimentError::Toml {
-            place: error.span().map_or(origin.name.clone(), |span| origin.place(span)),
-            problem: problem(error.message()),
-        }),
+        Err(error) => {
+            let span = span_of_rule(text, &error).or(error.span());
+            Err(ExperimentError::Toml {
+                place: span.map_or(origin.name.clone(), |span| origin.place(span)),
+                problem: problem(error.message()),
+            })
+        }
     }
+}
+
+/// Where the rule stands that an error is about: serde, which reads a rule's name first, knows the list of rules only.
+fn span_of_rule(text: &str, error: &toml::de::Error) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let DeValue::Array(rules) = root.get_ref().get("grid")?.get_ref().get("rules")?.get_ref() else { return None };
+    let is_wrong = |rule: &&toml::Spanned<DeValue<'_>>| {
+        Rule::deserialize(ValueDeserializer::from((*rule).clone())).is_err_and(|e| e.message() == error.message())
+    };
+    Some(rules.iter().find(is_wrong)?.span())
 }
 
 /// The parser's message in the words of a person who writes the file: "key" for "field", and the nearest name.
@@ -127,6 +140,7 @@ fn unknown(what: &str, found: &str, allowed: &[&str]) -> String {
         .max_by(|one, other| one.0.total_cmp(&other.0));
     match nearest {
         Some((_, name)) => format!("unknown {what} `{found}`: did you mean `{name}`?"),
+        None if allowed.is_empty() => format!("unknown {what} `{found}`: remove it"),
         None => format!("unknown {what} `{found}`: allowed here: {}", allowed.join(", ")),
     }
 }

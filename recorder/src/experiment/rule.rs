@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::rule::{MedianOfMeans, NormClipped, RollingMedian, Sgd, UpdateRule, Winsorized};
 
 /// How a minibatch becomes an update; `docs/update-rules.md` describes each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+// `Sgd {}` rather than `Sgd`, since serde lets a unit variant have any keys.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Rule {
     /// Stochastic gradient descent, no momentum.
-    #[default]
-    Sgd,
+    Sgd {},
     /// Every coordinate's most extreme per-example gradients clipped (paper §3).
     Winsorized {
         /// Level c in percent, in [0, 50).
@@ -23,7 +23,7 @@ pub enum Rule {
         groups: usize,
     },
     /// The coordinate-wise median of the last three minibatch gradients (Zielinski et al. 2020: RM3).
-    RollingMedian,
+    RollingMedian {},
     /// Per-example gradients clipped to a norm, and noise (Abadi et al. 2016).
     NormClipped {
         /// Largest norm of an example's gradient, R.
@@ -48,10 +48,10 @@ impl Rule {
     /// The name in run ids, manifests and results: with its settings, so that no two rules share one.
     pub fn label(&self) -> String {
         match self {
-            Rule::Sgd => "sgd".into(),
+            Rule::Sgd {} => "sgd".into(),
             Rule::Winsorized { percent } => format!("winsorized-{percent}"),
             Rule::MedianOfMeans { groups } => format!("median-of-means-{groups}"),
-            Rule::RollingMedian => "rolling-median".into(),
+            Rule::RollingMedian {} => "rolling-median".into(),
             Rule::NormClipped { norm, noise: 0.0 } => format!("norm-clipped-{norm}"),
             Rule::NormClipped { norm, noise } => format!("norm-clipped-{norm}-noise-{noise}"),
         }
@@ -60,10 +60,10 @@ impl Rule {
     /// The rule at the start of a run of this seed.
     pub(crate) fn update_rule(self, seed: u64) -> Box<dyn UpdateRule> {
         match self {
-            Rule::Sgd => Box::new(Sgd),
+            Rule::Sgd {} => Box::new(Sgd),
             Rule::Winsorized { percent } => Box::new(Winsorized { percent }),
             Rule::MedianOfMeans { groups } => Box::new(MedianOfMeans { groups }),
-            Rule::RollingMedian => Box::new(RollingMedian::default()),
+            Rule::RollingMedian {} => Box::new(RollingMedian::default()),
             Rule::NormClipped { norm, noise } => Box::new(NormClipped { norm, noise, seed }),
         }
     }

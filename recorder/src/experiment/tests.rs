@@ -27,7 +27,7 @@ fn assert_says(message: &str, place: &str, parts: &[&str]) {
 fn absent_keys_have_their_defaults() {
     let experiment = Experiment::parse(LEAST, "my.toml").unwrap();
     assert_eq!(experiment.training.learning_rate, 0.1);
-    assert_eq!((experiment.training.batch, experiment.grid.rules), (Batch::Size(100), vec![Rule::Sgd]));
+    assert_eq!((experiment.training.batch, experiment.grid.rules), (Batch::Size(100), vec![Rule::Sgd {}]));
     assert_eq!((experiment.grid.noise, experiment.grid.seeds), (vec![0.0, 0.5], vec![1]));
     assert_eq!((experiment.sample.examples, experiment.sample.weights_per_layer), (400, 300));
     assert_eq!(experiment.schedule, Schedules::default());
@@ -37,10 +37,11 @@ fn absent_keys_have_their_defaults() {
 fn the_resolved_copy_has_every_key_and_parses_to_an_equal_experiment() {
     let full = LEAST.replace("steps = 10", "steps = 10\nbatch = \"full\"");
     let idx = LEAST.replace("\"digits\"", "\"idx\"\ndirectory = \"a b/c\"\nclasses = 10");
-    for text in [LEAST, &full, &idx] {
+    let rules = format!("{LEAST}rules = [{{ name = \"median-of-means\" }}, {{ name = \"norm-clipped\", norm = 2 }}]\n");
+    for text in [LEAST, &full, &idx, &rules] {
         let experiment = Experiment::parse(text, "my.toml").unwrap();
         let resolved = experiment.to_toml().unwrap();
-        for key in ["rule", "learning_rate", "batch", "seeds", "examples", "weights_per_layer", "per_decade"] {
+        for key in ["name", "learning_rate", "batch", "seeds", "examples", "weights_per_layer", "per_decade"] {
             assert!(resolved.contains(key), "{resolved}");
         }
         let again = Experiment::parse(&resolved, "study.toml").unwrap();
@@ -52,6 +53,7 @@ fn the_resolved_copy_has_every_key_and_parses_to_an_equal_experiment() {
 #[test]
 fn the_experiments_of_the_repository_are_sound() {
     assert_eq!(demo().name, "demo");
+    assert_eq!(demo_winsorize().grid.rules.len(), 3);
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
     for entry in std::fs::read_dir(directory).unwrap() {
         Experiment::read(&entry.unwrap().path()).unwrap();
@@ -75,19 +77,74 @@ fn an_unknown_key_like_none_lists_what_is_allowed() {
     assert_says(&message, "my.toml, line 6", &["unknown key `qqq`: allowed here: hidden"]);
 }
 
+/// The message about a grid with these rules.
+fn message_of_rules(rules: &str) -> String {
+    message_of(&format!("{LEAST}rules = [\n    {{ name = \"sgd\" }},\n    {rules},\n]\n"))
+}
+
 #[test]
 fn an_unknown_rule_or_source_names_the_nearest_or_all() {
-    assert_says(
-        &message_after("steps = 10", "steps = 10\nrule = \"sdg\""),
-        "my.toml, line 8",
-        &["unknown value `sdg`", "`sgd`"],
-    );
-    assert_says(
-        &message_after("steps = 10", "steps = 10\nrule = \"adam\""),
-        "my.toml, line 8",
-        &["unknown value `adam`", "sgd"],
-    );
+    let message = message_of_rules("{ name = \"winsorised\", percent = 2 }");
+    assert_says(&message, "my.toml, line 12", &["unknown value `winsorised`", "did you mean `winsorized`?"]);
+    let message = message_of_rules("{ name = \"adam\" }");
+    assert_says(&message, "my.toml, line 12", &["unknown value `adam`", "sgd", "norm-clipped"]);
     assert_says(&message_after("\"digits\"", "\"digit\""), "my.toml, line 3", &["did you mean `digits`?"]);
+}
+
+#[test]
+fn a_misspelt_missing_or_foreign_key_of_a_rule_is_named() {
+    let message = message_of_rules("{ name = \"winsorized\", percnt = 2 }");
+    assert_says(&message, "my.toml, line 12", &["unknown key `percnt`", "`percent`"]);
+    let message = message_of_rules("{ name = \"winsorized\" }");
+    assert_says(&message, "my.toml, line 12", &["the key `percent` is missing"]);
+    let message = message_of_rules("{ percent = 2 }");
+    assert_says(&message, "my.toml, line 12", &["the key `name` is missing"]);
+    let message = message_of_rules("{ name = \"winsorized\", percent = \"two\" }");
+    assert_says(&message, "my.toml, line 12", &["two"]);
+    let message = message_of_rules("{ name = \"sgd\", percent = 2 }");
+    assert_says(&message, "my.toml, line 12", &["unknown key `percent`: remove it"]);
+}
+
+#[test]
+fn impossible_rules_are_named_with_what_is_allowed() {
+    for (rule, part) in [
+        ("{ name = \"winsorized\", percent = 50 }", "grid.rules: winsorized: percent = 50: 0 to less than 50"),
+        ("{ name = \"winsorized\", percent = -1 }", "percent = -1"),
+        ("{ name = \"winsorized\", percent = -0.0 }", "percent = -0"),
+        ("{ name = \"winsorized\", percent = nan }", "percent = NaN"),
+        ("{ name = \"median-of-means\", groups = 0 }", "median-of-means: groups = 0: 1 to"),
+        ("{ name = \"median-of-means\", groups = 2000 }", "groups = 2000: 1 to 1000"),
+        ("{ name = \"median-of-means\", groups = 101 }", "groups = 101: a minibatch of 100 examples has 1 to 100"),
+        ("{ name = \"norm-clipped\", norm = 0 }", "norm-clipped: norm = 0: a finite number above 0"),
+        ("{ name = \"norm-clipped\", norm = inf }", "norm = inf"),
+        ("{ name = \"norm-clipped\", norm = 1, noise = -0.5 }", "norm-clipped: noise = -0.5: a finite number, 0 or"),
+        ("{ name = \"sgd\" }", "grid.rules: sgd twice: once is enough"),
+        ("{ name = \"winsorized\", percent = 2 },{ name = \"winsorized\", percent = 2.0 }", "winsorized-2 twice"),
+    ] {
+        assert_says(&message_of_rules(rule), "my.toml, line 12", &[part]);
+    }
+    assert_says(&message_of(&format!("{LEAST}rules = []\n")), "my.toml, line 10", &["grid.rules: empty"]);
+}
+
+#[test]
+fn rules_have_labels_that_tell_them_apart() {
+    let rules = "rules = [{ name = \"sgd\" }, { name = \"winsorized\", percent = 0 }, \
+                 { name = \"winsorized\", percent = 2.5 }, { name = \"median-of-means\" }, \
+                 { name = \"rolling-median\" }, { name = \"norm-clipped\", norm = 1.0 }, \
+                 { name = \"norm-clipped\", norm = 1, noise = 0.5 }]\n";
+    let experiment = Experiment::parse(&format!("{LEAST}{rules}"), "my.toml").unwrap();
+    let labels: Vec<String> = experiment.grid.rules.iter().map(Rule::label).collect();
+    let expected = [
+        "sgd",
+        "winsorized-0",
+        "winsorized-2.5",
+        "median-of-means-3",
+        "rolling-median",
+        "norm-clipped-1",
+        "norm-clipped-1-noise-0.5",
+    ];
+    assert_eq!(labels, expected);
+    assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "study.toml").unwrap(), experiment);
 }
 
 #[test]

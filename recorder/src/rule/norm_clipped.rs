@@ -58,3 +58,68 @@ impl NormClipped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::testing::{batch, network};
+    use crate::rule::Sgd;
+    use crate::rule::testing::{assert_steps, parameters, train_on_any_number_of_threads, update};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn steps_against_the_mean_of_gradients_clipped_to_their_norm(
+            widths in prop::collection::vec(1usize..40, 2..5), examples in 1usize..30, norm in 0.01..4.0f64,
+            seed in any::<u32>(),
+        ) {
+            let mut rule = NormClipped { norm, noise: 0.0, seed: 1 };
+            assert_steps(&mut rule, &widths, examples, seed.into(), |gradients| {
+                let mut mean = vec![0.0; gradients[0].len()];
+                for gradient in gradients {
+                    let length = gradient.iter().map(|value| value * value).sum::<f64>().sqrt();
+                    let factor = if length > norm { norm / length } else { 1.0 };
+                    for (mean, value) in mean.iter_mut().zip(gradient) {
+                        *mean += factor * value / gradients.len() as f64;
+                    }
+                }
+                mean
+            });
+        }
+    }
+
+    #[test]
+    fn a_norm_that_no_gradient_reaches_makes_the_steps_of_sgd_bit_by_bit() {
+        let free = train_on_any_number_of_threads(|| NormClipped { norm: 1e9, noise: 0.0, seed: 1 });
+        assert!(free == train_on_any_number_of_threads(|| Sgd));
+    }
+
+    #[test]
+    fn a_training_run_with_noise_gives_the_same_bits_on_any_number_of_threads() {
+        let noisy = |seed| train_on_any_number_of_threads(|| NormClipped { norm: 1.0, noise: 0.1, seed });
+        assert!(noisy(1) != noisy(2));
+    }
+
+    #[test]
+    fn noise_has_its_standard_deviation_and_is_new_in_every_step() {
+        let (rate, noise, norm, examples) = (0.5, 3.0, 0.2, 10);
+        let mut quiet = network(&[100, 200, 10], 1);
+        let (inputs, labels) = batch(&quiet, examples, 0.5, 1);
+        update(&mut NormClipped { norm, noise: 0.0, seed: 7 }, &mut quiet, &inputs, &labels, rate, 0);
+        let noise_of = |number: u64| -> Vec<f64> {
+            let mut noisy = network(&[100, 200, 10], 1);
+            update(&mut NormClipped { norm, noise, seed: 7 }, &mut noisy, &inputs, &labels, rate, number);
+            let both = parameters(&noisy).into_iter().zip(parameters(&quiet));
+            both.map(|(noisy, quiet)| f64::from(noisy) - f64::from(quiet)).collect()
+        };
+        let (first, second) = (noise_of(0), noise_of(1));
+        let product = |one: &[f64], other: &[f64]| {
+            one.iter().zip(other).map(|(one, other)| one * other).sum::<f64>() / one.len() as f64
+        };
+        let expected = rate / examples as f64 * noise * norm;
+        assert!((product(&first, &first).sqrt() / expected - 1.0).abs() < 0.03);
+        assert!(product(&first, &second).abs() < 0.05 * expected * expected);
+    }
+}

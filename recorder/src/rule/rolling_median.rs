@@ -75,3 +75,90 @@ fn descend(network: &Network, gradients: [&[f32]; 3], rate: f32) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::testing::{assert_near, batch, network};
+    use crate::rule::testing::{gradients, parameters, train_on_any_number_of_threads, update};
+    use proptest::prelude::*;
+
+    fn mean_of(gradients: &[Vec<f64>]) -> Vec<f64> {
+        (0..gradients[0].len())
+            .map(|place| gradients.iter().map(|gradient| gradient[place]).sum::<f64>() / gradients.len() as f64)
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        #[test]
+        fn from_the_third_step_on_it_steps_against_the_median_of_the_last_three_gradients(
+            widths in prop::collection::vec(1usize..40, 2..5), examples in 1usize..30, seed in any::<u32>(),
+        ) {
+            let (mut network, mut rule) = (network(&widths, seed.into()), RollingMedian::default());
+            let mut means: Vec<Vec<f64>> = vec![];
+            for number in 0..5 {
+                let (inputs, labels) = batch(&network, examples, 0.5, u64::from(seed) + number);
+                means.push(mean_of(&gradients(&network, &inputs, &labels)));
+                let before = parameters(&network);
+                update(&mut rule, &mut network, &inputs, &labels, 0.5, number);
+                let expected: Vec<f64> = before.iter().enumerate().map(|(place, &parameter)| {
+                    let mut last: Vec<f64> = means.iter().rev().take(3).map(|mean| mean[place]).collect();
+                    let gradient = if last.len() < 3 { last[0] } else { last.sort_by(f64::total_cmp); last[1] };
+                    f64::from(parameter) - 0.5 * gradient
+                }).collect();
+                assert_near(&parameters(&network), &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_two_steps_are_those_of_sgd_bit_by_bit() {
+        let mut networks = [network(&[20, 64, 4], 1), network(&[20, 64, 4], 1)];
+        let mut rule = RollingMedian::default();
+        for number in 0..3 {
+            let (inputs, labels) = batch(&networks[0], 16, 0.5, number);
+            update(&mut rule, &mut networks[0], &inputs, &labels, 0.1, number);
+            update(&mut Sgd, &mut networks[1], &inputs, &labels, 0.1, number);
+            assert_eq!(parameters(&networks[0]) == parameters(&networks[1]), number < 2, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_rule_restored_from_its_state_goes_on_bit_by_bit() {
+        let straight = |stop: u64| {
+            let (mut network, mut rule) = (network(&[20, 33, 4], 1), RollingMedian::default());
+            for number in 0..7 {
+                if number == stop {
+                    let state = rule.state();
+                    assert_eq!(state.len() as u64, stop.min(2));
+                    rule = RollingMedian::default();
+                    rule.restore(state);
+                }
+                let (inputs, labels) = batch(&network, 16, 0.5, number);
+                update(&mut rule, &mut network, &inputs, &labels, 0.1, number);
+            }
+            parameters(&network)
+        };
+        let never = straight(99);
+        assert!((0..7).all(|stop| straight(stop) == never));
+    }
+
+    #[test]
+    fn the_state_of_another_network_is_an_error() {
+        let mut network = network(&[5, 3], 1);
+        let (inputs, labels) = batch(&network, 2, 1.0, 1);
+        let pass = network.forward(&inputs).unwrap();
+        let deltas = network.backward(&pass, &labels).unwrap();
+        let mut rule = RollingMedian::default();
+        rule.restore(vec![vec![0.0; 17]]);
+        let step = Step { number: 1, pass: &pass, deltas: &deltas, learning_rate: 0.1 };
+        assert!(matches!(rule.update(&mut network, &step), Err(RuleError::State)));
+    }
+
+    #[test]
+    fn a_training_run_gives_the_same_bits_on_any_number_of_threads() {
+        train_on_any_number_of_threads(RollingMedian::default);
+    }
+}

@@ -85,7 +85,7 @@ fn clip<S: Simd>(simd: S, value: S::f32s, low: S::f32s, high: S::f32s) -> S::f32
 struct Extremes<const M: usize, const B: usize>;
 
 impl<const M: usize, const B: usize> Statistic for Extremes<M, B> {
-    const REGISTERS: usize = if M <= 3 { 2 } else { 1 };
+    const REGISTERS: usize = if M <= 3 { 4 } else { 2 };
 
     fn scratch(&self, examples: usize) -> usize {
         examples.next_multiple_of(B)
@@ -252,4 +252,170 @@ fn select<S: Simd, const N: usize>(
         values[r] = simd.transmute_f32s_i32s(ordered(simd, simd.xor_i32s(found[r], sign)));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::simd::testing::{instruction_sets, on_any_number_of_threads, sparse_values};
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Case {
+        inputs: Vec<f32>,
+        deltas: Vec<f32>,
+        fans: [usize; 2],
+        clipped: usize,
+    }
+
+    impl Case {
+        /// Small whole numbers, many of them equal or zero, deltas times `unit`: every sum is exact.
+        fn exact(examples: usize, fans: [usize; 2], clipped: usize, density: f64, unit: f32, seed: u64) -> Case {
+            let whole = |values: Vec<f32>, most: f32| values.into_iter().map(move |value| (value * most).round());
+            Case {
+                inputs: whole(sparse_values(examples * fans[0], density, seed), 4.0).collect(),
+                deltas: whole(sparse_values(examples * fans[1], 0.7, seed + 1), 9.0)
+                    .map(|delta| delta * unit)
+                    .collect(),
+                fans,
+                clipped,
+            }
+        }
+
+        /// Clipped sums, [fan_in, fan_out].
+        fn sums(&self, arch: Arch) -> Vec<f32> {
+            let mut parameters = vec![0.0; self.fans[0] * self.fans[1]];
+            let Case { inputs, deltas, fans, clipped } = self;
+            let descent = Descent { parameters: &mut parameters, inputs, deltas, fans: *fans, scale: -1.0 };
+            Winsorized { clipped: *clipped }.run(arch, descent);
+            parameters
+        }
+
+        /// The definition: sort, clip, add.
+        fn plainly(&self) -> Vec<f64> {
+            let [fan_in, fan_out] = self.fans;
+            let mut sums = vec![];
+            for (column, row) in (0..fan_in).flat_map(|column| (0..fan_out).map(move |row| (column, row))) {
+                let examples = self.inputs.chunks(fan_in).zip(self.deltas.chunks(fan_out));
+                let gradients: Vec<f32> = examples.map(|(inputs, deltas)| inputs[column] * deltas[row]).collect();
+                let mut sorted = gradients.clone();
+                sorted.sort_by(f32::total_cmp);
+                let (low, high) = (sorted[self.clipped], sorted[sorted.len() - 1 - self.clipped]);
+                sums.push(gradients.iter().map(|gradient| f64::from(gradient.clamp(low, high))).sum());
+            }
+            sums
+        }
+
+        fn check_exactly(&self) {
+            let expected: Vec<f32> = self.plainly().into_iter().map(|sum| sum as f32).collect();
+            for arch in instruction_sets() {
+                assert!(
+                    self.sums(arch) == expected,
+                    "{} of {}, {arch:?}",
+                    self.clipped,
+                    self.deltas.len() / self.fans[1]
+                );
+            }
+        }
+    }
+
+    /// A batch, how many of it are clipped at either end, and how many inputs are not zero.
+    fn levels() -> impl Strategy<Value = (usize, usize, f64)> {
+        (1usize..140, 0.0..1.0f64, prop_oneof![0.0..1.0f64, Just(0.0), Just(1.0), Just(0.95)]).prop_map(
+            |(examples, level, density)| {
+                // Few extremes more often than many.
+                let most = (examples - 1) / 2;
+                ((examples), ((level * level * (most + 1) as f64) as usize).min(most), density)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn ties_and_zeros_are_clipped_exactly_as_by_sorting(
+            (examples, clipped, density) in levels(), fan_in in 1usize..12, fan_out in 1usize..70, seed in any::<u32>(),
+        ) {
+            Case::exact(examples, [fan_in, fan_out], clipped, density, 1.0, seed.into()).check_exactly();
+        }
+
+        #[test]
+        fn sums_of_any_values_are_right_to_their_rounding_and_alike_on_every_instruction_set(
+            (examples, clipped, density) in levels(), fan_in in 1usize..12, fan_out in 1usize..70, seed in any::<u32>(),
+        ) {
+            let inputs = sparse_values(examples * fan_in, density, seed.into());
+            let deltas = sparse_values(examples * fan_out, 0.8, u64::from(seed) + 1);
+            let case = Case { inputs, deltas, fans: [fan_in, fan_out], clipped };
+            let (sums, expected) = (case.sums(Arch::new()), case.plainly());
+            for (sum, expected) in sums.iter().zip(&expected) {
+                prop_assert!((f64::from(*sum) - expected).abs() <= 1e-7 * (examples as f64 + 4.0), "{sum} {expected}");
+            }
+            for arch in instruction_sets() {
+                prop_assert!(case.sums(arch).iter().map(|sum| sum.to_bits()).eq(sums.iter().map(|sum| sum.to_bits())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_of_every_small_batch_is_exact() {
+        for examples in 1..=30 {
+            for clipped in 0..=(examples - 1) / 2 {
+                for density in [0.0, 0.3, 0.9, 1.0] {
+                    Case::exact(examples, [3, 17], clipped, density, 1.0, examples as u64).check_exactly();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn batches_up_to_a_thousand_are_exact_at_levels_up_to_the_last() {
+        for examples in [100, 101, 256, 999, 1000] {
+            for clipped in [1, 2, 4, 8, 9, 10, 80, examples / 3, (examples - 1) / 2] {
+                Case::exact(examples, [3, 18], clipped.min((examples - 1) / 2), 0.5, 1.0, 7).check_exactly();
+            }
+        }
+    }
+
+    #[test]
+    fn more_activations_than_are_listed_at_a_time_all_count() {
+        let case = Case::exact(40_000, [30, 3], 4, 0.02, 1.0, 3);
+        let expected: Vec<f32> = case.plainly().into_iter().map(|sum| sum as f32).collect();
+        assert!(case.sums(Arch::new()) == expected);
+    }
+
+    #[test]
+    fn denormal_and_huge_values_are_clipped_as_any_other() {
+        let smallest = f32::from_bits(1);
+        // Sums of the second are exact, too: 2^110 times whole numbers.
+        for unit in [smallest, smallest * 64.0, (1u128 << 110) as f32] {
+            for (clipped, density) in [(1, 0.9), (3, 0.3), (3, 1.0), (8, 1.0), (12, 1.0)] {
+                let case = Case::exact(40, [4, 19], clipped, density, unit, 5);
+                assert!(case.sums(Arch::new()).iter().any(|&sum| sum != 0.0));
+                case.check_exactly();
+            }
+        }
+    }
+
+    #[test]
+    fn clipping_by_pencil_and_paper() {
+        // Gradients of the one weight: -9 1 2 2 3 8 and four zeros; one clipped: -9 to 0, 8 to 3; two: 0 and 2.
+        let inputs = vec![1.0, 0.0, 1.0, 2.0, 0.0, 1.0, -0.0, 1.0, 1.0, 0.0];
+        let deltas = vec![-9.0, 5.0, 1.0, 1.0, 7.0, 2.0, 1.0, 3.0, 8.0, -4.0];
+        for (clipped, expected) in
+            [(1, 0.0 + 1.0 + 2.0 + 2.0 + 3.0 + 3.0), (2, 1.0 + 2.0 + 2.0 + 2.0 + 2.0), (4, 0.0 + 1.0 * 5.0)]
+        {
+            let case = Case { inputs: inputs.clone(), deltas: deltas.clone(), fans: [1, 1], clipped };
+            assert_eq!(case.sums(Arch::new()), [expected], "{clipped}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        for (clipped, fans) in [(1, [784, 70]), (8, [100, 10]), (20, [20, 129])] {
+            let inputs = sparse_values(100 * fans[0], 0.3, 1);
+            let deltas = sparse_values(100 * fans[1], 0.8, 2);
+            let case = Case { inputs, deltas, fans, clipped };
+            on_any_number_of_threads(|| case.sums(Arch::new()));
+        }
+    }
 }
