@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use cograd_recorder::Selection;
 
 /// The statistics of per-example gradients: record once, analyse many times.
 #[derive(Parser)]
@@ -42,7 +43,8 @@ pub struct Demo {
 
 /// Train the networks of an experiment and record their per-example gradients
 ///
-/// Run again on the same directory it records what is missing and leaves finished runs alone.
+/// Run again on the same directory it continues where it stopped: interrupted runs from their last checkpoint, and finished
+/// runs are left alone. Ctrl-C stops it between two steps (docs/recording.md).
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd record experiments/label-noise-small.toml --out studies/label-noise-small")]
 pub struct Record {
@@ -56,6 +58,10 @@ pub struct Record {
     /// Directory of the IDX files, in place of the experiment's `data.directory`
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<PathBuf>,
+
+    /// Record only the runs that meet all of these conditions on noise, rule and seed; may be repeated for further runs
+    #[arg(long, value_name = "noise=0.25,rule=sgd,seed=1")]
+    pub only: Vec<Selection>,
 }
 
 /// Compute every statistic of a recorded study

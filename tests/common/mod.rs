@@ -1,4 +1,5 @@
 //! Drives the real binary in a temporary directory.
+#![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::path::{Path, PathBuf};
 
@@ -65,13 +66,11 @@ impl Place {
 }
 
 /// The directory of the first run of a study, by name.
-#[allow(dead_code)] // not every test file looks into a run
 pub fn run_directory(study: &Path, run: &str) -> PathBuf {
     study.join("runs").join(run)
 }
 
 /// Every file below a directory with its bytes, by relative path.
-#[allow(dead_code)] // not every test file compares directories
 pub fn files_below(directory: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
     let mut files = std::collections::BTreeMap::new();
     let mut pending = vec![directory.to_path_buf()];
