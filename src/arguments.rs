@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use cograd_recorder::Selection;
 
 /// The statistics of per-example gradients: record once, analyse many times.
 #[derive(Parser)]
@@ -31,18 +32,21 @@ pub enum Command {
     Completions(Completions),
 }
 
-/// Record, analyse and report the embedded handwritten digits at five noise levels, in under a minute
+/// Record, analyse and report the embedded handwritten digits, in under a minute
+///
+/// Two studies: label noise at five levels, and winsorized SGD at two levels of noise and three of winsorization.
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd demo --out studies/demo")]
 pub struct Demo {
-    /// Directory of the study
+    /// Directory of the study of label noise; that of winsorized SGD is beside it, STUDY-winsorize
     #[arg(long, value_name = "STUDY", default_value = "studies/demo")]
     pub out: PathBuf,
 }
 
 /// Train the networks of an experiment and record their per-example gradients
 ///
-/// Run again on the same directory it records what is missing and leaves finished runs alone.
+/// Run again on the same directory it continues where it stopped: interrupted runs from their last checkpoint, and finished
+/// runs are left alone. Ctrl-C stops it between two steps (docs/recording.md).
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd record experiments/label-noise-small.toml --out studies/label-noise-small")]
 pub struct Record {
@@ -56,6 +60,10 @@ pub struct Record {
     /// Directory of the IDX files, in place of the experiment's `data.directory`
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<PathBuf>,
+
+    /// Record only the runs that meet all of these conditions on noise, rule and seed; may be repeated for further runs
+    #[arg(long, value_name = "noise=0.25,rule=sgd,seed=1")]
+    pub only: Vec<Selection>,
 }
 
 /// Compute every statistic of a recorded study

@@ -5,10 +5,12 @@ mod bug;
 mod command;
 mod output;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use cograd_recorder::RecordError;
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -20,10 +22,23 @@ fn main() -> ExitCode {
     match bug::guarded(|| run(arguments, &output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(code) = interrupted(&error) {
+                output.notice(&error);
+                return code;
+            }
             output.error(&error);
-            ExitCode::FAILURE
+            let usage = matches!(error.downcast_ref(), Some(RecordError::NothingSelected { .. }));
+            if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// The exit code that says more than 1: 130 or 143 for a recording that a signal stopped, which is no error.
+fn interrupted(error: &anyhow::Error) -> Option<ExitCode> {
+    matches!(error.downcast_ref(), Some(RecordError::Stopped { .. }))
+        .then(signals::exit_code)
+        .flatten()
+        .map(ExitCode::from)
 }
 
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {

@@ -36,6 +36,13 @@ impl Output {
         }
     }
 
+    /// A line on standard error that `--quiet` silences.
+    pub fn notice(&self, line: impl Display) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
     /// The error and its causes, once, outermost first.
     pub fn error(&self, error: &anyhow::Error) {
         let mut stderr = io::stderr().lock();

@@ -1,6 +1,6 @@
 //! What can end a recording.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cograd_trace::TraceError;
 
@@ -96,6 +96,57 @@ pub enum RecordError {
         /// What is wrong with it.
         problem: Box<TraceError>,
     },
+    /// The `--only` condition fits no run of the grid.
+    #[error("no run of this experiment has {selection}; there are {there}")]
+    NothingSelected {
+        /// The condition as it was written.
+        selection: String,
+        /// The values that there are.
+        there: String,
+    },
+    /// Every run that is left is being recorded by another process.
+    #[error("{}: recorded elsewhere at this moment: {runs}; nothing is left to do here", study.display())]
+    Locked {
+        /// The study's directory.
+        study: PathBuf,
+        /// The runs and who records them.
+        runs: String,
+    },
+    /// Two processes could not be kept apart.
+    #[error(
+        "cannot lock {}: {source}; the filesystem must support file locks: on a network mount, enable them, or record \
+         onto a local disk",
+        path.display()
+    )]
+    NoLocks {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The recording was asked to stop, and did so between two steps.
+    #[error("stopped{}; the same command continues from there", places(runs))]
+    Stopped {
+        /// The runs that were under way, and the step that each continues from.
+        runs: Vec<(String, u64)>,
+    },
+    /// No room is left for a file.
+    #[error(
+        "run {run} stopped because the disk is full: what was recorded so far is kept, and the same command continues \
+         once there is room"
+    )]
+    DiskFull {
+        /// Run id.
+        run: String,
+        /// Which file could not be written.
+        source: Box<RecordError>,
+    },
+    /// No threads to work on.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The state of a run cannot be put into a checkpoint.
+    #[error("cannot encode a checkpoint: {0}")]
+    Checkpoint(#[from] safetensors::SafeTensorError),
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -106,4 +157,27 @@ pub enum RecordError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+impl RecordError {
+    /// Turns an I/O error into one that names what was tried and the path.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RecordError {
+        move |source| RecordError::Io { action, path: path.into(), source }
+    }
+
+    /// The same error, or `DiskFull` if there was no room left to write.
+    pub(crate) fn of_run(self, run: &str) -> RecordError {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let full = match &self {
+            RecordError::Trace(error) => error.is_disk_full(),
+            RecordError::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        };
+        if full { RecordError::DiskFull { run: run.to_string(), source: Box::new(self) } } else { self }
+    }
+}
+
+fn places(runs: &[(String, u64)]) -> String {
+    let places: Vec<String> = runs.iter().map(|(run, step)| format!("{run} before step {step}")).collect();
+    if places.is_empty() { String::new() } else { format!(": {}", places.join(", ")) }
 }

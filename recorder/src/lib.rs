@@ -11,13 +11,17 @@
 //! ```
 //!
 //! [`record`] goes through a study: [`data`] are loaded once, then each run of the grid permutes labels, initialises a
-//! [`network`], and trains it by an update [`rule`], recording on the way. What it writes is read by `cograd-trace`;
-//! this crate analyses nothing.
+//! [`network`], and trains it by an update [`rule`], recording on the way. A run that is interrupted is continued
+//! from its last checkpoint, and is then byte for byte the run that was never interrupted. What is written is read by
+//! `cograd-trace`; this crate analyses nothing.
 #![warn(missing_docs)]
 
+mod checkpoint;
 pub mod data;
 mod error;
 mod experiment;
+mod lanes;
+mod lock;
 mod minibatches;
 pub mod network;
 mod noise;
@@ -25,13 +29,15 @@ mod random;
 pub mod rule;
 mod sample;
 mod schedule;
+mod selection;
 mod study;
 mod training;
 
 pub use error::RecordError;
 pub use experiment::{
-    Batch, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Rule, SampleSettings, Schedules, Source,
-    TrainingSettings, demo, demo_winsorize,
+    Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Rule, SampleSettings,
+    Schedules, Source, TrainingSettings, demo, demo_winsorize,
 };
 pub use schedule::Schedule;
-pub use study::{Observer, RunOutcome, record};
+pub use selection::Selection;
+pub use study::{Observer, Options, RunOutcome, RunStart, record, record_with};

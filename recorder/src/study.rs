@@ -1,16 +1,20 @@
-//! A study: the grid of runs of one experiment, recorded one after the other.
+//! A study: the grid of runs of one experiment, recorded wherever it was interrupted.
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cograd_trace::{Manifest, Run, write_atomically};
 
-use crate::data;
+use crate::data::{self, Dataset};
 use crate::error::RecordError;
 use crate::experiment::{Experiment, Grid, Rule};
-use crate::training::train;
+use crate::lanes::for_each_run;
+use crate::lock::{self, Attempt, Lock};
+use crate::selection::{Selection, select};
+use crate::training::{Trained, train};
 
 /// One run of the grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,20 +40,45 @@ fn plans(experiment: &Experiment) -> Vec<Plan> {
     plans
 }
 
-/// Hears how a recording goes on.
+/// Hears how a recording goes on. Several runs may be under way at once, on several threads.
 pub trait Observer: Sync {
-    /// Run `index` (from 0) of `runs` begins; it makes `steps` updates. Not called for a run that is already there.
-    fn run_started(&self, run: &str, index: usize, runs: usize, steps: u64) {
-        let _ = (run, index, runs, steps);
+    /// `runs` runs of `steps` updates each are selected; some of them may be there already.
+    fn study_started(&self, runs: usize, steps: u64) {
+        let _ = (runs, steps);
+    }
+    /// A run begins or goes on. Not called for a run that is already there.
+    fn run_started(&self, start: &RunStart<'_>) {
+        let _ = start;
     }
     /// The run has made `step` updates.
-    fn step(&self, step: u64) {
-        let _ = step;
+    fn step(&self, run: &str, step: u64) {
+        let _ = (run, step);
+    }
+    /// Another process, described by `holder`, is recording this run: it is left to it.
+    fn run_held(&self, run: &str, holder: &str) {
+        let _ = (run, holder);
     }
     /// The run is finished, now or already before.
     fn run_finished(&self, outcome: &RunOutcome) {
         let _ = outcome;
     }
+}
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunStart<'a> {
+    /// Run id.
+    pub run: &'a str,
+    /// Its place among the selected runs, from 0.
+    pub index: usize,
+    /// Number of selected runs.
+    pub runs: usize,
+    /// Updates that it makes in all.
+    pub steps: u64,
+    /// Updates made already when it was interrupted; 0 if it begins.
+    pub from: u64,
+    /// Why it begins although an interrupted attempt was there.
+    pub discarded: Option<&'a str>,
 }
 
 /// A run that is finished.
@@ -59,7 +88,7 @@ pub struct RunOutcome {
     pub run: String,
     /// Bytes of its files, its manifest not counted.
     pub bytes: u64,
-    /// Seconds it took; 0 if it was already there.
+    /// Seconds it took, since it was last continued; 0 if it was already there.
     pub seconds: f64,
     /// Number of steps whose gradients were recorded.
     pub recorded_steps: usize,
@@ -67,63 +96,206 @@ pub struct RunOutcome {
     pub already_there: bool,
 }
 
+/// What to record of an experiment, and until when.
+#[derive(Clone, Debug, Default)]
+pub struct Options<'a> {
+    /// Runs to record: those that any of these selects; all if there is none.
+    pub only: Vec<Selection>,
+    /// When this becomes true, every run under way finishes its step, is saved in a checkpoint and stops.
+    pub stop: Option<&'a AtomicBool>,
+}
+
 /// Records every run of `experiment` that is not yet finished in the directory `study`, and returns all of them.
 ///
-/// Runs go one after the other, each on all threads of the current rayon pool; the files are the same bytes whatever
-/// their number. The resolved experiment becomes `study.toml`.
+/// # Errors
+/// As [`record_with`].
+pub fn record(experiment: &Experiment, study: &Path, observer: &dyn Observer) -> Result<Vec<RunOutcome>, RecordError> {
+    record_with(experiment, study, &Options::default(), observer)
+}
+
+/// Records the selected runs of `experiment` that are not yet finished in the directory `study`, each from where it was
+/// interrupted, and returns those that are finished then; runs that another process is recording are left to it.
+///
+/// Runs go on the threads of the current rayon pool's number, side by side or one after the other; the files are the
+/// same bytes whichever it is. The resolved experiment becomes `study.toml`.
 ///
 /// # Errors
-/// The data cannot be used or do not fit the experiment, `study` holds something else, training diverges, or a file
-/// cannot be written. Runs finished by then stay; the unfinished one has no manifest and is no run.
-pub fn record(experiment: &Experiment, study: &Path, observer: &dyn Observer) -> Result<Vec<RunOutcome>, RecordError> {
+/// The data cannot be used or do not fit the experiment, a selection selects nothing, `study` holds something else,
+/// training diverges, a file cannot be written, or the recording was asked to stop. The first error stops every run.
+/// Finished runs stay; the others continue from their last checkpoint when recorded again.
+pub fn record_with(
+    experiment: &Experiment,
+    study: &Path,
+    options: &Options<'_>,
+    observer: &dyn Observer,
+) -> Result<Vec<RunOutcome>, RecordError> {
+    let plans = select(plans(experiment), &options.only)?;
     let data = data::load(&experiment.data)?;
     experiment.check_against(&data)?;
     claim(study, experiment)?;
 
-    let plans = plans(experiment);
-    let mut outcomes = Vec::with_capacity(plans.len());
+    observer.study_started(plans.len(), experiment.training.steps);
+    let (runs, failed) = (plans.len(), AtomicBool::new(false));
+    let recording = Recording { experiment, data: &data, study, observer, runs, asked_to_stop: options.stop, failed };
+    let (mut ends, mut left) = (Vec::new(), Vec::new());
     for (index, plan) in plans.iter().enumerate() {
-        let started = Instant::now();
-        let outcome = match finished(study, &plan.id)? {
-            Some(manifest) => outcome(&manifest, 0.0, true),
-            None => {
-                observer.run_started(&plan.id, index, plans.len(), experiment.training.steps);
-                let manifest = train(experiment, &data, plan, study, observer)?;
-                outcome(&manifest, started.elapsed().as_secs_f64(), false)
+        match recording.already_there(plan)? {
+            Some(outcome) => ends.push((index, End::Finished(outcome))),
+            None => left.push(index),
+        }
+    }
+    let recorded = for_each_run(left.len(), experiment.step_cost(&data), |place| {
+        recording.record(left[place], &plans[left[place]]).map(|end| (left[place], end))
+    })?;
+    for end in recorded {
+        ends.push(end?);
+    }
+    ends.sort_by_key(|(index, _)| *index);
+    conclude(study, ends.into_iter().map(|(_, end)| end), left.len())
+}
+
+/// A study being recorded.
+pub(crate) struct Recording<'a> {
+    pub experiment: &'a Experiment,
+    pub data: &'a Dataset,
+    pub study: &'a Path,
+    pub observer: &'a dyn Observer,
+    /// Number of selected runs.
+    pub runs: usize,
+    asked_to_stop: Option<&'a AtomicBool>,
+    /// Whether a run has ended in an error.
+    failed: AtomicBool,
+}
+
+/// What became of a run.
+enum End {
+    Finished(RunOutcome),
+    /// It stopped before this step, and can go on there.
+    Stopped(String, u64),
+    /// Another process is recording it.
+    Held(String, String),
+    NotBegun,
+}
+
+impl Recording<'_> {
+    /// Whether every run should stop after its step.
+    pub fn should_stop(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.asked_to_stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// The outcome of a run that is finished.
+    fn already_there(&self, plan: &Plan) -> Result<Option<RunOutcome>, RecordError> {
+        let Some(manifest) = finished(self.study, &plan.id)? else { return Ok(None) };
+        lock::retire(&self.lock_path(plan));
+        let outcome = outcome(&manifest, 0.0, true);
+        self.observer.run_finished(&outcome);
+        Ok(Some(outcome))
+    }
+
+    fn lock_path(&self, plan: &Plan) -> PathBuf {
+        self.study.join("runs").join(format!(".{}.lock", plan.id))
+    }
+
+    fn record(&self, index: usize, plan: &Plan) -> Result<End, RecordError> {
+        if self.should_stop() {
+            return Ok(End::NotBegun);
+        }
+        let end = self.record_locked(index, plan).map_err(|error| error.of_run(&plan.id));
+        if end.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        end
+    }
+
+    fn record_locked(&self, index: usize, plan: &Plan) -> Result<End, RecordError> {
+        let (started, runs) = (Instant::now(), self.study.join("runs"));
+        fs::create_dir_all(&runs).map_err(RecordError::io("create the directory", &runs))?;
+        let lock = match Lock::attempt(&self.lock_path(plan))? {
+            Attempt::Taken(lock) => lock,
+            Attempt::HeldBy(holder) => {
+                self.observer.run_held(&plan.id, &holder);
+                return Ok(End::Held(plan.id.clone(), holder));
             }
         };
-        observer.run_finished(&outcome);
-        outcomes.push(outcome);
+        // Another process may have finished it since it was found missing.
+        if let Some(outcome) = self.already_there(plan)? {
+            return Ok(End::Finished(outcome));
+        }
+        match train(self, index, plan)? {
+            Trained::Stopped { step } => Ok(End::Stopped(plan.id.clone(), step)),
+            Trained::Finished(manifest) => {
+                lock.retire();
+                let outcome = outcome(&manifest, started.elapsed().as_secs_f64(), false);
+                self.observer.run_finished(&outcome);
+                Ok(End::Finished(outcome))
+            }
+        }
+    }
+}
+
+/// What is returned of a recording without errors in which `left` runs were not finished before.
+fn conclude(study: &Path, ends: impl Iterator<Item = End>, left: usize) -> Result<Vec<RunOutcome>, RecordError> {
+    let (mut outcomes, mut stopped, mut held, mut not_begun) = (Vec::new(), Vec::new(), Vec::new(), false);
+    for end in ends {
+        match end {
+            End::Finished(outcome) => outcomes.push(outcome),
+            End::Stopped(run, step) => stopped.push((run, step)),
+            End::Held(run, holder) => held.push(format!("{run} (by {holder})")),
+            End::NotBegun => not_begun = true,
+        }
+    }
+    if not_begun || !stopped.is_empty() {
+        return Err(RecordError::Stopped { runs: stopped });
+    }
+    if left > 0 && held.len() == left {
+        return Err(RecordError::Locked { study: study.into(), runs: held.join(", ") });
     }
     Ok(outcomes)
 }
 
 /// Makes `study` the directory of this experiment, unless it holds anything else.
 fn claim(study: &Path, experiment: &Experiment) -> Result<(), RecordError> {
-    let ours = experiment.to_toml()?;
-    let file = study.join("study.toml");
-    match fs::read_to_string(&file) {
-        Ok(theirs) => return ensure_same(study, experiment, &ours, &theirs),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(source) => return Err(RecordError::Io { action: "read", path: file, source }),
+    let (file, lock) = (study.join("study.toml"), study.join(".study.lock"));
+    if let Some(theirs) = read_if_there(&file)? {
+        lock::retire(&lock);
+        return ensure_same(study, experiment, &theirs);
     }
-    fs::create_dir_all(study).map_err(|source| RecordError::Io {
-        action: "create the directory",
-        path: study.into(),
-        source,
-    })?;
-    if holds_anything(study).map_err(|source| RecordError::Io { action: "list", path: study.into(), source })? {
+    fs::create_dir_all(study).map_err(RecordError::io("create the directory", study))?;
+    // Another process may have claimed it since.
+    if holds_anything(study).map_err(RecordError::io("list", study))? && !file.exists() {
         return Err(RecordError::NotAStudy { study: study.into() });
     }
-    Ok(write_atomically(&file, ours.as_bytes())?)
+    let lock = Lock::wait(&lock)?;
+    match read_if_there(&file)? {
+        Some(theirs) => ensure_same(study, experiment, &theirs)?,
+        None => {
+            remove_temporaries(study).map_err(RecordError::io("clear", study))?;
+            write_atomically(&file, experiment.to_toml()?.as_bytes())?;
+        }
+    }
+    lock.retire();
+    Ok(())
 }
 
-fn ensure_same(study: &Path, experiment: &Experiment, ours: &str, theirs: &str) -> Result<(), RecordError> {
-    let same = Experiment::parse(theirs, "study.toml").is_ok_and(|theirs| theirs == *experiment);
-    if same {
-        return Ok(());
+fn read_if_there(file: &Path) -> Result<Option<String>, RecordError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(RecordError::io("read", file)(error)),
     }
-    let mut lines = (ours.lines(), theirs.lines());
+}
+
+/// Checks that `theirs`, a study's settings, are those of this experiment but for its checkpoints, which change no result.
+fn ensure_same(study: &Path, experiment: &Experiment, theirs: &str) -> Result<(), RecordError> {
+    let (ours, mut text) = (experiment.to_toml()?, theirs.to_string());
+    if let Ok(mut theirs) = Experiment::parse(theirs, "study.toml") {
+        theirs.checkpoint = experiment.checkpoint.clone();
+        if theirs == *experiment {
+            return Ok(());
+        }
+        text = theirs.to_toml()?;
+    }
+    let mut lines = (ours.lines(), text.lines());
     loop {
         match (lines.0.next(), lines.1.next()) {
             (Some(ours), Some(theirs)) if ours == theirs => {}
@@ -133,6 +305,19 @@ fn ensure_same(study: &Path, experiment: &Experiment, ours: &str, theirs: &str) 
             }
         }
     }
+}
+
+/// Removes what a claim that was killed left.
+fn remove_temporaries(study: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(study)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".study.toml.") && name.ends_with(".tmp") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory holds anything but hidden files, such as the temporary file of an interrupted start.

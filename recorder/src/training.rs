@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use candle_core::Tensor;
-use cograd_trace::{Coordinate, Example, LayerWeights, Manifest, Metric, RunDescription, RunWriter, Split, Subset};
+use cograd_trace::{
+    Coordinate, Example, LayerWeights, Manifest, Metric, Resumed, RunDescription, RunWriter, Split, Subset, TraceError,
+};
 
+use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
 use crate::experiment::Experiment;
@@ -15,29 +18,33 @@ use crate::random::{Purpose, stream};
 use crate::rule::{RuleError, Step, UpdateRule};
 use crate::sample::{sample_coordinates, sample_examples};
 use crate::schedule::RecordingSteps;
-use crate::study::{Observer, Plan};
+use crate::study::{Plan, Recording, RunStart};
 
 /// All of a run that changes from step to step. Everything else follows from the experiment and the seed.
-struct State {
+pub(crate) struct State {
     /// Number of updates made, t: the network holds w_t.
-    step: u64,
-    network: Network,
-    rule: Box<dyn UpdateRule>,
+    pub step: u64,
+    pub network: Network,
+    pub rule: Box<dyn UpdateRule>,
     /// First evaluated step at which each training example's argmax was its label.
-    learned_steps: Vec<Option<i64>>,
-    metrics: Vec<Metric>,
+    pub learned_steps: Vec<Option<i64>>,
+    pub metrics: Vec<Metric>,
 }
 
-/// Trains one network and records it into `study`.
+/// What became of a run.
+pub(crate) enum Trained {
+    Finished(Manifest),
+    /// It was asked to stop, and a checkpoint was taken before this step.
+    Stopped {
+        step: u64,
+    },
+}
+
+/// Trains one network and records it, from where it was interrupted if it was.
 ///
 /// Everything recorded at step t is evaluated at w_t, before update t; the last evaluation is at w_T.
-pub(crate) fn train(
-    experiment: &Experiment,
-    data: &Dataset,
-    plan: &Plan,
-    study: &Path,
-    observer: &dyn Observer,
-) -> Result<Manifest, RecordError> {
+pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Result<Trained, RecordError> {
+    let (experiment, data) = (recording.experiment, recording.data);
     let training = &experiment.training;
     let (widths, seed) = (experiment.network.widths(data), plan.seed);
     let labels = permute_labels(&data.train.labels, plan.noise, &mut stream(seed, Purpose::Noise, 0));
@@ -46,17 +53,34 @@ pub(crate) fn train(
     let schedule = &experiment.schedule;
     let due = RecordingSteps::new(&schedule.gradients, &schedule.evaluations, &schedule.snapshots, training.steps);
 
-    let mut state = State {
-        step: 0,
-        network: Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
-        rule: plan.rule.update_rule(seed),
-        learned_steps: vec![None; labels.len()],
-        metrics: Vec::new(),
+    let initial = || {
+        Ok(State {
+            step: 0,
+            network: Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
+            rule: plan.rule.update_rule(seed),
+            learned_steps: vec![None; labels.len()],
+            metrics: Vec::new(),
+        })
     };
-    let mut writer = RunWriter::create(study, describe(plan, widths, training.steps, &sample, labels.len()))?;
+    let description = describe(plan, widths.clone(), training.steps, &sample, labels.len());
+    let (mut writer, mut state, discarded) = match begin(recording.study, description, initial)? {
+        Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
+        Begun::Recording { writer, state, discarded } => (writer, state, discarded),
+    };
+    let (runs, steps, discarded) = (recording.runs, training.steps, discarded.as_deref());
+    recording.observer.run_started(&RunStart { run: &plan.id, index, runs, steps, from: state.step, discarded });
+    let mut interval = Interval::new(&experiment.checkpoint, state.step);
 
     loop {
         let step = state.step;
+        let stops = step < training.steps && recording.should_stop();
+        if stops || interval.is_due(step) {
+            writer.checkpoint(&encode(&state)?)?;
+            interval.taken(step);
+        }
+        if stops {
+            return Ok(Trained::Stopped { step });
+        }
         if is_due(&due.evaluations, step) {
             evaluate(&mut state, data, &labels, plan)?;
         }
@@ -80,11 +104,46 @@ pub(crate) fn train(
         let update = Step { number: step, pass: &pass, deltas: &deltas, learning_rate: training.learning_rate };
         state.rule.update(&mut state.network, &update).map_err(|problem| refused(problem, plan, step, examples))?;
         state.step += 1;
-        observer.step(state.step);
+        recording.observer.step(&plan.id, state.step);
     }
 
     let examples = example_table(&data.train.labels, &labels, &sample.examples, &state.learned_steps);
-    Ok(writer.finish(&examples, &state.metrics)?)
+    Ok(Trained::Finished(writer.finish(&examples, &state.metrics)?))
+}
+
+/// A run about to be trained.
+enum Begun {
+    /// Only its name was missing.
+    Finished(Manifest),
+    Recording {
+        writer: RunWriter,
+        state: State,
+        /// Why it begins although an interrupted attempt was there.
+        discarded: Option<String>,
+    },
+}
+
+/// Continues what is there of a run if that is possible, and begins it otherwise.
+fn begin(
+    study: &Path,
+    description: RunDescription,
+    initial: impl Fn() -> Result<State, RecordError>,
+) -> Result<Begun, RecordError> {
+    let discarded = match RunWriter::resume(study, &description) {
+        Ok(Resumed::Nothing) => None,
+        Ok(Resumed::Finished(manifest)) => return Ok(Begun::Finished(manifest)),
+        Ok(Resumed::Continued(writer, bytes)) => {
+            let mut state = initial()?;
+            match decode(&bytes, &mut state) {
+                Ok(()) => return Ok(Begun::Recording { writer: *writer, state, discarded: None }),
+                Err(message) => Some(format!("its checkpoint cannot be continued from: {message}")),
+            }
+        }
+        Err(error @ TraceError::Checkpoint { .. }) => Some(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let writer = RunWriter::create(study, description)?;
+    Ok(Begun::Recording { writer, state: initial()?, discarded })
 }
 
 /// What the gradients are recorded of: fixed examples and weights.

@@ -4,7 +4,7 @@ use cograd_analysis::Options;
 
 use crate::arguments::Analyze;
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::progress::Analysis;
 
 pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
     let report = analyze(arguments, output)?;
@@ -20,7 +20,7 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
 /// Analyses with progress shown; the demo shares it.
 pub fn analyze(arguments: &Analyze, output: &Output) -> anyhow::Result<cograd_analysis::Report> {
     let options = Options { null_worlds: arguments.null_worlds as usize, seed: arguments.seed, ..Options::default() };
-    let progress = Progress::new(output);
+    let progress = Analysis::new(output);
     let report = cograd_analysis::analyze(&arguments.study, arguments.out.as_deref(), &options, &progress);
     progress.clear();
     Ok(report?)

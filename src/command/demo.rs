@@ -1,16 +1,36 @@
-//! `cograd demo`: the whole path on the embedded digits.
+//! `cograd demo`: the whole path on the embedded digits, for both experiments of the paper.
+
+use std::path::{Path, PathBuf};
+
+use cograd_recorder::{Experiment, RecordError};
 
 use crate::arguments::{Analyze, Demo, Report};
 use crate::command;
 use crate::output::Output;
+use crate::signals;
 
 pub fn run(arguments: &Demo, output: &Output) -> anyhow::Result<()> {
-    let study = &arguments.out;
-    command::record::record(&cograd_recorder::demo(), study, output)?;
-    let analyze = Analyze { study: study.clone(), out: None, null_worlds: 1000, seed: 0 };
+    let mut winsorize = arguments.out.clone().into_os_string();
+    winsorize.push("-winsorize");
+    let winsorize = PathBuf::from(winsorize);
+    study(&cograd_recorder::demo(), &arguments.out, output)?;
+    study(&cograd_recorder::demo_winsorize(), &winsorize, output)?;
+    output.line("Next: open these in a browser");
+    for study in [&arguments.out, &winsorize] {
+        output.line(format_args!("  {}", study.join("report/index.html").display()));
+    }
+    Ok(())
+}
+
+fn study(experiment: &Experiment, study: &Path, output: &Output) -> anyhow::Result<()> {
+    command::record::record(experiment, study, Vec::new(), output)?;
+    if signals::exit_code().is_some() {
+        // It came too late to stop the recording, and is meant for the rest.
+        return Err(RecordError::Stopped { runs: Vec::new() }.into());
+    }
+    let analyze = Analyze { study: study.to_path_buf(), out: None, null_worlds: 1000, seed: 0 };
     command::analyze::analyze(&analyze, output)?;
-    let written = command::report::report(&Report { study: study.clone(), analysis: None, out: None })?;
+    let written = command::report::report(&Report { study: study.to_path_buf(), analysis: None, out: None })?;
     output.wrote(written.iter().map(|path| path.as_path()));
-    output.line(format_args!("Next: open {} in a browser", study.join("report/index.html").display()));
     Ok(())
 }

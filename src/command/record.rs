@@ -1,12 +1,14 @@
 //! `cograd record`: train and record what an experiment describes.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use cograd_recorder::{Experiment, RunOutcome};
+use cograd_recorder::{Experiment, Options, RunOutcome, Selection};
 
 use crate::arguments::Record;
 use crate::output::{Output, bytes};
-use crate::progress::Progress;
+use crate::progress::Recording;
+use crate::signals;
 
 pub fn run(arguments: &Record, output: &Output) -> anyhow::Result<()> {
     let mut experiment = Experiment::read(&arguments.experiment)?;
@@ -14,24 +16,31 @@ pub fn run(arguments: &Record, output: &Output) -> anyhow::Result<()> {
         experiment.data.directory = Some(directory.clone());
     }
     let study = arguments.out.clone().unwrap_or_else(|| PathBuf::from("studies").join(&experiment.name));
-    let outcomes = record(&experiment, &study, output)?;
-    output.line(summary(&study, &outcomes));
+    let started = Instant::now();
+    let outcomes = record(&experiment, &study, arguments.only.clone(), output)?;
+    output.line(summary(&study, &outcomes, started.elapsed()));
     output.line(format_args!("Next: cograd analyze {}", study.display()));
     Ok(())
 }
 
-/// Records with progress shown; the demo shares it.
-pub fn record(experiment: &Experiment, study: &Path, output: &Output) -> anyhow::Result<Vec<RunOutcome>> {
-    let progress = Progress::new(output);
-    let outcomes = cograd_recorder::record(experiment, study, &progress);
+/// Records with progress shown, until it is done or interrupted; the demo shares it.
+pub fn record(
+    experiment: &Experiment,
+    study: &Path,
+    only: Vec<Selection>,
+    output: &Output,
+) -> anyhow::Result<Vec<RunOutcome>> {
+    let options = Options { only, stop: Some(signals::listen()?) };
+    let progress = Recording::new(output);
+    let outcomes = cograd_recorder::record_with(experiment, study, &options, &progress);
     progress.clear();
+    signals::end_at_once();
     Ok(outcomes?)
 }
 
-fn summary(study: &Path, outcomes: &[RunOutcome]) -> String {
+fn summary(study: &Path, outcomes: &[RunOutcome], elapsed: Duration) -> String {
     let size = bytes(outcomes.iter().map(|outcome| outcome.bytes).sum());
     let already = outcomes.iter().filter(|outcome| outcome.already_there).count();
-    let seconds: f64 = outcomes.iter().map(|outcome| outcome.seconds).sum();
     let kept = if already > 0 { format!(" ({already} recorded before)") } else { String::new() };
-    format!("Wrote {}: {} runs{kept}, {size}, {seconds:.1} s", study.display(), outcomes.len())
+    format!("Wrote {}: {} runs{kept}, {size}, {:.1} s", study.display(), outcomes.len(), elapsed.as_secs_f64())
 }

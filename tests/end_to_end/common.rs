@@ -1,4 +1,5 @@
 //! Drives the real binary in a temporary directory.
+#![allow(dead_code, reason = "every test file uses its own part")]
 
 use std::path::{Path, PathBuf};
 

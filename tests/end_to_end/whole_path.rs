@@ -127,4 +127,5 @@ fn the_demo_shows_the_papers_phenomena() {
     assert!(number(&half["alpha_first"]) > group_size, "{half}");
     assert!(number(&half["crossover"]["value"]) > 0.0 && number(&half["crossover"]["p"]) < 0.05, "{half}");
     assert!(place.path("demo/report/index.html").is_file());
+    assert!(place.path("demo-winsorize/report/figure-4.svg").is_file());
 }

@@ -149,6 +149,14 @@ pub enum TraceError {
         /// Steps that have one.
         available: Vec<i64>,
     },
+    /// An unfinished run cannot be continued.
+    #[error("{} cannot be continued from: {message}", path.display())]
+    Checkpoint {
+        /// The checkpoint, or the file that it needs.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// What was to be written is impossible: an error of the calling program.
     #[error("cannot write run {run}: {message}")]
     Input {
@@ -177,6 +185,16 @@ impl TraceError {
                 other => TraceError::Parquet { path, message: other.to_string() },
             }
         }
+    }
+
+    pub(crate) fn checkpoint(path: &Path, message: impl Into<String>) -> TraceError {
+        TraceError::Checkpoint { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// Whether there was no room left to write.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, TraceError::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     pub(crate) fn contents(path: &Path, message: impl Into<String>) -> TraceError {

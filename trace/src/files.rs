@@ -73,6 +73,11 @@ pub fn sha256_of_file(path: &Path) -> Result<String, TraceError> {
     }
 }
 
+/// SHA-256 of some bytes as 64 lower-case hexadecimal digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::new_with_prefix(bytes))
+}
+
 fn hexadecimal(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

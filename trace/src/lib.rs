@@ -5,9 +5,11 @@
 //! specified in `docs/trace-format.md`, well enough to be written by another program.
 #![warn(missing_docs)]
 
+mod checkpoint;
 mod error;
 mod files;
 mod gradients;
+mod journal;
 mod manifest;
 mod run;
 mod schema;
@@ -24,4 +26,4 @@ pub use run::Run;
 pub use study::Study;
 pub use tables::{Coordinate, Example, Metric, Split, Subset};
 pub use weights::{LayerWeights, OwnedLayerWeights};
-pub use writer::{RunDescription, RunWriter};
+pub use writer::{Resumed, RunDescription, RunWriter};

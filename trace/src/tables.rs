@@ -36,7 +36,7 @@ pub struct Example {
 }
 
 /// One recorded coordinate: a weight of one of the network's matrices, which are `[fan_out, fan_in]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Coordinate {
     /// Place in the gradient list.
     pub coordinate: u32,

@@ -14,11 +14,14 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde::Serialize;
 
-use crate::files::{HashedFile, sync_directory};
+use crate::checkpoint::{self, CHECKPOINT, JournalPlace, Place, remove_all_but};
+use crate::files::{HashedFile, sha256, sync_directory};
 use crate::gradients::first_non_finite;
+use crate::journal::Journal;
 use crate::manifest::{
-    COORDINATES, EXAMPLES, GRADIENTS, METRICS, WEIGHTS, check_network, check_run_id, check_sizes, path_in_run,
+    COORDINATES, EXAMPLES, GRADIENTS, MANIFEST, METRICS, WEIGHTS, check_network, check_run_id, check_sizes, path_in_run,
 };
 use crate::tables::{check_coordinates, check_example, check_metric, write_coordinates, write_examples, write_metrics};
 use crate::weights::{encode, snapshot_name};
@@ -32,8 +35,11 @@ const ROW_GROUP_BYTES: usize = 8 << 20;
 /// Size at which a part file is closed and the next begun: a part file is hashed by one thread.
 const PART_BYTES: u64 = 64 << 20;
 
+/// Bytes of raw gradients at which it is closed in any case: its journal, and the time to continue it, are bounded.
+const PART_RAW_BYTES: u64 = 256 << 20;
+
 /// What is known of a run before its first step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RunDescription {
     /// Run id, the name of its directory: letters, digits, `.`, `_`, `-`, `+`, and no leading dot.
     pub run: String,
@@ -77,21 +83,28 @@ impl RunDescription {
         }
     }
 
-    fn manifest(self) -> Manifest {
+    /// Equal for equal descriptions only.
+    fn digest(&self) -> Result<String, TraceError> {
+        let text = serde_json::to_vec(self);
+        let text = text.map_err(|error| TraceError::Input { run: self.run.clone(), message: error.to_string() })?;
+        Ok(sha256(&text))
+    }
+
+    fn manifest(&self) -> Manifest {
         Manifest {
             format_version: FORMAT_VERSION,
-            run: self.run,
-            rule: self.rule,
+            run: self.run.clone(),
+            rule: self.rule.clone(),
             noise: self.noise,
             seed: self.seed,
-            network: self.network,
+            network: self.network.clone(),
             train_examples: self.train_examples,
             sampled_examples: self.example_ids.len(),
             coordinates: self.coordinates.len(),
             steps: self.steps,
             recorded_steps: Vec::new(),
             status: Status::Finished,
-            writer: self.writer,
+            writer: self.writer.clone(),
             files: BTreeMap::new(),
         }
     }
@@ -99,14 +112,20 @@ impl RunDescription {
 
 /// Writes one run to `STUDY/runs/.RUN.partial/`, which [`RunWriter::finish`] renames to `STUDY/runs/RUN`.
 ///
-/// Dropped without `finish`, it leaves the partial directory, which no reader takes for a run.
+/// Dropped without `finish`, it leaves the partial directory, which no reader takes for a run, and which
+/// [`RunWriter::resume`] continues from the last [`RunWriter::checkpoint`].
 #[derive(Debug)]
 pub struct RunWriter {
     partial: PathBuf,
     finished: PathBuf,
+    /// Hash of the description.
+    description: String,
     manifest: Manifest,
     example_ids: UInt32Array,
-    part: Option<Part>,
+    /// The part file being written, and its journal.
+    part: Option<(Part, Journal)>,
+    /// The journal that the checkpoint on disk needs.
+    checkpointed_journal: Option<PathBuf>,
 }
 
 /// The part file being written.
@@ -118,12 +137,62 @@ struct Part {
     rows: u64,
 }
 
+/// What became of an earlier attempt at a run.
+#[derive(Debug)]
+pub enum Resumed {
+    /// There is nothing to continue.
+    Nothing,
+    /// The writer as it was at the last checkpoint, and the program's own bytes given with it.
+    Continued(Box<RunWriter>, Vec<u8>),
+    /// Everything had been written but the name; now the run is finished.
+    Finished(Manifest),
+}
+
 impl RunWriter {
     /// Begins a run, discarding what an interrupted attempt at the same run left.
     ///
     /// # Errors
     /// The description is impossible, the run is already there, or the directory cannot be written.
     pub fn create(study: &Path, description: RunDescription) -> Result<RunWriter, TraceError> {
+        let mut writer = RunWriter::new(study, &description)?;
+        let partial = &writer.partial;
+        if partial.exists() {
+            fs::remove_dir_all(partial).map_err(TraceError::io("remove", partial))?;
+        }
+        for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
+            fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
+        }
+        let coordinates = description.coordinates;
+        writer.write_file(COORDINATES, coordinates.len(), |file, path| write_coordinates(file, path, &coordinates))?;
+        Ok(writer)
+    }
+
+    /// Continues a run where its last checkpoint was taken; from there on it writes the same bytes as a run that was
+    /// never interrupted. Two processes must not do so at once: the caller sees to it.
+    ///
+    /// # Errors
+    /// As [`RunWriter::create`]; [`TraceError::Checkpoint`] if the checkpoint is damaged or of another run, so that the
+    /// run can only be begun again.
+    pub fn resume(study: &Path, description: &RunDescription) -> Result<Resumed, TraceError> {
+        let mut writer = RunWriter::new(study, description)?;
+        if writer.partial.join(MANIFEST).exists() {
+            return writer.finish_renaming();
+        }
+        let Some((place, state)) = checkpoint::read(&writer.partial)? else { return Ok(Resumed::Nothing) };
+        if place.description != writer.description {
+            let message = "it is of a run with other settings or of another version of the program";
+            return Err(TraceError::checkpoint(&writer.partial.join(CHECKPOINT), message));
+        }
+        checkpoint::restore_files(&writer.partial, &place)?;
+        writer.manifest = place.manifest;
+        if let Some(journal) = place.journal {
+            writer.rebuild_part(&journal)?;
+        }
+        Ok(Resumed::Continued(Box::new(writer), state))
+    }
+
+    /// A writer that has written nothing.
+    fn new(study: &Path, description: &RunDescription) -> Result<RunWriter, TraceError> {
         let run = description.run.clone();
         description.check().map_err(|message| TraceError::Input { run: run.clone(), message })?;
         let runs = study.join("runs");
@@ -131,17 +200,69 @@ impl RunWriter {
         if finished.exists() {
             return Err(TraceError::RunExists { path: finished });
         }
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(TraceError::io("remove", &partial))?;
+        Ok(RunWriter {
+            partial,
+            finished,
+            description: description.digest()?,
+            manifest: description.manifest(),
+            example_ids: UInt32Array::from(description.example_ids.clone()),
+            part: None,
+            checkpointed_journal: None,
+        })
+    }
+
+    /// Ends a run that was interrupted between its manifest, the last file, and its renaming.
+    fn finish_renaming(self) -> Result<Resumed, TraceError> {
+        let damaged = |error: TraceError| TraceError::checkpoint(&self.partial.join(MANIFEST), error.to_string());
+        let manifest = Manifest::read(&self.partial).map_err(damaged)?;
+        let described = Manifest { recorded_steps: Vec::new(), files: BTreeMap::new(), ..manifest.clone() };
+        if described != self.manifest {
+            let message = "it is of a run with other settings or of another version of the program";
+            return Err(TraceError::checkpoint(&self.partial.join(MANIFEST), message));
         }
-        for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
-            fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
+        RunWriter { manifest, ..self }.rename().map(Resumed::Finished)
+    }
+
+    /// Writes the steps of a journal into the part file that was open when the checkpoint was taken.
+    fn rebuild_part(&mut self, place: &JournalPlace) -> Result<(), TraceError> {
+        let path = self.partial.join(&place.name);
+        let journal = Journal::reopen(&path, place.bytes)?
+            .ok_or_else(|| TraceError::checkpoint(&path, "it is missing or too short"))?;
+        let (mut part, mut steps) = (self.next_part()?, Vec::new());
+        journal.replay(self.example_ids.len() * self.manifest.coordinates, |step, gradients| {
+            steps.push(step);
+            part.write(&self.batch(step, gradients)?, size_of_val(gradients)).map(|_| ())
+        })?;
+        if !self.manifest.recorded_steps.ends_with(&steps) {
+            return Err(TraceError::checkpoint(&path, "its steps are not those that were recorded last"));
         }
-        let example_ids = UInt32Array::from(description.example_ids.clone());
-        let coordinates = description.coordinates.clone();
-        let mut writer = RunWriter { partial, finished, manifest: description.manifest(), example_ids, part: None };
-        writer.write_file(COORDINATES, coordinates.len(), |file, path| write_coordinates(file, path, &coordinates))?;
-        Ok(writer)
+        self.checkpointed_journal = Some(path);
+        self.part = Some((part, journal));
+        Ok(())
+    }
+
+    /// Makes everything written so far last, together with `state`, bytes of the calling program, so that the run can be
+    /// continued from here. Call it between two steps: a checkpoint holds whole steps only.
+    ///
+    /// # Errors
+    /// A file cannot be written; the last checkpoint is then still good.
+    pub fn checkpoint(&mut self, state: &[u8]) -> Result<(), TraceError> {
+        let journal = self.part.as_ref().map(|(_, journal)| journal);
+        let needed = journal.map(|journal| journal.path().to_path_buf());
+        let journal = journal.map(Journal::sync).transpose()?;
+        self.sync_directories()?;
+        let place = Place { description: self.description.clone(), manifest: self.manifest.clone(), journal };
+        checkpoint::write(&self.partial, &place, state)?;
+        match std::mem::replace(&mut self.checkpointed_journal, needed) {
+            Some(old) if self.checkpointed_journal.as_ref() != Some(&old) => remove_file(&old),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_directories(&self) -> Result<(), TraceError> {
+        sync_directory(&self.partial.join(GRADIENTS))?;
+        sync_directory(&self.partial.join(WEIGHTS))?;
+        sync_directory(&self.partial)
     }
 
     /// Writes the gradients `[n, d]` (row-major, rows in the order of the sampled examples) at w_t, t = `step`; steps
@@ -153,16 +274,17 @@ impl RunWriter {
         self.check_gradients(step, gradients)?;
         let batch = self.batch(step, gradients)?;
         let raw_step_bytes = size_of_val(gradients);
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => self.next_part()?,
+        let (mut part, mut journal) = match self.part.take() {
+            Some(open) => open,
+            None => (self.next_part()?, Journal::create(&self.partial.join(self.journal_name()))?),
         };
+        journal.append(step, gradients)?;
         let rolls = part.write(&batch, raw_step_bytes)?;
         self.manifest.recorded_steps.push(step);
         if rolls {
-            return self.close_part(part);
+            return self.close_part(part, &journal);
         }
-        self.part = Some(part);
+        self.part = Some((part, journal));
         Ok(())
     }
 
@@ -208,9 +330,9 @@ impl RunWriter {
             .map_err(|error| self.input(error.to_string()))
     }
 
+    /// The next part file, empty.
     fn next_part(&self) -> Result<Part, TraceError> {
-        let number = self.manifest.gradient_files().count();
-        let name = format!("{GRADIENTS}/part-{number:05}.parquet");
+        let name = format!("{GRADIENTS}/part-{:05}.parquet", self.parts());
         let path = path_in_run(&self.partial, &name);
         let file = HashedFile::create(&path)?;
         let writer = gradient_writer(file, schema::gradients(self.manifest.coordinates))
@@ -218,10 +340,22 @@ impl RunWriter {
         Ok(Part { name, path, writer, rows: 0 })
     }
 
-    fn close_part(&mut self, part: Part) -> Result<(), TraceError> {
+    /// Name of the next part file's journal: in the run's directory, where only the unfinished run has it.
+    fn journal_name(&self) -> String {
+        format!("journal-{:05}", self.parts())
+    }
+
+    /// Part files that are complete.
+    fn parts(&self) -> usize {
+        self.manifest.gradient_files().count()
+    }
+
+    fn close_part(&mut self, part: Part, journal: &Journal) -> Result<(), TraceError> {
         let (name, entry) = part.close()?;
         self.manifest.files.insert(name, entry);
-        Ok(())
+        // Until the next checkpoint, the last one needs its journal.
+        let needed = self.checkpointed_journal.as_deref() == Some(journal.path());
+        if needed { Ok(()) } else { remove_file(journal.path()) }
     }
 
     /// Writes a snapshot of the weights w_t, t = `step`, layer 0 first.
@@ -242,16 +376,21 @@ impl RunWriter {
     /// A row is impossible, the examples marked as sampled are not those of the gradients, or a file cannot be written.
     pub fn finish(mut self, examples: &[Example], metrics: &[Metric]) -> Result<Manifest, TraceError> {
         self.check_tables(examples, metrics)?;
-        if let Some(part) = self.part.take() {
-            self.close_part(part)?;
+        if let Some((part, journal)) = self.part.take() {
+            self.close_part(part, &journal)?;
         }
         self.write_file(EXAMPLES, examples.len(), |file, path| write_examples(file, path, examples))?;
         self.write_file(METRICS, metrics.len(), |file, path| write_metrics(file, path, metrics))?;
         self.manifest.check().map_err(|message| self.input(message))?;
-        for directory in [self.partial.join(GRADIENTS), self.partial.join(WEIGHTS)] {
-            sync_directory(&directory)?;
-        }
+        self.sync_directories()?;
         self.manifest.write(&self.partial)?;
+        self.rename()
+    }
+
+    /// Gives the run its name, its manifest being written. What an interruption leaves here, `resume` ends.
+    fn rename(self) -> Result<Manifest, TraceError> {
+        let kept = self.manifest.files.keys().map(String::as_str).chain([MANIFEST]);
+        remove_all_but(&self.partial, "", &kept.collect())?;
         fs::rename(&self.partial, &self.finished).map_err(TraceError::io("create", &self.finished))?;
         if let Some(runs) = self.finished.parent() {
             sync_directory(runs)?;
@@ -306,13 +445,14 @@ impl Part {
         let error = || TraceError::parquet("write", &self.path);
         self.writer.write(step).map_err(error())?;
         self.rows += step.num_rows() as u64;
+        let raw_bytes = self.rows / step.num_rows() as u64 * raw_step_bytes as u64;
         let steps = self.writer.in_progress_rows() / step.num_rows();
         // Only whole steps in a row group: it ends before a further step would make it too large.
         if (steps + 1) * raw_step_bytes <= ROW_GROUP_BYTES {
             return Ok(false);
         }
         self.writer.flush().map_err(error())?;
-        Ok(self.writer.bytes_written() as u64 >= PART_BYTES)
+        Ok(self.writer.bytes_written() as u64 >= PART_BYTES || raw_bytes >= PART_RAW_BYTES)
     }
 
     fn close(mut self) -> Result<(String, FileEntry), TraceError> {
@@ -321,6 +461,10 @@ impl Part {
         let entry = self.writer.inner_mut().close(&self.path, self.rows)?;
         Ok((self.name, entry))
     }
+}
+
+fn remove_file(path: &Path) -> Result<(), TraceError> {
+    fs::remove_file(path).map_err(TraceError::io("remove", path))
 }
 
 /// A writer of gradients, encoded as the measurements in `docs/trace-format.md` say is best.

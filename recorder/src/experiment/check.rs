@@ -24,7 +24,11 @@ pub(super) fn check_values(experiment: &Experiment) -> Checked {
     let schedule = &experiment.schedule;
     check_schedule(experiment, "schedule.gradients.per_decade", &schedule.gradients)?;
     check_schedule(experiment, "schedule.evaluations.per_decade", &schedule.evaluations)?;
-    check_schedule(experiment, "schedule.snapshots.per_decade", &schedule.snapshots)
+    check_schedule(experiment, "schedule.snapshots.per_decade", &schedule.snapshots)?;
+    let seconds = experiment.checkpoint.every_seconds;
+    require(experiment, seconds >= 0.0 && seconds.is_finite(), "checkpoint.every_seconds", || {
+        format!("{seconds}: a finite number of seconds, or 0 for none by time, is needed")
+    })
 }
 
 /// An error about `key` unless `holds`.

@@ -38,6 +38,9 @@ pub struct Experiment {
     /// When anything is recorded.
     #[serde(default)]
     pub schedule: Schedules,
+    /// When an unfinished run is saved; no result depends on it.
+    #[serde(default)]
+    pub checkpoint: CheckpointSettings,
     /// Where the settings were read, so that errors can name the line.
     #[serde(skip)]
     origin: Origin,
@@ -163,6 +166,22 @@ impl Default for Schedules {
     }
 }
 
+/// How often a checkpoint is taken: whenever either is due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointSettings {
+    /// Seconds from one to the next; 0: none by time.
+    pub every_seconds: f64,
+    /// Updates from one to the next; 0: none by steps.
+    pub every_steps: u64,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> CheckpointSettings {
+        CheckpointSettings { every_seconds: 60.0, every_steps: 0 }
+    }
+}
+
 impl Experiment {
     /// Reads and checks an experiment file.
     ///
@@ -195,6 +214,17 @@ impl Experiment {
     /// Checks what can only be known with the data at hand: that minibatches, samples and network fit them.
     pub(crate) fn check_against(&self, data: &Dataset) -> Result<(), ExperimentError> {
         check::check_against(self, data)
+    }
+
+    /// What a step costs: parameters × examples of a minibatch.
+    pub(crate) fn step_cost(&self, data: &Dataset) -> u64 {
+        let widths = self.network.widths(data);
+        let parameters: usize = widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
+        let batch = match self.training.batch {
+            Batch::Size(size) => size,
+            Batch::Full => data.train.len(),
+        };
+        parameters as u64 * batch as u64
     }
 
     /// An error about the value of `key`, for example `grid.noise`: what is wrong and what is allowed.

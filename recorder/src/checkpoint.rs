@@ -1,0 +1,244 @@
+//! What a run must remember to go on as if it had never stopped, and when it is saved.
+//!
+//! Nothing random is among it: labels, samples and the order of examples are functions of the seed and the step
+//! ([`crate::random`]). The bytes are a safetensors file, which [`cograd_trace::RunWriter::checkpoint`] keeps together
+//! with the writer's place.
+
+use std::time::{Duration, Instant};
+
+use cograd_trace::{Metric, Split, Subset};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
+
+use crate::error::RecordError;
+use crate::experiment::CheckpointSettings;
+use crate::network::{LayerParameters, Network};
+use crate::training::State;
+
+const SUBSETS: [Subset; 3] = [Subset::All, Subset::Pristine, Subset::Corrupt];
+const SPLITS: [Split; 2] = [Split::Train, Split::Test];
+
+/// Tells when a checkpoint is due.
+pub(crate) struct Interval {
+    seconds: Option<Duration>,
+    steps: Option<u64>,
+    last: (Instant, u64),
+}
+
+impl Interval {
+    /// Counts from now and from `step` on.
+    pub fn new(settings: &CheckpointSettings, step: u64) -> Interval {
+        let seconds = Duration::try_from_secs_f64(settings.every_seconds).unwrap_or(Duration::MAX);
+        Interval {
+            seconds: (!seconds.is_zero()).then_some(seconds),
+            steps: (settings.every_steps > 0).then_some(settings.every_steps),
+            last: (Instant::now(), step),
+        }
+    }
+
+    /// Whether one is due before step `step`.
+    pub fn is_due(&self, step: u64) -> bool {
+        let (time, last) = self.last;
+        step > last
+            && (self.steps.is_some_and(|steps| step - last >= steps)
+                || self.seconds.is_some_and(|seconds| time.elapsed() >= seconds))
+    }
+
+    /// One was taken before step `step`.
+    pub fn taken(&mut self, step: u64) {
+        self.last = (Instant::now(), step);
+    }
+}
+
+/// The bytes of a state.
+pub(crate) fn encode(state: &State) -> Result<Vec<u8>, RecordError> {
+    let mut tensors = Tensors::default();
+    tensors.add("step", Dtype::U64, [state.step], u64::to_le_bytes);
+    for (index, layer) in state.network.layer_parameters()?.iter().enumerate() {
+        tensors.add(format!("layer.{index}.weight"), Dtype::F32, layer.weight.iter().copied(), f32::to_le_bytes);
+        tensors.add(format!("layer.{index}.bias"), Dtype::F32, layer.bias.iter().copied(), f32::to_le_bytes);
+    }
+    for (index, values) in state.rule.state().into_iter().enumerate() {
+        tensors.add(format!("rule.{index}"), Dtype::F32, values, f32::to_le_bytes);
+    }
+    let learned = state.learned_steps.iter().map(|step| step.unwrap_or(-1));
+    tensors.add("learned_steps", Dtype::I64, learned, i64::to_le_bytes);
+    let metrics = || state.metrics.iter();
+    tensors.add("metrics.step", Dtype::I64, metrics().map(|metric| metric.step), i64::to_le_bytes);
+    let split = |metric: &Metric| SPLITS.iter().position(|split| *split == metric.split).unwrap_or_default() as u8;
+    tensors.add("metrics.split", Dtype::U8, metrics().map(split), u8::to_le_bytes);
+    let subset = |metric: &Metric| SUBSETS.iter().position(|subset| *subset == metric.subset).unwrap_or_default() as u8;
+    tensors.add("metrics.subset", Dtype::U8, metrics().map(subset), u8::to_le_bytes);
+    tensors.add("metrics.examples", Dtype::U32, metrics().map(|metric| metric.examples), u32::to_le_bytes);
+    tensors.add("metrics.loss", Dtype::F64, metrics().map(|metric| metric.loss), f64::to_le_bytes);
+    tensors.add("metrics.accuracy", Dtype::F64, metrics().map(|metric| metric.accuracy), f64::to_le_bytes);
+    Ok(tensors.serialize()?)
+}
+
+/// Named vectors on their way into a safetensors file.
+#[derive(Default)]
+struct Tensors(Vec<(String, Dtype, usize, Vec<u8>)>);
+
+impl Tensors {
+    fn add<T, const N: usize>(
+        &mut self,
+        name: impl Into<String>,
+        kind: Dtype,
+        values: impl IntoIterator<Item = T>,
+        to_bytes: impl Fn(T) -> [u8; N],
+    ) {
+        let mut bytes = Vec::new();
+        values.into_iter().for_each(|value| bytes.extend_from_slice(&to_bytes(value)));
+        self.0.push((name.into(), kind, bytes.len() / N, bytes));
+    }
+
+    fn serialize(&self) -> Result<Vec<u8>, SafeTensorError> {
+        let views = self.0.iter().map(|(name, kind, length, bytes)| {
+            TensorView::new(*kind, vec![*length], bytes).map(|view| (name.as_str(), view))
+        });
+        safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)
+    }
+}
+
+/// Makes `initial`, the state of a run before its first step, the state that was encoded.
+///
+/// # Errors
+/// The message, if the bytes are not those of a state of this run; `initial` is then of no use.
+pub(crate) fn decode(bytes: &[u8], initial: &mut State) -> Result<(), String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let saved = Saved(&tensors);
+    let step = saved.read("step", Dtype::U64, u64::from_le_bytes)?;
+    initial.step = *step.first().ok_or("step is empty")?;
+    initial.network = network(&saved, &initial.network.widths())?;
+    let rule_names = (0..).map(|index| format!("rule.{index}")).take_while(|name| tensors.tensor(name).is_ok());
+    let rule = rule_names.map(|name| saved.read(&name, Dtype::F32, f32::from_le_bytes));
+    initial.rule.restore(rule.collect::<Result<_, _>>()?);
+    let learned = saved.read("learned_steps", Dtype::I64, i64::from_le_bytes)?;
+    if learned.len() != initial.learned_steps.len() {
+        return Err(format!("learned_steps has {} values, not {}", learned.len(), initial.learned_steps.len()));
+    }
+    initial.learned_steps = learned.into_iter().map(|step| (step >= 0).then_some(step)).collect();
+    initial.metrics = metrics(&saved)?;
+    Ok(())
+}
+
+struct Saved<'a>(&'a SafeTensors<'a>);
+
+impl Saved<'_> {
+    fn read<T, const N: usize>(&self, name: &str, kind: Dtype, of: impl Fn([u8; N]) -> T) -> Result<Vec<T>, String> {
+        let tensor = self.0.tensor(name).map_err(|error| format!("{name}: {error}"))?;
+        if tensor.dtype() != kind {
+            return Err(format!("{name} is {:?}, not {kind:?}", tensor.dtype()));
+        }
+        Ok(tensor.data().as_chunks::<N>().0.iter().map(|bytes| of(*bytes)).collect())
+    }
+}
+
+fn network(saved: &Saved<'_>, widths: &[usize]) -> Result<Network, String> {
+    let layers = widths.windows(2).enumerate().map(|(index, pair)| {
+        Ok(LayerParameters {
+            fan_in: pair[0],
+            fan_out: pair[1],
+            weight: saved.read(&format!("layer.{index}.weight"), Dtype::F32, f32::from_le_bytes)?,
+            bias: saved.read(&format!("layer.{index}.bias"), Dtype::F32, f32::from_le_bytes)?,
+        })
+    });
+    Network::from_layers(&layers.collect::<Result<Vec<_>, String>>()?).map_err(|error| error.to_string())
+}
+
+fn metrics(saved: &Saved<'_>) -> Result<Vec<Metric>, String> {
+    let steps = saved.read("metrics.step", Dtype::I64, i64::from_le_bytes)?;
+    let splits = saved.read("metrics.split", Dtype::U8, u8::from_le_bytes)?;
+    let subsets = saved.read("metrics.subset", Dtype::U8, u8::from_le_bytes)?;
+    let examples = saved.read("metrics.examples", Dtype::U32, u32::from_le_bytes)?;
+    let losses = saved.read("metrics.loss", Dtype::F64, f64::from_le_bytes)?;
+    let accuracies = saved.read("metrics.accuracy", Dtype::F64, f64::from_le_bytes)?;
+    let metric = |row: usize| {
+        Some(Metric {
+            step: *steps.get(row)?,
+            split: *SPLITS.get(usize::from(*splits.get(row)?))?,
+            subset: *SUBSETS.get(usize::from(*subsets.get(row)?))?,
+            examples: *examples.get(row)?,
+            loss: *losses.get(row)?,
+            accuracy: *accuracies.get(row)?,
+        })
+    };
+    (0..steps.len()).map(|row| metric(row).ok_or_else(|| format!("metrics: row {row} is incomplete"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::testing::network;
+    use crate::network::{Deltas, Pass};
+    use crate::rule::UpdateRule;
+
+    /// A rule that does nothing but remember.
+    #[derive(Default)]
+    struct Remembering(Vec<Vec<f32>>);
+
+    impl UpdateRule for Remembering {
+        fn update(&mut self, _: &mut Network, _: &Pass, _: &Deltas, _: f64) -> candle_core::Result<()> {
+            Ok(())
+        }
+        fn state(&self) -> Vec<Vec<f32>> {
+            self.0.clone()
+        }
+        fn restore(&mut self, state: Vec<Vec<f32>>) {
+            self.0 = state;
+        }
+    }
+
+    fn state(seed: u64, rule: &[&[f32]]) -> State {
+        let metric =
+            |step, split, subset| Metric { step, split, subset, examples: 7, loss: 0.1 + 0.2, accuracy: 1.0 / 3.0 };
+        State {
+            step: 1 << 40,
+            network: network(&[5, 4, 3], seed),
+            rule: Box::new(Remembering(rule.iter().map(|values| values.to_vec()).collect())),
+            learned_steps: vec![None, Some(0), Some(99)],
+            metrics: vec![metric(0, Split::Train, Subset::Corrupt), metric(1 << 40, Split::Test, Subset::All)],
+        }
+    }
+
+    fn initial() -> State {
+        State { step: 0, learned_steps: vec![None; 3], metrics: Vec::new(), ..state(2, &[]) }
+    }
+
+    #[test]
+    fn a_state_comes_back_bit_for_bit() {
+        let state = state(1, &[&[1.0, -0.0, f32::MIN_POSITIVE / 2.0], &[]]);
+        let mut restored = initial();
+        decode(&encode(&state).unwrap(), &mut restored).unwrap();
+        assert_eq!(restored.step, state.step);
+        assert_eq!(restored.network.layer_parameters().unwrap(), state.network.layer_parameters().unwrap());
+        assert_eq!((restored.learned_steps, restored.metrics), (state.learned_steps.clone(), state.metrics.clone()));
+        let bits = |state: Vec<Vec<f32>>| -> Vec<Vec<u32>> {
+            state.into_iter().map(|values| values.into_iter().map(f32::to_bits).collect()).collect()
+        };
+        assert_eq!(bits(restored.rule.state()), bits(state.rule.state()));
+    }
+
+    #[test]
+    fn the_state_of_another_run_or_no_state_is_refused() {
+        let bytes = encode(&state(1, &[])).unwrap();
+        let mut wider = State { network: network(&[6, 4, 3], 1), ..initial() };
+        assert!(decode(&bytes, &mut wider).is_err());
+        let mut more_examples = State { learned_steps: vec![None; 4], ..initial() };
+        assert!(decode(&bytes, &mut more_examples).unwrap_err().contains("learned_steps"));
+        assert!(decode(b"nonsense", &mut initial()).is_err());
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_by_steps_or_by_time_and_never_twice_at_a_step() {
+        let settings = |every_seconds, every_steps| CheckpointSettings { every_seconds, every_steps };
+        let mut by_steps = Interval::new(&settings(0.0, 10), 5);
+        assert!(!by_steps.is_due(14) && by_steps.is_due(15));
+        by_steps.taken(15);
+        assert!(!by_steps.is_due(24) && by_steps.is_due(25));
+        let by_time = Interval::new(&settings(1e-9, 0), 5);
+        assert!(!by_time.is_due(5) && by_time.is_due(6));
+        assert!(!Interval::new(&settings(0.0, 0), 0).is_due(u64::MAX));
+        assert!(!Interval::new(&settings(f64::MAX, 0), 0).is_due(u64::MAX));
+    }
+}

@@ -1,0 +1,110 @@
+//! `checkpoint`: how far an unfinished run has come, in one file that is there whole or not at all.
+//!
+//! A line that names the file's version and hash, a line of JSON with the writer's place, and then bytes that only the
+//! recording program understands.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{sha256, write_atomically};
+use crate::manifest::path_in_run;
+use crate::{Manifest, TraceError};
+
+/// Name of the file in the directory of the unfinished run.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+
+/// How every checkpoint begins; another number is another layout.
+const MAGIC: &str = "cograd-checkpoint-1 ";
+
+/// Where a writer is in its run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Hash of everything known before the first step: a checkpoint continues the run of this description only.
+    pub description: String,
+    /// The manifest so far: recorded steps, and the files that are complete.
+    pub manifest: Manifest,
+    /// The journal of the part file being written, if there is one.
+    pub journal: Option<JournalPlace>,
+}
+
+/// How much of which journal belongs to a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct JournalPlace {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// Writes the checkpoint of the unfinished run in `directory`, in place of the last one.
+pub(crate) fn write(directory: &Path, place: &Place, state: &[u8]) -> Result<(), TraceError> {
+    let path = directory.join(CHECKPOINT);
+    let place = serde_json::to_vec(place).map_err(|error| TraceError::checkpoint(&path, error.to_string()))?;
+    let content = [&place, &b"\n"[..], state].concat();
+    let header = format!("{MAGIC}{}\n", sha256(&content));
+    write_atomically(&path, &[header.as_bytes(), &content].concat())
+}
+
+/// Reads the checkpoint of the unfinished run in `directory`: the writer's place and the program's bytes.
+///
+/// # Errors
+/// `Checkpoint` if it is damaged or of another version.
+pub(crate) fn read(directory: &Path) -> Result<Option<(Place, Vec<u8>)>, TraceError> {
+    let path = directory.join(CHECKPOINT);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(TraceError::io("read", &path)(error)),
+    };
+    let damaged = |message: &str| TraceError::checkpoint(&path, message);
+    let (header, content) = split_line(&bytes).ok_or_else(|| damaged("it has no first line"))?;
+    let hash = header.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| damaged("it is of another version"))?;
+    if sha256(content).as_bytes() != hash {
+        return Err(damaged("its SHA-256 is not the one in its first line"));
+    }
+    let (place, state) = split_line(content).ok_or_else(|| damaged("it has no second line"))?;
+    let place = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
+    Ok(Some((place, state.to_vec())))
+}
+
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+/// Checks that the files which the checkpoint counts as complete are there, and removes all that came after it.
+///
+/// # Errors
+/// `Checkpoint` if a file is missing or of another size; a file cannot be removed.
+pub(crate) fn restore_files(directory: &Path, place: &Place) -> Result<(), TraceError> {
+    for (name, entry) in &place.manifest.files {
+        let path = path_in_run(directory, name);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() == entry.bytes => {}
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(TraceError::io("read", &path)(error)),
+            _ => {
+                return Err(TraceError::checkpoint(&path, "it is missing or of another size than when it was written"));
+            }
+        }
+    }
+    let journal = place.journal.as_ref().map(|journal| journal.name.as_str());
+    let kept = place.manifest.files.keys().map(String::as_str).chain([CHECKPOINT]).chain(journal);
+    remove_all_but(directory, "", &kept.collect())
+}
+
+/// Removes every file below `directory`, itself `prefix` in the run, whose name in the run is not among `kept`.
+pub(crate) fn remove_all_but(directory: &Path, prefix: &str, kept: &BTreeSet<&str>) -> Result<(), TraceError> {
+    for entry in fs::read_dir(directory).map_err(TraceError::io("list", directory))? {
+        let path = entry.map_err(TraceError::io("list", directory))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let name = format!("{prefix}{name}");
+        if path.is_dir() {
+            remove_all_but(&path, &format!("{name}/"), kept)?;
+        } else if !kept.contains(name.as_str()) {
+            fs::remove_file(&path).map_err(TraceError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}

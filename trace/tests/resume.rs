@@ -1,0 +1,177 @@
+//! Runs that are interrupted and continued, and what cannot be continued.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cograd_trace::{LayerWeights, Resumed, RunDescription, RunWriter, TraceError};
+use common::{SAMPLED, STEPS, description, directory, examples, gradients, metrics};
+
+fn partial(study: &Path) -> PathBuf {
+    study.join(format!("runs/.{}.partial", description().run))
+}
+
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path).into_iter().map(|(name, bytes)| (directory.join(name), bytes)));
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    files.into_iter().map(|(path, bytes)| (path.strip_prefix(directory).unwrap().to_path_buf(), bytes)).collect()
+}
+
+fn continued(study: &Path) -> (RunWriter, Vec<u8>) {
+    match RunWriter::resume(study, &description()).unwrap() {
+        Resumed::Continued(writer, state) => (*writer, state),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn write_step(writer: &mut RunWriter, step: i64) {
+    let weight = [step as f32; 12];
+    let layers = [LayerWeights { fan_in: 4, fan_out: 3, weight: &weight, bias: &[1.0, 2.0, 3.0] }];
+    writer.write_weights(step, &layers).unwrap();
+    writer.write_gradients(step, &gradients(step)).unwrap();
+}
+
+#[test]
+fn a_run_continued_from_any_checkpoint_is_the_same_files() {
+    let whole = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(whole.path(), description()).unwrap();
+    STEPS.iter().for_each(|step| write_step(&mut writer, *step));
+    let manifest = writer.finish(&examples(), &metrics()).unwrap();
+
+    for checkpoint in 0..STEPS.len() {
+        let study = tempfile::tempdir().unwrap();
+        let mut writer = RunWriter::create(study.path(), description()).unwrap();
+        for (place, step) in STEPS.iter().enumerate() {
+            if place == checkpoint {
+                writer.checkpoint(b"state\nof \xff any bytes").unwrap();
+            }
+            write_step(&mut writer, *step);
+        }
+        drop(writer);
+
+        // Continued twice, as if the first continuation had been interrupted at once.
+        drop(continued(study.path()));
+        let (mut writer, state) = continued(study.path());
+        assert_eq!(state, b"state\nof \xff any bytes");
+        for step in &STEPS[checkpoint..] {
+            write_step(&mut writer, *step);
+            writer.checkpoint(b"another").unwrap();
+        }
+        assert_eq!(writer.finish(&examples(), &metrics()).unwrap(), manifest);
+        assert!(files(&directory(study.path())) == files(&directory(whole.path())), "from {checkpoint}");
+        assert_eq!(fs::read_dir(study.path().join("runs")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn without_a_checkpoint_there_is_nothing_to_continue() {
+    let study = tempfile::tempdir().unwrap();
+    assert!(matches!(RunWriter::resume(study.path(), &description()).unwrap(), Resumed::Nothing));
+    drop(RunWriter::create(study.path(), description()).unwrap());
+    assert!(matches!(RunWriter::resume(study.path(), &description()).unwrap(), Resumed::Nothing));
+}
+
+#[test]
+fn a_run_that_only_lacks_its_name_is_given_it() {
+    let study = tempfile::tempdir().unwrap();
+    let manifest = common::record(study.path()).unwrap().manifest().clone();
+    let expected = files(&directory(study.path()));
+    fs::rename(directory(study.path()), partial(study.path())).unwrap();
+    fs::write(partial(study.path()).join("checkpoint"), "of a moment before").unwrap();
+    fs::write(partial(study.path()).join("journal-00000"), "of a moment before").unwrap();
+    match RunWriter::resume(study.path(), &description()).unwrap() {
+        Resumed::Finished(finished) => assert_eq!(finished, manifest),
+        other => panic!("{other:?}"),
+    }
+    assert!(files(&directory(study.path())) == expected);
+}
+
+/// The error after `damage` to an unfinished run with a checkpoint.
+fn error_after(damage: impl FnOnce(&Path), description: &RunDescription) -> String {
+    let study = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(study.path(), common::description()).unwrap();
+    write_step(&mut writer, 0);
+    writer.checkpoint(b"state").unwrap();
+    drop(writer);
+    damage(&partial(study.path()));
+    match RunWriter::resume(study.path(), description).unwrap_err() {
+        error @ TraceError::Checkpoint { .. } => error.to_string(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_continued_says_why() {
+    let altered = |name: &'static str, place: usize| {
+        move |run: &Path| {
+            let mut bytes = fs::read(run.join(name)).unwrap();
+            let place = place.min(bytes.len() - 1);
+            bytes[place] ^= 1;
+            fs::write(run.join(name), bytes).unwrap();
+        }
+    };
+    let same = description();
+    assert!(error_after(altered("checkpoint", 0), &same).contains("another version"));
+    for place in [25, 300, usize::MAX] {
+        assert!(error_after(altered("checkpoint", place), &same).contains("SHA-256"));
+    }
+    assert!(error_after(|run| fs::write(run.join("checkpoint"), "").unwrap(), &same).contains("first line"));
+    assert!(error_after(altered("journal-00000", 20), &same).contains("checksum"));
+    assert!(error_after(|run| fs::remove_file(run.join("journal-00000")).unwrap(), &same).contains("missing"));
+    let cut = |run: &Path| fs::write(run.join("journal-00000"), "short").unwrap();
+    assert!(error_after(cut, &same).contains("too short"));
+    let snapshot = "weights/step-00000000.safetensors";
+    assert!(error_after(|run| fs::write(run.join(snapshot), "").unwrap(), &same).contains("another size"));
+    let other = RunDescription { example_ids: SAMPLED[..4].to_vec(), ..description() };
+    assert!(error_after(|_| {}, &other).contains("other settings"));
+}
+
+#[test]
+fn journals_go_with_the_part_files_they_are_for() {
+    let study = tempfile::tempdir().unwrap();
+    // 32 MiB a step, all zero: only the raw size ends a part file, every 8 steps.
+    let (n, d) = (16, 524_288);
+    let description = RunDescription {
+        network: Vec::new(),
+        steps: 100,
+        train_examples: n,
+        example_ids: (0..n as u32).collect(),
+        coordinates: (0..d)
+            .map(|coordinate| cograd_trace::Coordinate { coordinate, layer: 0, row: 0, column: coordinate })
+            .collect(),
+        ..description()
+    };
+    let zeros = vec![0.0; n * d as usize];
+    let mut writer = RunWriter::create(study.path(), description.clone()).unwrap();
+    let journals = || {
+        let names = fs::read_dir(partial(study.path())).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut journals: Vec<_> =
+            names.map(|name| name.into_string().unwrap()).filter(|name| name.starts_with("journal")).collect();
+        journals.sort();
+        journals
+    };
+    writer.write_gradients(0, &zeros).unwrap();
+    writer.checkpoint(b"").unwrap();
+    (1..9).for_each(|step| writer.write_gradients(step, &zeros).unwrap());
+    // The checkpoint still needs the first.
+    assert_eq!(journals(), ["journal-00000", "journal-00001"]);
+    writer.checkpoint(b"").unwrap();
+    assert_eq!(journals(), ["journal-00001"]);
+    drop(writer);
+    let Resumed::Continued(mut writer, _) = RunWriter::resume(study.path(), &description).unwrap() else {
+        panic!("there is a checkpoint");
+    };
+    (9..24).for_each(|step| writer.write_gradients(step, &zeros).unwrap());
+    assert_eq!(journals(), ["journal-00001"]);
+    let manifest_parts = fs::read_dir(partial(study.path()).join("gradients")).unwrap().count();
+    assert_eq!(manifest_parts, 3);
+}
