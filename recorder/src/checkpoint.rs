@@ -170,15 +170,14 @@ fn metrics(saved: &Saved<'_>) -> Result<Vec<Metric>, String> {
 mod tests {
     use super::*;
     use crate::network::testing::network;
-    use crate::network::{Deltas, Pass};
-    use crate::rule::UpdateRule;
+    use crate::rule::{RuleError, Step, UpdateRule};
 
     /// A rule that does nothing but remember.
     #[derive(Default)]
     struct Remembering(Vec<Vec<f32>>);
 
     impl UpdateRule for Remembering {
-        fn update(&mut self, _: &mut Network, _: &Pass, _: &Deltas, _: f64) -> candle_core::Result<()> {
+        fn update(&mut self, _: &mut Network, _: &Step<'_>) -> Result<(), RuleError> {
             Ok(())
         }
         fn state(&self) -> Vec<Vec<f32>> {
