@@ -35,8 +35,11 @@ impl Step<'_> {
         (self.learning_rate / self.pass.batch() as f64) as f32
     }
 
-    /// An error that names layer and example if any activation or delta is NaN or infinite.
-    pub(crate) fn ensure_finite(&self) -> Result<(), RuleError> {
+    /// Checks that every activation and delta is a number.
+    ///
+    /// # Errors
+    /// The first layer and example of which one is NaN or infinite.
+    pub fn ensure_finite(&self) -> Result<(), RuleError> {
         for (layer, (inputs, deltas)) in self.pass.layer_inputs().iter().zip(self.deltas.layers()).enumerate() {
             for (what, tensor) in [("activations", inputs), ("deltas", deltas)] {
                 if let Some(example) = first_non_finite_row(tensor)? {

@@ -41,8 +41,8 @@ impl Statistic for MedianOfMeans {
                 active = rest;
             }
             let share = simd.splat_f32s(1.0 / (end - start) as f32);
-            for n in 0..N {
-                sum[n] = simd.mul_f32s(share, sum[n]);
+            for sum in &mut sum {
+                *sum = simd.mul_f32s(share, *sum);
             }
             insert(simd, &mut scratch[..=group], sum);
         }

@@ -198,11 +198,11 @@ impl Statistic for Selection {
             }
         }
         let ranks = [self.clipped, unit.deltas.len() - 1 - self.clipped];
-        let mut bounds = [[simd.splat_f32s(0.0); N]; 2];
+        let (mut low, mut high) = ([simd.splat_f32s(0.0); N], [simd.splat_f32s(0.0); N]);
         for n in 0..N {
-            [bounds[0][n], bounds[1][n]] = select(simd, keys, n, unit.zeros(), ranks);
+            [low[n], high[n]] = select(simd, keys, n, unit.zeros(), ranks);
         }
-        clipped_sum(simd, products, unit.zeros(), bounds)
+        clipped_sum(simd, products, unit.zeros(), [low, high])
     }
 }
 
