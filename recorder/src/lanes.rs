@@ -1,4 +1,6 @@
-//! How the runs of a grid share the threads: several at once on one thread each, or one after the other on all.
+//! How the runs of a grid share the threads: side by side, each on as few threads as there are runs for.
+//!
+//! Threads inside a step wait for each other at its end, runs never do: `docs/recording.md` has the measurements.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -6,11 +8,6 @@ use std::thread;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::RecordError;
-
-/// Multiplications of a forward pass of a minibatch, parameters × examples, up to which runs go side by side.
-///
-/// `docs/recording.md` has the measurements.
-const SIDE_BY_SIDE: u64 = u64::MAX;
 
 /// Runs that are worked on together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +20,10 @@ struct Wave {
 }
 
 /// The waves of `runs` runs: all threads busy in each, on as few threads a run as there are runs for.
-fn waves(mut runs: usize, threads: usize, side_by_side: bool) -> Vec<Wave> {
+fn waves(mut runs: usize, threads: usize) -> Vec<Wave> {
     let mut waves = Vec::new();
     while runs > 0 {
-        let lanes = if side_by_side { threads.min(runs) } else { 1 };
+        let lanes = threads.min(runs);
         // What is left when no full row of lanes remains shares the threads in a wave of its own.
         let wave = Wave { runs: runs / lanes * lanes, lanes, threads: threads / lanes };
         runs -= wave.runs;
@@ -36,17 +33,13 @@ fn waves(mut runs: usize, threads: usize, side_by_side: bool) -> Vec<Wave> {
 }
 
 /// Calls `work` with each place of `0..runs`, some at the same time, each on a thread of a rayon pool that it has for
-/// itself; `cost` is what one step of each run costs, in parameters × examples.
+/// itself.
 ///
 /// # Errors
 /// Threads cannot be started. What `work` returns comes back in the order of places.
-pub(crate) fn for_each_run<T: Send>(
-    runs: usize,
-    cost: u64,
-    work: impl Fn(usize) -> T + Sync,
-) -> Result<Vec<T>, RecordError> {
+pub(crate) fn for_each_run<T: Send>(runs: usize, work: impl Fn(usize) -> T + Sync) -> Result<Vec<T>, RecordError> {
     let mut done = Vec::new();
-    for wave in waves(runs, rayon::current_num_threads(), cost <= SIDE_BY_SIDE) {
+    for wave in waves(runs, rayon::current_num_threads()) {
         let pool = || ThreadPoolBuilder::new().num_threads(wave.threads).build();
         let pools = (0..wave.lanes).map(|_| pool()).collect::<Result<Vec<ThreadPool>, _>>()?;
         let (first, next) = (done.len(), AtomicUsize::new(0));
@@ -84,14 +77,13 @@ mod tests {
         ] {
             let expected: Vec<Wave> =
                 expected.iter().map(|&(runs, lanes, threads)| Wave { runs, lanes, threads }).collect();
-            assert_eq!(waves(runs, threads, true), expected, "{runs} runs, {threads} threads");
+            assert_eq!(waves(runs, threads), expected, "{runs} runs, {threads} threads");
         }
-        assert_eq!(waves(5, 2, false), [Wave { runs: 5, lanes: 1, threads: 2 }]);
     }
 
     #[test]
     fn results_come_in_the_order_of_the_runs() {
-        let places = for_each_run(7, 0, |place| place).unwrap();
+        let places = for_each_run(7, |place| place).unwrap();
         assert_eq!(places, [0, 1, 2, 3, 4, 5, 6]);
     }
 }

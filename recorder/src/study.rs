@@ -144,7 +144,7 @@ pub fn record_with(
             None => left.push(index),
         }
     }
-    let recorded = for_each_run(left.len(), experiment.step_cost(&data), |place| {
+    let recorded = for_each_run(left.len(), |place| {
         recording.record(left[place], &plans[left[place]]).map(|end| (left[place], end))
     })?;
     for end in recorded {

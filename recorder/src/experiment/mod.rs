@@ -216,17 +216,6 @@ impl Experiment {
         check::check_against(self, data)
     }
 
-    /// What a step costs: parameters × examples of a minibatch.
-    pub(crate) fn step_cost(&self, data: &Dataset) -> u64 {
-        let widths = self.network.widths(data);
-        let parameters: usize = widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
-        let batch = match self.training.batch {
-            Batch::Size(size) => size,
-            Batch::Full => data.train.len(),
-        };
-        parameters as u64 * batch as u64
-    }
-
     /// An error about the value of `key`, for example `grid.noise`: what is wrong and what is allowed.
     fn impossible(&self, key: &'static str, problem: String) -> ExperimentError {
         ExperimentError::Impossible { place: self.origin.place_of(key), key, problem }
