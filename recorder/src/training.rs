@@ -116,7 +116,7 @@ enum Begun {
     /// Only its name was missing.
     Finished(Manifest),
     Recording {
-        writer: RunWriter,
+        writer: Box<RunWriter>,
         state: State,
         /// Why it begins although an interrupted attempt was there.
         discarded: Option<String>,
@@ -135,14 +135,14 @@ fn begin(
         Ok(Resumed::Continued(writer, bytes)) => {
             let mut state = initial()?;
             match decode(&bytes, &mut state) {
-                Ok(()) => return Ok(Begun::Recording { writer: *writer, state, discarded: None }),
+                Ok(()) => return Ok(Begun::Recording { writer, state, discarded: None }),
                 Err(message) => Some(format!("its checkpoint cannot be continued from: {message}")),
             }
         }
         Err(error @ TraceError::Checkpoint { .. }) => Some(error.to_string()),
         Err(error) => return Err(error.into()),
     };
-    let writer = RunWriter::create(study, description)?;
+    let writer = Box::new(RunWriter::create(study, description)?);
     Ok(Begun::Recording { writer, state: initial()?, discarded })
 }
 
