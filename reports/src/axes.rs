@@ -428,22 +428,22 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_within_the_range() {
-        insta::assert_snapshot!(labels(&Scale::linear(-0.04, 1.04, 4, 0)), @"0.0 0.5 1.0");
-        insta::assert_snapshot!(labels(&Scale::linear(0.0, 100.0, 5, 0)), @"0 20 40 60 80 100");
-        insta::assert_snapshot!(labels(&Scale::linear(-0.0021, 0.0043, 4, -3)), @"−2 0 2 4");
-        insta::assert_snapshot!(labels(&Scale::linear(0.3, 0.3, 4, 0)), @"0.0 0.5");
-        insta::assert_snapshot!(labels(&Scale::whole(9.0, 5)), @"0 2 4 6 8");
+        assert_eq!(labels(&Scale::linear(-0.04, 1.04, 4, 0)), "0.0 0.5 1.0");
+        assert_eq!(labels(&Scale::linear(0.0, 100.0, 5, 0)), "0 20 40 60 80 100");
+        assert_eq!(labels(&Scale::linear(-0.0021, 0.0043, 4, -3)), "−2 0 2 4");
+        assert_eq!(labels(&Scale::linear(0.3, 0.3, 4, 0)), "0.0 0.5");
+        assert_eq!(labels(&Scale::whole(9.0, 5)), "0 2 4 6 8");
     }
 
     #[test]
     fn steps_are_logarithmic_with_step_0_at_the_left_edge() {
         let scale = Scale::steps(100_000.0);
-        insta::assert_snapshot!(labels(&scale), @"0 1 10 100 1k 10k 100k");
+        assert_eq!(labels(&scale), "0 1 10 100 1k 10k 100k");
         assert_eq!((scale.position(0.0), scale.position(100_000.0)), (0.0, 1.0));
         let decade = scale.position(100.0) - scale.position(10.0);
         assert!((scale.position(1_000.0) - scale.position(100.0) - decade).abs() < 1e-12);
-        insta::assert_snapshot!(labels(&Scale::steps(0.0)), @"0 1");
-        insta::assert_snapshot!(labels(&Scale::steps(20.0)), @"0 5 10 15 20");
+        assert_eq!(labels(&Scale::steps(0.0)), "0 1");
+        assert_eq!(labels(&Scale::steps(20.0)), "0 5 10 15 20");
     }
 
     #[test]
@@ -451,8 +451,8 @@ mod tests {
         let scale = Scale::steps(1_000_000.0);
         let shown =
             |width| scale.labelled_ticks(width).iter().map(|tick| tick.label.clone()).collect::<Vec<_>>().join(" ");
-        insta::assert_snapshot!(shown(200.0), @"0 1 10 100 1k 10k 100k 1M");
-        insta::assert_snapshot!(shown(90.0), @"0 1 100 10k 1M");
+        assert_eq!(shown(200.0), "0 1 10 100 1k 10k 100k 1M");
+        assert_eq!(shown(90.0), "0 1 100 10k 1M");
     }
 
     #[test]

@@ -18,8 +18,7 @@ impl UpdateRule for MedianOfMeans {
         step.ensure_finite()?;
         let groups = self.groups.clamp(1, step.pass.batch().max(1));
         let descend = DescendBy { scale: step.learning_rate as f32, rule: network::MedianOfMeans { groups } };
-        for ((layer, inputs), deltas) in network.layers().iter().zip(step.pass.layer_inputs()).zip(step.deltas.layers())
-        {
+        for (layer, inputs, deltas) in step.layers(network) {
             layer.weight().inplace_op3(inputs, deltas, &descend)?;
             layer.bias().inplace_op2(deltas, &descend)?;
         }

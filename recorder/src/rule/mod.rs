@@ -14,7 +14,9 @@ pub use rolling_median::RollingMedian;
 pub use sgd::Sgd;
 pub use winsorized::Winsorized;
 
-use crate::network::{Deltas, Network, Pass, first_non_finite_row};
+use candle_core::Tensor;
+
+use crate::network::{Deltas, Layer, Network, Pass, first_non_finite_row};
 
 /// What an update is made from.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,15 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// The layers of `network` at w_t, first one first, each with its inputs [b, fan_in] and its deltas [b, fan_out].
+    pub(crate) fn layers<'a>(
+        &'a self,
+        network: &'a Network,
+    ) -> impl Iterator<Item = (&'a Layer, &'a Tensor, &'a Tensor)> {
+        let of_batch = self.pass.layer_inputs().iter().zip(self.deltas.layers());
+        network.layers().iter().zip(of_batch).map(|(layer, (inputs, deltas))| (layer, inputs, deltas))
+    }
+
     /// η/b: what a sum of the minibatch's gradients is scaled by.
     pub(crate) fn scale(&self) -> f32 {
         (self.learning_rate / self.pass.batch() as f64) as f32

@@ -24,8 +24,7 @@ impl UpdateRule for NormClipped {
     fn update(&mut self, network: &mut Network, step: &Step<'_>) -> std::result::Result<(), RuleError> {
         step.ensure_finite()?;
         let (factors, scale) = (self.factors(step)?, step.scale());
-        for ((layer, inputs), deltas) in network.layers().iter().zip(step.pass.layer_inputs()).zip(step.deltas.layers())
-        {
+        for (layer, inputs, deltas) in step.layers(network) {
             let clipped = scaled_rows(deltas, &factors)?;
             layer.weight().inplace_op3(inputs, &clipped, &DescendWeight { scale })?;
             layer.bias().inplace_op2(&clipped, &DescendBias { scale })?;

@@ -10,8 +10,7 @@ pub struct Sgd;
 impl UpdateRule for Sgd {
     fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
         let scale = step.scale();
-        for ((layer, inputs), deltas) in network.layers().iter().zip(step.pass.layer_inputs()).zip(step.deltas.layers())
-        {
+        for (layer, inputs, deltas) in step.layers(network) {
             layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
             layer.bias().inplace_op2(deltas, &DescendBias { scale })?;
         }

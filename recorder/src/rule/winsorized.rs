@@ -31,8 +31,7 @@ impl UpdateRule for Winsorized {
             return Sgd.update(network, step);
         }
         let descend = DescendBy { scale: step.scale(), rule: network::Winsorized { clipped } };
-        for ((layer, inputs), deltas) in network.layers().iter().zip(step.pass.layer_inputs()).zip(step.deltas.layers())
-        {
+        for (layer, inputs, deltas) in step.layers(network) {
             layer.weight().inplace_op3(inputs, deltas, &descend)?;
             layer.bias().inplace_op2(deltas, &descend)?;
         }
