@@ -8,8 +8,12 @@
 //! Statistics compute on slices and small structures and never touch a file; `results` writes and never computes.
 #![warn(missing_docs)]
 
+mod compare;
+pub mod curve;
 mod error;
+mod export;
 mod options;
+pub mod over_seeds;
 pub mod prediction;
 mod results;
 pub mod rule;
@@ -21,7 +25,9 @@ use std::path::{Path, PathBuf};
 
 use cograd_trace::Study;
 
+pub use compare::{CompareOptions, Comparison, compare};
 pub use error::AnalysisError;
+pub use export::{Format, export};
 pub use options::{NoObserver, Observer, Options};
 pub use run::RunAnalysis;
 pub use summary::{Final, MatchedRule, OverfitSummary, RunSummary, Simultaneous, StudySummary, Summary};

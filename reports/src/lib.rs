@@ -7,6 +7,7 @@
 
 mod axes;
 mod canvas;
+mod curves;
 mod error;
 mod figure;
 mod numbers;

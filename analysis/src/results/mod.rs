@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cograd_trace::write_atomically;
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::{AnalysisError, RunAnalysis, Summary};
+use crate::{AnalysisError, RunAnalysis, Summary, curve, over_seeds};
 use table::Table;
 
 /// Name of a table and how the rows of one run are made.
@@ -26,6 +26,9 @@ const KINDS: [Kind; 8] = [
     ("null.parquet", frames::null),
     ("tests.parquet", frames::tests),
 ];
+
+/// Made of the other tables once they are complete.
+const OVER_SEEDS: &str = "over_seeds.parquet";
 
 /// Written last, so that a directory that has one has all tables.
 const SUMMARY: &str = "summary.json";
@@ -52,6 +55,7 @@ impl Tables {
     /// Gives every table its name, then writes the summary; returns the paths.
     pub(crate) fn publish(mut self, summary: &Summary) -> Result<Vec<PathBuf>, AnalysisError> {
         self.tables.iter_mut().try_for_each(Table::complete)?;
+        self.tables.push(self.over_seeds()?);
         let path = self.directory.join(SUMMARY);
         let text = summary.to_json().map_err(|error| output("write", &path)(error.into()))?;
         // From here to the end the directory mixes two analyses, so it must not have a summary.
@@ -68,8 +72,20 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// The completed table of every curve over the seeds, made of the other tables.
+    fn over_seeds(&self) -> Result<Table, AnalysisError> {
+        let is_of = |table: &&Table, name: &str| table.name().strip_suffix(".parquet") == Some(name);
+        let runs = curve::of_tables(|name| self.tables.iter().find(|table| is_of(table, name)).map(Table::temporary))?;
+        let mut table = Table::create(&self.directory, OVER_SEEDS)?;
+        over_seeds::conditions(&runs).iter().try_for_each(|runs| table.append(over_seeds::frame(runs)))?;
+        table.complete()?;
+        Ok(table)
+    }
+}
+
 /// An I/O error on `path`.
-fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
+pub(crate) fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
     let path = path.to_path_buf();
     move |source| AnalysisError::Output { action, path, source }
 }
