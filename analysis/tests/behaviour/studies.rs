@@ -355,7 +355,7 @@ fn repartition(run: &Path, steps: usize) {
         };
         manifest.files.insert(path, entry);
     }
-    fs::write(run.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    fs::write(run.join("manifest.json"), cograd_trace::sealed(&manifest).unwrap()).unwrap();
 }
 
 #[test]
