@@ -374,6 +374,12 @@ impl Panel<'_, '_> {
         self.canvas.line(&[(self.left, y), (self.right(), y)], stroke)
     }
 
+    /// A short bar on the bottom edge at a step.
+    pub fn mark_step(&self, step: f64, colour: RGBColor) -> Result<(), ReportError> {
+        let x = self.across(step);
+        self.canvas.line(&[(x, self.bottom() - 4.0), (x, self.bottom() - 0.5)], Stroke::solid(colour, 1.0))
+    }
+
     /// A vertical line at `value`, from edge to edge.
     pub fn upright(&self, value: f64, stroke: Stroke) -> Result<(), ReportError> {
         let x = self.across(value);

@@ -13,7 +13,11 @@ use crate::results::{Condition, Results, RunResults, Winsorized};
 use crate::summary::{Covered, MatchedRule, Prediction, Summary};
 use crate::tables::GroupTest;
 
-const TEMPLATE: &str = include_str!("../templates/index.html");
+const TEMPLATES: [(&str, &str); 3] = [
+    ("index.html", include_str!("../templates/index.html")),
+    ("comparison.html", include_str!("../templates/comparison.html")),
+    ("style.css", include_str!("../templates/style.css")),
+];
 
 /// What the template shows; every number is already text.
 #[derive(Serialize)]
@@ -102,17 +106,25 @@ struct Measured {
 }
 
 #[derive(Serialize)]
-struct Table {
-    head: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+pub struct Table {
+    pub head: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
 }
 
 pub fn render(results: &Results, figures: &[Figure]) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    // The name's ending turns HTML escaping on.
-    environment.add_template("index.html", TEMPLATE).map_err(|source| ReportError::Page { source })?;
+    let environment = environment()?;
     let template = environment.get_template("index.html").map_err(|source| ReportError::Page { source })?;
     template.render(page(results, figures)).map_err(|source| ReportError::Page { source })
+}
+
+/// With every template.
+pub fn environment() -> Result<Environment<'static>, ReportError> {
+    let mut environment = Environment::new();
+    // A name that ends in .html turns HTML escaping on.
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template).map_err(|source| ReportError::Page { source })?;
+    }
+    Ok(environment)
 }
 
 fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {

@@ -159,11 +159,6 @@ impl RunSummary {
         (self.sampled_examples > 0).then(|| self.sampled_pristine as f64 / self.sampled_examples as f64)
     }
 
-    /// |P|/m of all examples: what the population's α would be if designations meant nothing.
-    pub fn population_group_size(&self) -> Option<f64> {
-        self.pristine_fraction
-    }
-
     /// Whether the sample has pristine and corrupt examples.
     pub fn has_both_groups(&self) -> bool {
         self.sampled_pristine > 0 && self.sampled_pristine < self.sampled_examples

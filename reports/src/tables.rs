@@ -331,22 +331,14 @@ impl Names {
     }
 }
 
-/// The rows of a table whose curves are named by its columns: their name, their step, and a value with its interval.
-type NamedPoint = (CurveKey, i64, [Option<f64>; 3]);
+/// A row of a table whose curves are named by its columns: the name, the step, and a value with its interval.
+pub type NamedPoint = (CurveKey, i64, [Option<f64>; 3]);
 
-fn named_points(table: &Table, [value, lower, upper]: [&'static str; 3]) -> Result<Vec<NamedPoint>, ReportError> {
-    let (curves, estimators) = (table.strings("curve")?, table.texts("estimator")?);
-    let (layers, first, second) = (table.optional_integers("layer")?, table.texts("group_a")?, table.texts("group_b")?);
+pub fn named_points(table: &Table, [value, lower, upper]: [&'static str; 3]) -> Result<Vec<NamedPoint>, ReportError> {
     let steps = table.integers("step")?;
     let (values, lower, upper) = (table.numbers(value)?, table.numbers(lower)?, table.numbers(upper)?);
-    let mut names = Names::default();
-    let mut point = |row: usize| {
-        let mut optional = |text: &Option<String>| text.as_deref().map(|text| names.of(text));
-        let (estimator, group_a, group_b) = (optional(&estimators[row]), optional(&first[row]), optional(&second[row]));
-        let key = CurveKey { curve: names.of(&curves[row]), estimator, world: 0, layer: layers[row], group_a, group_b };
-        (key, steps[row], [values[row], lower[row], upper[row]])
-    };
-    Ok((0..steps.len()).map(&mut point).collect())
+    let keys = table.keys()?.into_iter().enumerate();
+    Ok(keys.map(|(row, key)| (key, steps[row], [values[row], lower[row], upper[row]])).collect())
 }
 
 /// One table in memory and the file it came from, for messages.
@@ -392,6 +384,20 @@ impl Table {
             p_upper: p_upper[row],
         };
         Ok((0..statistics.len()).map(row).collect())
+    }
+
+    /// What curve each row is of, in a table whose columns name it.
+    pub fn keys(&self) -> Result<Vec<CurveKey>, ReportError> {
+        let (curves, estimators) = (self.strings("curve")?, self.texts("estimator")?);
+        let (layers, first, second) = (self.optional_integers("layer")?, self.texts("group_a")?, self.texts("group_b")?);
+        let mut names = Names::default();
+        let key = |row: usize| {
+            let mut optional = |text: &Option<String>| text.as_deref().map(|text| names.of(text));
+            let (estimator, group_a) = (optional(&estimators[row]), optional(&first[row]));
+            let group_b = optional(&second[row]);
+            CurveKey { curve: names.of(&curves[row]), estimator, world: 0, layer: layers[row], group_a, group_b }
+        };
+        Ok((0..curves.len()).map(key).collect())
     }
 
     fn has(&self, name: &str) -> bool {
@@ -463,7 +469,7 @@ impl Table {
 }
 
 impl Banded {
-    fn push(&mut self, step: i64, [value, lower, upper]: [Option<f64>; 3]) {
+    pub fn push(&mut self, step: i64, [value, lower, upper]: [Option<f64>; 3]) {
         let step = step as f64;
         self.line.push((step, value));
         self.lower.push((step, lower));

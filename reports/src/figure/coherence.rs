@@ -233,7 +233,7 @@ pub fn statistic_row(curves: Vec<Vec<Drawn>>, name: &str, y_axis: &str, logarith
         Scale::linear(low, high, 4, 0)
     };
     let x = Scale::steps(series().map(Series::last_step).fold(1.0, f64::max));
-    let panel = |curves| GridPanel { y: y.clone(), curves, references: Vec::new(), empty: "none" };
+    let panel = |curves| GridPanel { y: y.clone(), curves, references: Vec::new(), marked: Vec::new(), empty: "none" };
     PanelRow {
         name: name.to_owned(),
         x_axis: step_axis(&x),

@@ -87,7 +87,7 @@ fn shares(conditions: &[Condition]) -> PanelRow {
     let panel = |(condition, curves): (&Condition, Vec<Drawn>)| {
         let mut references: Vec<f64> = condition.runs.iter().filter_map(|run| run.summary.pristine_fraction).collect();
         references.dedup();
-        GridPanel { y: Scale::linear(low, high, 5, 0), curves, references, empty: NONE }
+        GridPanel { y: Scale::linear(low, high, 5, 0), curves, references, marked: Vec::new(), empty: NONE }
     };
     PanelRow {
         name: String::new(),
@@ -122,6 +122,7 @@ fn differences(conditions: &[Condition]) -> Option<PanelRow> {
         y: Scale::linear(low, high, 5, exponent),
         curves,
         references: vec![0.0],
+        marked: Vec::new(),
         empty: NONE,
     };
     Some(PanelRow {

@@ -2,6 +2,7 @@
 
 mod class_stiffness;
 pub mod coherence;
+pub mod comparison;
 mod cross_terms;
 mod drawn;
 mod figure_1;

@@ -49,6 +49,8 @@ pub struct GridPanel {
     pub curves: Vec<Drawn>,
     /// Levels drawn as thin dashed lines.
     pub references: Vec<f64>,
+    /// Steps marked at the bottom edge.
+    pub marked: Vec<f64>,
     /// What stands where there is no curve.
     pub empty: &'static str,
 }
@@ -137,6 +139,7 @@ impl GridPanel {
             let centre = (panel.left + panel.width / 2.0, panel.top + panel.height / 2.0);
             return panel.canvas.label(self.empty, centre, Align::Centre, font);
         }
+        self.marked.iter().try_for_each(|&step| panel.mark_step(step, INK))?;
         drawn::draw(panel, &self.curves)
     }
 }
