@@ -16,7 +16,8 @@ use crate::AnalysisError;
 use crate::curve::{self, CurveName, CurvePoint, RunCurves};
 use crate::over_seeds::{by_step, interval_columns, name_columns};
 use crate::statistic::student_t::{self, MeanInterval, Quantiles};
-use crate::statistic::{holm, welch};
+use crate::statistic::holm::holm;
+use crate::statistic::welch;
 
 /// What is compared unless curves are named, of what the studies have.
 const USUAL: [&str; 12] = [
@@ -304,7 +305,7 @@ fn test_pair<'a>(name: &'a CurveName, noise: f64, a: &'a StudyRuns, b: &'a Study
     let common = steps_a.iter().filter_map(|(step, of_a)| Some((*step, of_a, steps_b.get(step)?)));
     let mut rows: Vec<TestRow> = common.filter_map(|(step, of_a, of_b)| row(Some(step), of_a, of_b)).collect();
     let p: Vec<Option<f64>> = rows.iter().map(|row| row.welch.map(|welch| welch.p)).collect();
-    rows.iter_mut().zip(holm::adjusted(&p)).for_each(|(row, adjusted)| row.p_holm = adjusted);
+    rows.iter_mut().zip(holm(&p)).for_each(|(row, adjusted)| row.p_holm = adjusted);
 
     let means = means_over_common_steps(&a.1, &b.1, name);
     means.and_then(|(of_a, of_b)| row(None, &of_a, &of_b)).into_iter().chain(rows).collect()

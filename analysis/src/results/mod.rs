@@ -3,20 +3,21 @@
 mod frames;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cograd_trace::write_atomically;
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::{AnalysisError, RunAnalysis, Summary, curve, over_seeds};
+use crate::{AnalysisError, RunAnalysis, Summary, TableSummary, curve, over_seeds};
 use table::Table;
 
 /// Name of a table and how the rows of one run are made.
 type Kind = (&'static str, fn(&RunAnalysis) -> PolarsResult<DataFrame>);
 
 /// The tables, in the order in which they are written.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 11] = [
     ("curves.parquet", frames::curves),
     ("learned.parquet", frames::learned),
     ("overfit.parquet", frames::overfit),
@@ -25,6 +26,9 @@ const KINDS: [Kind; 8] = [
     ("cumulative.parquet", frames::cumulative),
     ("null.parquet", frames::null),
     ("tests.parquet", frames::tests),
+    ("groups.parquet", frames::groups),
+    ("shares.parquet", frames::shares),
+    ("group_tests.parquet", frames::group_tests),
 ];
 
 /// Made of the other tables once they are complete.
@@ -52,10 +56,20 @@ impl Tables {
         KINDS.iter().zip(&mut self.tables).try_for_each(|((_, rows), table)| table.append(rows(analysis)))
     }
 
-    /// Gives every table its name, then writes the summary; returns the paths.
-    pub(crate) fn publish(mut self, summary: &Summary) -> Result<Vec<PathBuf>, AnalysisError> {
-        self.tables.iter_mut().try_for_each(Table::complete)?;
-        self.tables.push(self.over_seeds()?);
+    /// Completes every table, still under its temporary name; returns what each holds, by its name to be.
+    pub(crate) fn complete(&mut self) -> Result<BTreeMap<String, TableSummary>, AnalysisError> {
+        let mut contents = BTreeMap::new();
+        for table in &mut self.tables {
+            contents.insert(table.name().to_string(), table.complete()?);
+        }
+        let mut over_seeds = self.over_seeds()?;
+        contents.insert(OVER_SEEDS.to_string(), over_seeds.complete()?);
+        self.tables.push(over_seeds);
+        Ok(contents)
+    }
+
+    /// Gives every completed table its name, then writes the summary; returns the paths.
+    pub(crate) fn publish(self, summary: &Summary) -> Result<Vec<PathBuf>, AnalysisError> {
         let path = self.directory.join(SUMMARY);
         let text = summary.to_json().map_err(|error| output("write", &path)(error.into()))?;
         // From here to the end the directory mixes two analyses, so it must not have a summary.
@@ -73,13 +87,12 @@ impl Tables {
 }
 
 impl Tables {
-    /// The completed table of every curve over the seeds, made of the other tables.
+    /// The table of every curve over the seeds, made of the completed others.
     fn over_seeds(&self) -> Result<Table, AnalysisError> {
         let is_of = |table: &&Table, name: &str| table.name().strip_suffix(".parquet") == Some(name);
         let runs = curve::of_tables(|name| self.tables.iter().find(|table| is_of(table, name)).map(Table::temporary))?;
         let mut table = Table::create(&self.directory, OVER_SEEDS)?;
         over_seeds::conditions(&runs).iter().try_for_each(|runs| table.append(over_seeds::frame(runs)))?;
-        table.complete()?;
         Ok(table)
     }
 }
