@@ -5,6 +5,7 @@ mod null_worlds;
 mod overfit;
 mod p_values;
 mod predictions;
+mod seeds;
 mod studies;
 mod support;
 mod time_steps;
