@@ -11,11 +11,13 @@ pub struct Options {
     pub seed: u64,
     /// Null worlds 1..=k whose curves are kept for drawing, whatever the number of null worlds.
     pub kept_worlds: usize,
+    /// Bootstrap resamples per run, B; 0 leaves every interval missing.
+    pub bootstrap: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { null_worlds: 1000, seed: 0, kept_worlds: 3 }
+        Options { null_worlds: 1000, seed: 0, kept_worlds: 3, bootstrap: 200 }
     }
 }
 

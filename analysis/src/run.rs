@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cograd_trace::{Example, Manifest, Metric, Run, TraceError};
 
-use crate::statistic::contribution::{self, Contributions, StepContributions};
+use crate::coherence::{Coherence, CoherenceCurves, Sampled};
+use crate::statistic::contribution::{self, Contributions};
 use crate::statistic::cumulative::{self, Cumulative};
 use crate::statistic::decomposition::{self, Decomposition};
 use crate::statistic::designation::Designation;
 use crate::statistic::linear::Linear;
 use crate::statistic::null_world::NullWorlds;
 use crate::statistic::overfit::{self, Overfit};
+use crate::statistic::partition::Partition;
 use crate::statistic::permutation::{self, FamilyTest, Test};
 use crate::statistic::{crossover, learned};
 use crate::{AnalysisError, Observer, Options};
@@ -33,6 +35,8 @@ pub struct RunAnalysis {
     pub designation: Designation,
     /// Their contributions and self terms at every recorded step.
     pub contributions: Contributions,
+    /// The coherence statistics of the sample, and of the population as the sample has it, at every recorded step.
+    pub coherence: CoherenceCurves,
     /// World 0, the actual one, and the null worlds kept for drawing, in order.
     pub worlds: Vec<World>,
     /// The null distribution of α, one entry a recorded step.
@@ -89,9 +93,9 @@ impl RunAnalysis {
             return Err(AnalysisError::Seed { run: manifest.run, seed: manifest.seed });
         }
         let in_run = |source: TraceError| AnalysisError::Run { run: manifest.run.clone(), source };
-        let (verified, read) = rayon::join(|| run.verify().map_err(in_run), || read(run, observer, &in_run));
+        let (verified, read) = rayon::join(|| run.verify().map_err(in_run), || read(run, options, observer, &in_run));
         verified?;
-        let Trace { examples, metrics, sampled, designation, contributions } = read?;
+        let Trace { examples, metrics, sampled, designation, contributions, coherence } = read?;
 
         let null_worlds = NullWorlds::new(options.seed, &manifest.run, &designation);
         let kept = (1..=options.kept_worlds as u64).map(|world| null_worlds.designation(world));
@@ -106,6 +110,7 @@ impl RunAnalysis {
             sampled,
             designation,
             contributions,
+            coherence,
             worlds,
             alpha,
             difference,
@@ -153,10 +158,12 @@ struct Trace {
     sampled: Vec<u32>,
     designation: Designation,
     contributions: Contributions,
+    coherence: CoherenceCurves,
 }
 
 fn read(
     run: &Run,
+    options: &Options,
     observer: &dyn Observer,
     in_run: &(impl Fn(TraceError) -> AnalysisError + Sync),
 ) -> Result<Trace, AnalysisError> {
@@ -166,26 +173,44 @@ fn read(
         examples.iter().filter(|example| example.sampled).map(|example| example.example_id).collect();
     let pristine = examples.iter().filter(|example| example.sampled).map(|example| example.pristine).collect();
 
+    let designation = Designation::new(pristine);
+    let coherence = coherence_of(run, &examples, &designation, options).map_err(in_run)?;
+
     let steps_read = AtomicUsize::new(0);
-    let of_step = |step: cograd_trace::StepGradients<'_>| -> Result<(i64, StepContributions), (i64, usize)> {
+    let of_step = |step: cograd_trace::StepGradients<'_>| {
         if step.example_ids != sampled {
             return Err((step.step, step.example_ids.len()));
         }
         let contributions = contribution::of_step(step.values, sampled.len());
+        let coherence = coherence.of_step(step.values);
         observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
-        Ok((step.step, contributions))
+        Ok((step.step, contributions, coherence))
     };
     let mut contributions = Contributions::new(sampled.len());
+    let mut curves = CoherenceCurves::new(coherence.classes());
     for step in run.map_steps(of_step).map_err(in_run)? {
-        let (step, of_step) = step.map_err(|(step, recorded)| AnalysisError::Sample {
+        let (step, of_step, coherence) = step.map_err(|(step, recorded): (i64, usize)| AnalysisError::Sample {
             run: run.manifest().run.clone(),
             step,
             marked: sampled.len(),
             recorded,
         })?;
         contributions.push(step, &of_step);
+        curves.push(step, coherence);
     }
-    Ok(Trace { examples, metrics, sampled, designation: Designation::new(pristine), contributions })
+    Ok(Trace { examples, metrics, sampled, designation, contributions, coherence: curves })
+}
+
+fn coherence_of(
+    run: &Run,
+    examples: &[Example],
+    designation: &Designation,
+    options: &Options,
+) -> Result<Coherence, TraceError> {
+    let labels: Vec<u8> = examples.iter().filter(|example| example.sampled).map(|example| example.label).collect();
+    let groups = Partition::new(2, designation.flags().iter().map(|&pristine| u8::from(!pristine)).collect());
+    let sampled = Sampled { pristine: designation.flags(), groups: &groups, labels: &labels };
+    Ok(Coherence::new(run.manifest(), &run.coordinates()?, examples.len(), &sampled, options))
 }
 
 /// The permutation tests of a run.

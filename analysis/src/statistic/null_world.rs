@@ -59,7 +59,7 @@ impl NullWorlds {
 
 /// A uniform integer in 0..bound, by Lemire's multiplication with rejection (2019). Written out here because a library's
 /// choice of algorithm may change between its versions, and the worlds must not.
-fn below(generator: &mut ChaCha8Rng, bound: u32) -> u32 {
+pub(super) fn below(generator: &mut ChaCha8Rng, bound: u32) -> u32 {
     let rejected = bound.wrapping_neg() % bound;
     loop {
         let product = u64::from(generator.next_u32()) * u64::from(bound);
