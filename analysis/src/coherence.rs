@@ -6,23 +6,22 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use cograd_trace::{Coordinate, Manifest};
-
-use crate::Options;
-use crate::statistic::bootstrap::{Estimate, Resamples};
+use crate::statistic::bootstrap::{Measured, Resamples};
 use crate::statistic::coordinate::Coordinates;
 use crate::statistic::gram::Gram;
+use crate::statistic::grouping::Grouping;
 use crate::statistic::gsnr::Ratios;
 use crate::statistic::moments::Moments;
 use crate::statistic::pair_sums::{self, Kernel, Multiplicities, PairSums};
 use crate::statistic::partition::{Cells, Partition};
-use crate::statistic::population::{self, GroupNorms};
+use crate::statistic::population::{self, Cumulative, Decomposition, GroupNorms, Sizes};
 use crate::statistic::resampled_coordinates::ResampledCoordinates;
 use crate::statistic::same_sign::Agreements;
 use crate::statistic::{
     aligned_fraction, class_stiffness, confusion, cross_terms, disparity, diversity, gsnr, m_coherence, noise_scale,
     normalised_variance, same_sign, stiffness,
 };
+use crate::{Estimator, Options};
 
 /// Name and function of each statistic that is a function of the moments: known of a sample and of a population alike.
 type ClosedForm = (&'static str, fn(&Moments) -> Option<f64>);
@@ -39,28 +38,6 @@ const CLOSED_FORMS: [ClosedForm; 5] = [
 const DESIGNATION: usize = 0;
 const GROUPS: usize = 1;
 const CLASSES: usize = 2;
-
-/// Where a number comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Estimator {
-    /// The sampled examples and coordinates, unscaled, as in the paper [S 2].
-    Paper,
-    /// The population, estimated from the sample [S 4.2].
-    Population,
-    /// The population itself [S 4.1].
-    Exact,
-}
-
-impl Estimator {
-    /// The name in the results.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Estimator::Paper => "paper",
-            Estimator::Population => "population",
-            Estimator::Exact => "exact",
-        }
-    }
-}
 
 /// Which pair of groups a statistic is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +69,7 @@ pub struct StepCoherence {
     /// Which they are: the same at every step of a run.
     pub series: Vec<Series>,
     /// Their values, one a series.
-    pub estimates: Vec<Estimate>,
+    pub values: Vec<Measured>,
     /// ⟨g^a, g^b⟩ `[G, G]` of the groups, row-major; of the sample.
     pub cross_terms: Vec<f64>,
     /// N̂^p and N̂^c of the sample, then of each resample; empty if the sizes of the layers are not known.
@@ -109,7 +86,7 @@ pub struct CoherenceCurves {
     /// The statistics.
     pub series: Vec<Series>,
     /// Their values, one list a step.
-    pub estimates: Vec<Vec<Estimate>>,
+    pub values: Vec<Vec<Measured>>,
     /// ⟨g^a, g^b⟩ `[G, G]` of the groups, row-major, one matrix a step.
     pub cross_terms: Vec<Vec<f64>>,
     /// N̂^p and N̂^c of the sample, then of each resample, one list a step; empty if the sizes of the layers are not known.
@@ -126,28 +103,55 @@ impl CoherenceCurves {
     pub fn push(&mut self, step: i64, coherence: StepCoherence) {
         self.steps.push(step);
         self.series = coherence.series;
-        self.estimates.push(coherence.estimates);
+        self.values.push(coherence.values);
         self.cross_terms.push(coherence.cross_terms);
         self.norms.push(coherence.norms);
     }
+
+    /// Decomposition and cumulative contributions of the population, whose groups are of these sizes; `None` if the sizes of
+    /// the layers are not known.
+    pub fn population(&self, sizes: Sizes) -> Option<PopulationCurves> {
+        let contiguous = self.steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count();
+        self.norms.iter().all(|norms| !norms.is_empty()).then(|| PopulationCurves {
+            decomposition: self.norms.iter().map(|norms| population::decompose(norms, sizes)).collect(),
+            cumulative: population::cumulate(self.norms[..contiguous].iter().map(Vec::as_slice), sizes),
+        })
+    }
 }
 
-/// What is known of the sampled examples, in the order of their gradients.
+/// The population as estimated from the sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PopulationCurves {
+    /// One decomposition a step.
+    pub decomposition: Vec<Decomposition>,
+    /// The cumulative mean contributions at every contiguous step.
+    pub cumulative: Vec<Cumulative>,
+}
+
+/// What is known of the sample, in the order of its gradients.
 #[derive(Clone, Debug)]
-pub struct Sampled<'a> {
-    /// Whether each is pristine.
+pub struct Sample<'a> {
+    /// Id of the run, of which the resamples are a function.
+    pub run: &'a str,
+    /// Number of examples that were sampled from, m.
+    pub population: usize,
+    /// Whether each sampled example is pristine.
     pub pristine: &'a [bool],
-    /// The group of each.
-    pub groups: &'a Partition,
-    /// The label of each.
+    /// The groups of the sampled examples.
+    pub grouping: &'a Grouping,
+    /// The label of each sampled example.
     pub labels: &'a [u8],
+    /// The layer of each coordinate.
+    pub layer_of_coordinate: &'a [u32],
+    /// Widths of the network, input first; empty if they are not known.
+    pub network: &'a [usize],
 }
 
 /// How the coherence of the steps of one run is computed.
 #[derive(Clone, Debug)]
 pub struct Coherence {
-    /// m, of which the sample was drawn.
-    examples: usize,
+    /// m, from which the sample was drawn.
+    population: usize,
     layers: Vec<Layer>,
     /// Which recorded coordinate is at each place.
     columns: Vec<usize>,
@@ -171,33 +175,36 @@ struct Layer {
 }
 
 impl Coherence {
-    /// For the run of `manifest`, with its recorded coordinates and sampled examples; `examples` is m, the number of examples
-    /// that they were sampled from.
-    pub fn new(
-        manifest: &Manifest,
-        coordinates: &[Coordinate],
-        examples: usize,
-        sampled: &Sampled<'_>,
-        options: &Options,
-    ) -> Coherence {
-        let n = sampled.pristine.len();
-        let (layers, columns) = layers(coordinates, &manifest.network);
-        let mut classes = sampled.labels.to_vec();
+    /// Of a sample.
+    pub fn new(sample: &Sample<'_>, options: &Options) -> Coherence {
+        let n = sample.pristine.len();
+        let (layers, columns) = layers(sample.layer_of_coordinate, sample.network);
+        let mut classes = sample.labels.to_vec();
         classes.sort_unstable();
         classes.dedup();
         let class = |label: &u8| classes.partition_point(|other| other < label) as u8;
         let partitions = [
-            Partition::new(2, sampled.pristine.iter().map(|&pristine| u8::from(!pristine)).collect()),
-            sampled.groups.clone(),
-            Partition::new(classes.len(), sampled.labels.iter().map(class).collect()),
+            Partition::new(2, sample.pristine.iter().map(|&pristine| u8::from(!pristine)).collect()),
+            Partition::from(sample.grouping),
+            Partition::new(classes.len(), sample.labels.iter().map(class).collect()),
         ];
         let cells = Cells::new(n, &partitions);
-        let resamples = Resamples::new(options.seed, &manifest.run, n, options.bootstrap).reordered(cells.order());
+        let resamples = Resamples::new(options.seed, sample.run, n, options.bootstrap).reordered(cells.order());
         let multiplicities = Multiplicities::new(&resamples);
         let count = |place: usize| pair_sums::counts(&cells.partitions()[place], &multiplicities, |_| true);
         let counts = [count(DESIGNATION), count(GROUPS), count(CLASSES)];
         let in_order = columns.is_sorted();
-        Coherence { examples, layers, columns, in_order, classes, cells, resamples, multiplicities, counts }
+        Coherence {
+            population: sample.population,
+            layers,
+            columns,
+            in_order,
+            classes,
+            cells,
+            resamples,
+            multiplicities,
+            counts,
+        }
     }
 
     /// The labels that occur, ascending: the classes.
@@ -225,7 +232,7 @@ impl Coherence {
         }
         let [sums] = pair_sums::sums(&together.gram, Kernel::Inner, &self.cells, [GROUPS], &Multiplicities::none());
         step.cross_terms = cross_terms::matrix(&self.cells.partitions()[GROUPS], &sums, &together.gram);
-        step.norms = together.scaled.iter().flatten().map(|means| means.norms(self.examples)).collect();
+        step.norms = together.scaled.iter().flatten().map(|means| means.norms(self.population)).collect();
         step
     }
 
@@ -294,7 +301,7 @@ impl Coherence {
     fn add_statistics(&self, layer: Option<u32>, part: &Part, step: &mut StepCoherence) {
         add_closed_forms(Estimator::Paper, layer, self.resamples.examples(), &part.means, step);
         if let Some(scaled) = &part.scaled {
-            add_closed_forms(Estimator::Population, layer, self.examples, scaled, step);
+            add_closed_forms(Estimator::Population, layer, self.population, scaled, step);
         }
         let mut add = |statistic, pair, estimate| {
             step.push(Series { estimator: Estimator::Paper, layer, statistic, pair }, estimate);
@@ -306,12 +313,12 @@ impl Coherence {
         self.add_stiffness(&part.gram, &mut add);
     }
 
-    fn confusion(&self, gram: &Gram) -> Estimate {
+    fn confusion(&self, gram: &Gram) -> Measured {
         let resampled = if self.resamples.count() > 0 { confusion::resampled(gram, &self.resamples) } else { vec![] };
-        Estimate::new(confusion::value(gram), resampled)
+        Measured::new(confusion::value(gram), resampled)
     }
 
-    fn add_stiffness(&self, gram: &Gram, add: &mut impl FnMut(&'static str, Pair, Estimate)) {
+    fn add_stiffness(&self, gram: &Gram, add: &mut impl FnMut(&'static str, Pair, Measured)) {
         let [groups, classes] = [GROUPS, CLASSES].map(|place| &self.cells.partitions()[place]);
         let is_within = stiffness::within(classes);
         for (place, kernel) in [Kernel::Sign, Kernel::Cosine].into_iter().enumerate() {
@@ -350,16 +357,16 @@ impl Coherence {
 }
 
 impl StepCoherence {
-    fn push(&mut self, series: Series, estimate: Estimate) {
+    fn push(&mut self, series: Series, estimate: Measured) {
         self.series.push(series);
-        self.estimates.push(estimate);
+        self.values.push(estimate);
     }
 
     /// All layers together, where there is only one.
     fn repeat_for_all_layers(&mut self) {
         let repeated: Vec<Series> = self.series.iter().map(|series| Series { layer: None, ..*series }).collect();
         self.series.extend(repeated);
-        self.estimates.extend_from_within(..);
+        self.values.extend_from_within(..);
     }
 }
 
@@ -372,7 +379,7 @@ pub fn exact(examples: usize, layers: &[(u32, f64, f64)]) -> StepCoherence {
         let moments = Moments::of_sums(examples, contributions, self_terms);
         for (statistic, value) in CLOSED_FORMS {
             let series = Series { estimator: Estimator::Exact, layer, statistic, pair: Pair::All };
-            step.push(series, Estimate::exact(value(&moments)));
+            step.push(series, Measured::exact(value(&moments)));
         }
     }
     step
@@ -389,7 +396,7 @@ fn add_closed_forms(
     for (statistic, value) in CLOSED_FORMS {
         let mut values = moments.iter().map(|moments| moments.as_ref().and_then(value));
         let actual = values.next().flatten();
-        step.push(Series { estimator, layer, statistic, pair: Pair::All }, Estimate::new(actual, values.flatten()));
+        step.push(Series { estimator, layer, statistic, pair: Pair::All }, Measured::new(actual, values.flatten()));
     }
 }
 
@@ -421,19 +428,19 @@ impl Part {
         self
     }
 
-    fn gsnr(&self) -> Estimate {
-        Estimate::new(self.ratios.value(), self.resampled.ratios.iter().filter_map(|ratios| ratios.value()))
+    fn gsnr(&self) -> Measured {
+        Measured::new(self.ratios.value(), self.resampled.ratios.iter().filter_map(|ratios| ratios.value()))
     }
 
-    fn same_sign(&self) -> Estimate {
+    fn same_sign(&self) -> Measured {
         let resampled = self.resampled.agreements.iter().filter_map(|agreements| agreements.value());
-        Estimate::new(self.agreements.value(), resampled)
+        Measured::new(self.agreements.value(), resampled)
     }
 
-    fn disparity(&self, resamples: usize) -> Estimate {
+    fn disparity(&self, resamples: usize) -> Measured {
         let pairs = self.squared_distances.len();
         let of_resample = |b: usize| disparity::value(&self.resampled.squared_distances[b * pairs..(b + 1) * pairs]);
-        Estimate::new(disparity::value(&self.squared_distances), (0..resamples).filter_map(of_resample))
+        Measured::new(disparity::value(&self.squared_distances), (0..resamples).filter_map(of_resample))
     }
 }
 
@@ -475,13 +482,13 @@ impl Means {
 /// The layers of the coordinates, ascending, and the order that puts the coordinates of a layer side by side.
 ///
 /// A layer has fan_in × fan_out weights; biases are not counted, for the sample has none.
-fn layers(coordinates: &[Coordinate], network: &[usize]) -> (Vec<Layer>, Vec<usize>) {
-    let mut columns: Vec<usize> = (0..coordinates.len()).collect();
-    columns.sort_by_key(|&column| coordinates[column].layer);
+fn layers(layer_of_coordinate: &[u32], network: &[usize]) -> (Vec<Layer>, Vec<usize>) {
+    let mut columns: Vec<usize> = (0..layer_of_coordinate.len()).collect();
+    columns.sort_by_key(|&column| layer_of_coordinate[column]);
     let mut layers = Vec::new();
     let mut first = 0;
-    for of_layer in columns.chunk_by(|&a, &b| coordinates[a].layer == coordinates[b].layer) {
-        let layer = coordinates[of_layer[0]].layer;
+    for of_layer in columns.chunk_by(|&a, &b| layer_of_coordinate[a] == layer_of_coordinate[b]) {
+        let layer = layer_of_coordinate[of_layer[0]];
         let widths = network.get(layer as usize).zip(network.get(layer as usize + 1));
         let scale = widths.map(|(&fan_in, &fan_out)| fan_in as f64 * fan_out as f64 / of_layer.len() as f64);
         layers.push(Layer { layer, columns: first..first + of_layer.len(), scale });

@@ -33,7 +33,7 @@ pub(crate) struct State {
 
 /// What became of a run.
 pub(crate) enum Trained {
-    Finished(Manifest),
+    Finished(Box<Manifest>),
     /// It was asked to stop, and a checkpoint was taken before this step.
     Stopped {
         step: u64,
@@ -108,13 +108,13 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     }
 
     let examples = example_table(&data.train.labels, &labels, &sample.examples, &state.learned_steps);
-    Ok(Trained::Finished(writer.finish(&examples, &state.metrics)?))
+    Ok(Trained::Finished(Box::new(writer.finish(&examples, &state.metrics)?)))
 }
 
 /// A run about to be trained.
 enum Begun {
     /// Only its name was missing.
-    Finished(Manifest),
+    Finished(Box<Manifest>),
     Recording {
         writer: Box<RunWriter>,
         state: State,

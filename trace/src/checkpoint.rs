@@ -18,7 +18,7 @@ use crate::{Manifest, TraceError};
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// How every checkpoint begins; another number is another layout.
-const MAGIC: &str = "cograd-checkpoint-1 ";
+const MAGIC: &str = "cograd-checkpoint-2 ";
 
 /// Where a writer is in its run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub(crate) struct Place {
     pub description: String,
     /// The manifest so far: recorded steps, and the files that are complete.
     pub manifest: Manifest,
+    /// Of each population step, the norm of every layer's gradient, as the bits of an f64.
+    pub gradient_norms: Vec<Vec<u64>>,
     /// The journal of the part file being written, if there is one.
     pub journal: Option<JournalPlace>,
 }

@@ -61,7 +61,7 @@ pub enum TraceError {
         message: String,
     },
     /// The trace is of another format version.
-    #[error("{} has format_version {found}; this program reads version {} only: use the program that wrote it, or record again", path.display(), crate::FORMAT_VERSION)]
+    #[error("{} has format_version {found}; this program reads versions 1 to {} only: use the program that wrote it, or record again", path.display(), crate::FORMAT_VERSION)]
     FormatVersion {
         /// The manifest.
         path: PathBuf,
@@ -110,7 +110,7 @@ pub enum TraceError {
         /// The row, counted from 0 in this file.
         row: usize,
         /// The column.
-        column: &'static str,
+        column: String,
         /// What is wrong with it.
         message: String,
     },
@@ -138,6 +138,23 @@ pub enum TraceError {
         coordinate: usize,
         /// NaN or an infinity.
         value: f32,
+    },
+    /// A contribution or self term is NaN or infinite.
+    #[error(
+        "{}: `{column}` of example {example_id} at step {step} is {value}; the run diverged or its recording is faulty: lower the learning rate, or leave out the steps from {step} on",
+        path.display()
+    )]
+    NonFinitePopulation {
+        /// The file, or the run while it is being written.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The step.
+        step: i64,
+        /// The example.
+        example_id: u32,
+        /// NaN or an infinity.
+        value: f64,
     },
     /// The run has no snapshot at this step.
     #[error("{} has no weights of step {step}; it has those of {}", path.display(), step_list(available))]

@@ -7,17 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::TraceError;
 use crate::files::write_atomically;
+use crate::seal::{SealError, check_seal, seal_of, sealed};
 
 /// Names of the files of a run, relative to its directory.
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const EXAMPLES: &str = "examples.parquet";
 pub(crate) const COORDINATES: &str = "coordinates.parquet";
 pub(crate) const METRICS: &str = "metrics.parquet";
+pub(crate) const INPUTS: &str = "inputs.parquet";
 pub(crate) const GRADIENTS: &str = "gradients";
+pub(crate) const POPULATION: &str = "population";
+pub(crate) const GRADIENT_NORMS: &str = "population/gradient-norms.parquet";
 pub(crate) const WEIGHTS: &str = "weights";
 
-/// The version of the trace format this crate reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the trace format this crate writes; it reads those from 1 on.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The manifest of a finished run, the last file that its writer writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +49,9 @@ pub struct Manifest {
     pub steps: u64,
     /// Steps whose gradients were recorded, ascending.
     pub recorded_steps: Vec<i64>,
+    /// Steps at which the whole training set was recorded, ascending.
+    #[serde(default)]
+    pub population_steps: Vec<i64>,
     /// Always finished: an unfinished run has no manifest.
     #[serde(default)]
     pub status: Status,
@@ -53,6 +60,9 @@ pub struct Manifest {
     pub writer: String,
     /// Every other file of the run, by its path relative to the run directory, `/` between its parts.
     pub files: BTreeMap<String, FileEntry>,
+    /// SHA-256 of the manifest's own text with nothing here ([`crate::check_seal`]); empty in version 1.
+    #[serde(default)]
+    pub seal: String,
 }
 
 impl Manifest {
@@ -69,26 +79,42 @@ impl Manifest {
         let syntax = |source| TraceError::ManifestSyntax { path: path.clone(), source };
         // The version first: another version may have other fields.
         let Version { format_version } = serde_json::from_slice(&text).map_err(syntax)?;
-        if format_version != u64::from(FORMAT_VERSION) {
+        if !(1..=u64::from(FORMAT_VERSION)).contains(&format_version) {
             return Err(TraceError::FormatVersion { path, found: format_version });
+        }
+        match check_seal(&text) {
+            Ok(()) => {}
+            // The first version has none.
+            Err(SealError::Missing) if format_version == 1 => {}
+            Err(error) => return Err(TraceError::Altered { path, message: error.to_string() }),
         }
         let manifest: Manifest = serde_json::from_slice(&text).map_err(syntax)?;
         manifest.check().map_err(|message| TraceError::Manifest { path: path.clone(), message })?;
         Ok(manifest)
     }
 
-    /// Writes the manifest into `directory`, atomically.
-    pub(crate) fn write(&self, directory: &Path) -> Result<(), TraceError> {
+    /// Seals the manifest and writes it into `directory`, atomically.
+    pub(crate) fn write(&mut self, directory: &Path) -> Result<(), TraceError> {
         let path = directory.join(MANIFEST);
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|source| TraceError::ManifestSyntax { path: path.clone(), source })?;
-        text.push(b'\n');
+        let syntax = |source| TraceError::ManifestSyntax { path: path.clone(), source };
+        let text = sealed(self).map_err(syntax)?;
+        self.seal = seal_of(&text).map_err(syntax)?;
         write_atomically(&path, &text)
     }
 
     /// Paths of the gradient files relative to the run, in the order of their rows.
     pub(crate) fn gradient_files(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
-        self.files.iter().filter(|(path, _)| is_gradient_file(path)).map(|(path, entry)| (path.as_str(), entry))
+        self.part_files(GRADIENTS)
+    }
+
+    /// Paths of the part files of the population relative to the run, in the order of their rows.
+    pub(crate) fn population_files(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
+        self.part_files(POPULATION)
+    }
+
+    fn part_files(&self, directory: &'static str) -> impl Iterator<Item = (&str, &FileEntry)> {
+        let files = self.files.iter().map(|(path, entry)| (path.as_str(), entry));
+        files.filter(move |(path, _)| is_part_file(path, directory))
     }
 
     /// What is wrong with the manifest, if anything: sizes, steps and paths that cannot be.
@@ -99,38 +125,49 @@ impl Manifest {
         }
         check_sizes(self.train_examples, self.sampled_examples, self.coordinates)?;
         check_network(&self.network)?;
-        self.check_steps()?;
+        check_steps("recorded_steps", &self.recorded_steps, self.steps)?;
+        check_steps("population_steps", &self.population_steps, self.steps)?;
         self.files.iter().try_for_each(|(path, entry)| check_entry(path, entry))?;
-        for required in [EXAMPLES, COORDINATES] {
+        let norms = (!self.population_steps.is_empty()).then_some(GRADIENT_NORMS);
+        for required in [EXAMPLES, COORDINATES].into_iter().chain(norms) {
             if !self.files.contains_key(required) {
-                return Err(format!("files: {required} is not listed, but every run needs it"));
+                return Err(format!(
+                    "files: {required} is not listed, but {}",
+                    match norms {
+                        Some(norms) if norms == required => "population_steps are",
+                        _ => "every run needs it",
+                    }
+                ));
             }
         }
-        self.check_gradient_rows()
+        if self.network.is_empty() && self.files.contains_key(INPUTS) {
+            return Err(format!("files: {INPUTS} is listed, but network does not say how wide an input is"));
+        }
+        self.check_rows(GRADIENTS, "recorded", self.recorded_steps.len(), self.sampled_examples)?;
+        self.check_rows(POPULATION, "population", self.population_steps.len(), self.train_examples)
     }
 
-    fn check_steps(&self) -> Result<(), String> {
-        if let Some(pair) = self.recorded_steps.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return Err(format!("recorded_steps must ascend, but {} is followed by {}", pair[0], pair[1]));
-        }
-        let in_run = |step: &&i64| u64::try_from(**step).is_ok_and(|step| step <= self.steps);
-        match self.recorded_steps.iter().find(|step| !in_run(step)) {
-            Some(step) => Err(format!("recorded_steps: {step} lies outside the run's steps 0 to {}", self.steps)),
-            None => Ok(()),
-        }
-    }
-
-    fn check_gradient_rows(&self) -> Result<(), String> {
-        let listed: u128 = self.gradient_files().map(|(_, entry)| u128::from(entry.rows)).sum();
-        let expected = self.recorded_steps.len() as u128 * self.sampled_examples as u128;
+    fn check_rows(&self, files: &'static str, what: &str, steps: usize, examples: usize) -> Result<(), String> {
+        let listed: u128 = self.part_files(files).map(|(_, entry)| u128::from(entry.rows)).sum();
+        let expected = steps as u128 * examples as u128;
         if listed != expected {
             return Err(format!(
-                "files: gradients/part-*.parquet have {listed} rows together, but {} recorded steps of {} examples are {expected}",
-                self.recorded_steps.len(),
-                self.sampled_examples
+                "files: {files}/part-*.parquet have {listed} rows together, but {steps} {what} steps of {examples} examples are {expected}"
             ));
         }
         Ok(())
+    }
+}
+
+/// Checks that the steps of a field ascend and are among the run's.
+fn check_steps(field: &str, steps: &[i64], last: u64) -> Result<(), String> {
+    if let Some(pair) = steps.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(format!("{field} must ascend, but {} is followed by {}", pair[0], pair[1]));
+    }
+    let in_run = |step: &&i64| u64::try_from(**step).is_ok_and(|step| step <= last);
+    match steps.iter().find(|step| !in_run(step)) {
+        Some(step) => Err(format!("{field}: {step} lies outside the run's steps 0 to {last}")),
+        None => Ok(()),
     }
 }
 
@@ -180,14 +217,18 @@ fn check_entry(path: &str, entry: &FileEntry) -> Result<(), String> {
     if entry.sha256.len() != 64 || !entry.sha256.bytes().all(digit) {
         return Err(format!("files: sha256 of `{path}` must be 64 lower-case hexadecimal digits"));
     }
-    if path.starts_with("gradients/") && !is_gradient_file(path) {
-        return Err(format!("files: `{path}` must be named gradients/part-*.parquet"));
+    for directory in [GRADIENTS, POPULATION] {
+        let inside = path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        if inside && path != GRADIENT_NORMS && !is_part_file(path, directory) {
+            return Err(format!("files: `{path}` must be named {directory}/part-*.parquet"));
+        }
     }
     Ok(())
 }
 
-fn is_gradient_file(path: &str) -> bool {
-    path.strip_prefix("gradients/part-")
+fn is_part_file(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory)
+        .and_then(|rest| rest.strip_prefix("/part-"))
         .and_then(|rest| rest.strip_suffix(".parquet"))
         .is_some_and(|number| !number.contains('/'))
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::files::check_file;
-use crate::manifest::{COORDINATES, EXAMPLES, METRICS, path_in_run};
+use crate::manifest::{COORDINATES, EXAMPLES, GRADIENT_NORMS, INPUTS, METRICS, path_in_run};
 use crate::weights::snapshot_step;
 use crate::{
-    Coordinate, Example, Manifest, Metric, OwnedLayerWeights, StepGradients, TraceError, gradients, schema, tables,
-    weights,
+    Coordinate, Example, GradientNorm, Manifest, Metric, OwnedLayerWeights, PopulationStep, StepGradients, TraceError,
+    gradients, population, schema, tables, weights,
 };
 
 /// A finished run on disk.
@@ -75,7 +75,7 @@ impl Run {
         tables::check_coordinates(&rows, &self.manifest.network).map_err(|(row, column, message)| TraceError::Row {
             path,
             row,
-            column,
+            column: column.to_string(),
             message,
         })?;
         Ok(rows)
@@ -96,7 +96,7 @@ impl Run {
 
     /// Checks size and SHA-256 of every file that the manifest lists, in parallel on the current rayon pool.
     ///
-    /// [`Run::map_steps`] does not: run the two together (`rayon::join`), and believe the gradients if both succeed.
+    /// [`Run::map_steps`] and [`Run::map_population`] do not: run the two together (`rayon::join`), and believe the values if both succeed.
     ///
     /// # Errors
     /// A file is missing, or was altered or truncated.
@@ -124,6 +124,85 @@ impl Run {
     /// One of these is not so; the message names the file and the row, or the step and the example.
     pub fn map_steps<T: Send>(&self, work: impl Fn(StepGradients<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
         gradients::map_steps(self, work)
+    }
+
+    /// Steps at which the whole training set was recorded, ascending; none if it never was.
+    pub fn population_steps(&self) -> &[i64] {
+        &self.manifest.population_steps
+    }
+
+    /// Streams the whole training set's contributions and self terms: calls `work` on each population step, and returns
+    /// what it returned in the order of steps; nothing if there are none.
+    ///
+    /// Reads and checks as [`Run::map_steps`] does: every step must have all m training examples, and a column for each
+    /// layer of the manifest's network.
+    ///
+    /// # Errors
+    /// As [`Run::map_steps`].
+    pub fn map_population<T: Send>(&self, work: impl Fn(PopulationStep<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
+        population::map_population(self, work)
+    }
+
+    /// The squared norms of the full gradient: one for each population step and layer, in this order.
+    ///
+    /// # Errors
+    /// As [`Run::examples`].
+    pub fn gradient_norms(&self) -> Result<Vec<GradientNorm>, TraceError> {
+        let steps = &self.manifest.population_steps;
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = self.checked_file(GRADIENT_NORMS)?;
+        let rows = tables::read_gradient_norms(&path)?;
+        self.check_rows(GRADIENT_NORMS, rows.len())?;
+        let layers = match self.manifest.network.len() {
+            0 => rows.len() / steps.len(),
+            widths => widths - 1,
+        };
+        if layers == 0 || rows.len() != steps.len() * layers {
+            let message = format!("has {} rows, but needs one for each population step and layer", rows.len());
+            return Err(TraceError::contents(&path, message));
+        }
+        let due = steps.iter().flat_map(|step| (0..layers).map(move |layer| (*step, layer)));
+        match rows.iter().zip(due).position(|(row, due)| (row.step, row.layer as usize) != due) {
+            Some(row) => Err(TraceError::Row {
+                path,
+                row,
+                column: "step".to_string(),
+                message:
+                    "rows must be those of the manifest's population_steps and of the layers from 0 on, in this order"
+                        .to_string(),
+            }),
+            None => Ok(rows),
+        }
+    }
+
+    /// Layers of the population's columns.
+    pub(crate) fn population_layers(&self) -> Result<usize, TraceError> {
+        match self.manifest.network.len() {
+            0 => Ok(self.gradient_norms()?.len() / self.manifest.population_steps.len().max(1)),
+            widths => Ok(widths - 1),
+        }
+    }
+
+    /// The inputs of the sampled examples, ascending by example; `None` if the manifest lists no `inputs.parquet`.
+    ///
+    /// # Errors
+    /// As [`Run::examples`].
+    pub fn inputs(&self) -> Result<Option<Vec<Vec<f32>>>, TraceError> {
+        // `Manifest::check` sees to it that the network is known if inputs are listed.
+        let Some(width) = self.manifest.network.first().filter(|_| self.manifest.files.contains_key(INPUTS)) else {
+            return Ok(None);
+        };
+        let path = self.checked_file(INPUTS)?;
+        let (examples, inputs) = tables::read_inputs(&path, *width)?;
+        self.check_rows(INPUTS, examples.len())?;
+        let sampled = self.examples()?.into_iter().filter(|example| example.sampled).map(|example| example.example_id);
+        if !examples.into_iter().eq(sampled) {
+            let message = "has not one row for each example that examples.parquet marks as sampled, ascending";
+            return Err(TraceError::contents(&path, message));
+        }
+        Ok(Some(inputs))
     }
 
     /// The weights w_t of the snapshot at `step`, layer 0 first.

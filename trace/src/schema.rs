@@ -11,6 +11,7 @@ use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 
 use crate::TraceError;
+use crate::population::value_columns;
 
 /// Columns of `examples.parquet`.
 pub(crate) fn examples() -> SchemaRef {
@@ -51,13 +52,36 @@ pub(crate) fn metrics() -> SchemaRef {
 pub(crate) fn gradients(coordinates: usize) -> SchemaRef {
     // `Manifest::check` and `RunDescription` keep d within i32.
     let width = i32::try_from(coordinates).unwrap_or(i32::MAX);
-    let list = DataType::FixedSizeList(Arc::new(gradient_value()), width);
+    let list = DataType::FixedSizeList(Arc::new(list_value()), width);
     Arc::new(Schema::new(required(&[("step", DataType::Int64), ("example_id", DataType::UInt32), ("gradient", list)])))
 }
 
-/// The elements of the `gradient` lists.
-pub(crate) fn gradient_value() -> Field {
+/// The elements of the lists `gradient` and `input`.
+pub(crate) fn list_value() -> Field {
     Field::new("element", DataType::Float32, false)
+}
+
+/// Columns of `population/part-*.parquet` of a network of so many layers.
+pub(crate) fn population(layers: usize) -> SchemaRef {
+    let mut fields = required(&[("step", DataType::Int64), ("example_id", DataType::UInt32)]);
+    fields.extend(value_columns(layers).into_iter().map(|name| Field::new(name, DataType::Float64, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// Columns of `population/gradient-norms.parquet`.
+pub(crate) fn gradient_norms() -> SchemaRef {
+    Arc::new(Schema::new(required(&[
+        ("step", DataType::Int64),
+        ("layer", DataType::UInt32),
+        ("gradient_norm_sq", DataType::Float64),
+    ])))
+}
+
+/// Columns of `inputs.parquet` of a network of `width` inputs.
+pub(crate) fn inputs(width: usize) -> SchemaRef {
+    let width = i32::try_from(width).unwrap_or(i32::MAX);
+    let list = DataType::FixedSizeList(Arc::new(list_value()), width);
+    Arc::new(Schema::new(required(&[("example_id", DataType::UInt32), ("input", list)])))
 }
 
 fn required(columns: &[(&str, DataType)]) -> Vec<Field> {

@@ -6,17 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
-    StringArray, UInt8Array, UInt32Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array,
+    Int64Array, PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt32Array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, UInt8Type, UInt32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::{TraceError, schema};
+use crate::{GradientNorm, TraceError, schema};
 
 /// One training example of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,34 @@ pub(crate) fn write_metrics(sink: impl Write + Send, path: &Path, rows: &[Metric
         Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.accuracy))),
     ];
     write_table(sink, path, schema::metrics(), columns)
+}
+
+/// Writes `gradient-norms.parquet` to `sink`; `path` is for messages.
+pub(crate) fn write_gradient_norms(
+    sink: impl Write + Send,
+    path: &Path,
+    rows: &[GradientNorm],
+) -> Result<(), TraceError> {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.step))),
+        Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.layer))),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.gradient_norm_sq))),
+    ];
+    write_table(sink, path, schema::gradient_norms(), columns)
+}
+
+/// Writes `inputs.parquet` to `sink`: `inputs` [n, width], row-major, of the examples `ids`; `path` is for messages.
+pub(crate) fn write_inputs(
+    sink: impl Write + Send,
+    path: &Path,
+    ids: &UInt32Array,
+    inputs: &[f32],
+    width: usize,
+) -> Result<(), TraceError> {
+    let (values, fan_in) = (Arc::new(Float32Array::from(inputs.to_vec())), i32::try_from(width).unwrap_or(i32::MAX));
+    let lists = FixedSizeListArray::try_new(Arc::new(schema::list_value()), fan_in, values, None)
+        .map_err(|source| TraceError::parquet("write", path)(source.into()))?;
+    write_table(sink, path, schema::inputs(width), vec![Arc::new(ids.clone()), Arc::new(lists)])
 }
 
 fn write_table(
@@ -298,6 +326,38 @@ pub(crate) fn check_metric(metric: &Metric) -> Result<(), (&'static str, String)
     Ok(())
 }
 
+/// Reads `gradient-norms.parquet`, in the order of its rows.
+pub(crate) fn read_gradient_norms(path: &Path) -> Result<Vec<GradientNorm>, TraceError> {
+    let mut rows = Vec::new();
+    read_table(path, &schema::gradient_norms(), |table| {
+        let (steps, layers) = (table.column::<Int64Type>("step")?, table.column::<UInt32Type>("layer")?);
+        let norms = table.column::<Float64Type>("gradient_norm_sq")?;
+        for row in 0..table.rows() {
+            let gradient_norm_sq = norms.value(row);
+            if !gradient_norm_sq.is_finite() || gradient_norm_sq < 0.0 {
+                let message = format!("is {gradient_norm_sq}, but must be finite and not negative");
+                return Err(table.error(row, "gradient_norm_sq", message));
+            }
+            rows.push(GradientNorm { step: steps.value(row), layer: layers.value(row), gradient_norm_sq });
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Reads `inputs.parquet`: the ids and the inputs of the examples, `width` each, in the order of its rows.
+pub(crate) fn read_inputs(path: &Path, width: usize) -> Result<(Vec<u32>, Vec<Vec<f32>>), TraceError> {
+    let (mut examples, mut inputs) = (Vec::new(), Vec::new());
+    read_table(path, &schema::inputs(width), |table| {
+        examples.extend_from_slice(table.column::<UInt32Type>("example_id")?.values());
+        for row in 0..table.rows() {
+            inputs.push(table.floats(row, "input", width)?);
+        }
+        Ok(())
+    })?;
+    Ok((examples, inputs))
+}
+
 /// Some consecutive rows of a file, with its name for messages.
 struct Table<'a> {
     path: &'a Path,
@@ -310,8 +370,9 @@ impl Table<'_> {
         self.batch.num_rows()
     }
 
-    fn error(&self, row: usize, column: &'static str, message: impl Into<String>) -> TraceError {
-        TraceError::Row { path: self.path.to_path_buf(), row: self.first_row + row, column, message: message.into() }
+    fn error(&self, row: usize, column: &str, message: impl Into<String>) -> TraceError {
+        let (path, row) = (self.path.to_path_buf(), self.first_row + row);
+        TraceError::Row { path, row, column: column.to_string(), message: message.into() }
     }
 
     fn array(&self, name: &'static str) -> Result<&ArrayRef, TraceError> {
@@ -341,6 +402,27 @@ impl Table<'_> {
         let plain = cast(array, &DataType::Utf8).map_err(|error| self.error(0, name, error.to_string()))?;
         self.without_nulls(name, &plain)?;
         plain.as_string_opt::<i32>().cloned().ok_or_else(|| self.error(0, name, "has another type"))
+    }
+
+    /// The list of `width` finite values in the given row of a column of lists, however it is stored.
+    fn floats(&self, row: usize, name: &'static str, width: usize) -> Result<Vec<f32>, TraceError> {
+        let array = self.array(name)?;
+        let list = match (array.as_fixed_size_list_opt(), array.as_list_opt::<i32>(), array.as_list_opt::<i64>()) {
+            _ if array.is_null(row) => return Err(self.error(row, name, "is null, but must have a value")),
+            (Some(lists), ..) => lists.value(row),
+            (_, Some(lists), _) => lists.value(row),
+            (_, _, Some(lists)) => lists.value(row),
+            _ => return Err(self.error(row, name, "has another type")),
+        };
+        let values = list.as_primitive_opt::<Float32Type>();
+        let values = values.ok_or_else(|| self.error(row, name, "has another type"))?;
+        if values.len() != width {
+            return Err(self.error(row, name, format!("has {} values, not {width}", values.len())));
+        }
+        if values.null_count() > 0 || !values.values().iter().all(|value| value.is_finite()) {
+            return Err(self.error(row, name, "has a null, NaN or infinity in it"));
+        }
+        Ok(values.values().to_vec())
     }
 
     fn without_nulls(&self, name: &'static str, array: &dyn Array) -> Result<(), TraceError> {

@@ -21,12 +21,18 @@ use crate::files::{HashedFile, sha256, sync_directory};
 use crate::gradients::first_non_finite;
 use crate::journal::Journal;
 use crate::manifest::{
-    COORDINATES, EXAMPLES, GRADIENTS, MANIFEST, METRICS, WEIGHTS, check_network, check_run_id, check_sizes, path_in_run,
+    COORDINATES, EXAMPLES, GRADIENT_NORMS, GRADIENTS, INPUTS, MANIFEST, METRICS, POPULATION, WEIGHTS, check_network,
+    check_run_id, check_sizes, path_in_run,
 };
-use crate::tables::{check_coordinates, check_example, check_metric, write_coordinates, write_examples, write_metrics};
+use crate::population::{self, value_columns};
+use crate::tables::{
+    check_coordinates, check_example, check_metric, write_coordinates, write_examples, write_gradient_norms,
+    write_inputs, write_metrics,
+};
 use crate::weights::{encode, snapshot_name};
 use crate::{
-    Coordinate, Example, FORMAT_VERSION, FileEntry, LayerWeights, Manifest, Metric, Status, TraceError, schema,
+    Coordinate, Example, FORMAT_VERSION, FileEntry, GradientNorm, LayerWeights, Manifest, Metric, PopulationRows,
+    Status, TraceError, schema,
 };
 
 /// Bytes of raw gradients that a row group holds at most (one step at least): a row group is decoded by one thread.
@@ -103,9 +109,11 @@ impl RunDescription {
             coordinates: self.coordinates.len(),
             steps: self.steps,
             recorded_steps: Vec::new(),
+            population_steps: Vec::new(),
             status: Status::Finished,
             writer: self.writer.clone(),
             files: BTreeMap::new(),
+            seal: String::new(),
         }
     }
 }
@@ -122,6 +130,8 @@ pub struct RunWriter {
     description: String,
     manifest: Manifest,
     example_ids: UInt32Array,
+    /// Of each population step, the norm of every layer's gradient.
+    gradient_norms: Vec<Vec<f64>>,
     /// The part file being written, and its journal.
     part: Option<(Part, Journal)>,
     /// The journal that the checkpoint on disk needs.
@@ -145,7 +155,7 @@ pub enum Resumed {
     /// The writer as it was at the last checkpoint, and the program's own bytes given with it.
     Continued(Box<RunWriter>, Vec<u8>),
     /// Everything had been written but the name; now the run is finished.
-    Finished(Manifest),
+    Finished(Box<Manifest>),
 }
 
 impl RunWriter {
@@ -185,6 +195,7 @@ impl RunWriter {
         }
         checkpoint::restore_files(&writer.partial, &place)?;
         writer.manifest = place.manifest;
+        writer.gradient_norms = map_all(&place.gradient_norms, f64::from_bits);
         if let Some(journal) = place.journal {
             writer.rebuild_part(&journal)?;
         }
@@ -206,6 +217,7 @@ impl RunWriter {
             description: description.digest()?,
             manifest: description.manifest(),
             example_ids: UInt32Array::from(description.example_ids.clone()),
+            gradient_norms: Vec::new(),
             part: None,
             checkpointed_journal: None,
         })
@@ -215,12 +227,18 @@ impl RunWriter {
     fn finish_renaming(self) -> Result<Resumed, TraceError> {
         let damaged = |error: TraceError| TraceError::checkpoint(&self.partial.join(MANIFEST), error.to_string());
         let manifest = Manifest::read(&self.partial).map_err(damaged)?;
-        let described = Manifest { recorded_steps: Vec::new(), files: BTreeMap::new(), ..manifest.clone() };
+        let described = Manifest {
+            recorded_steps: Vec::new(),
+            population_steps: Vec::new(),
+            files: BTreeMap::new(),
+            seal: String::new(),
+            ..manifest.clone()
+        };
         if described != self.manifest {
             let message = "it is of a run with other settings or of another version of the program";
             return Err(TraceError::checkpoint(&self.partial.join(MANIFEST), message));
         }
-        RunWriter { manifest, ..self }.rename().map(Resumed::Finished)
+        RunWriter { manifest, ..self }.rename().map(|manifest| Resumed::Finished(Box::new(manifest)))
     }
 
     /// Writes the steps of a journal into the part file that was open when the checkpoint was taken.
@@ -251,7 +269,12 @@ impl RunWriter {
         let needed = journal.map(|journal| journal.path().to_path_buf());
         let journal = journal.map(Journal::sync).transpose()?;
         self.sync_directories()?;
-        let place = Place { description: self.description.clone(), manifest: self.manifest.clone(), journal };
+        let place = Place {
+            description: self.description.clone(),
+            manifest: self.manifest.clone(),
+            gradient_norms: map_all(&self.gradient_norms, f64::to_bits),
+            journal,
+        };
         checkpoint::write(&self.partial, &place, state)?;
         match std::mem::replace(&mut self.checkpointed_journal, needed) {
             Some(old) if self.checkpointed_journal.as_ref() != Some(&old) => remove_file(&old),
@@ -262,6 +285,9 @@ impl RunWriter {
     fn sync_directories(&self) -> Result<(), TraceError> {
         sync_directory(&self.partial.join(GRADIENTS))?;
         sync_directory(&self.partial.join(WEIGHTS))?;
+        if !self.manifest.population_steps.is_empty() {
+            sync_directory(&self.partial.join(POPULATION))?;
+        }
         sync_directory(&self.partial)
     }
 
@@ -294,12 +320,7 @@ impl RunWriter {
             return Err(self.input(format!("{} gradient values at step {step}, not {n} × {d}", gradients.len())));
         }
         self.check_step(step)?;
-        match self.manifest.recorded_steps.last() {
-            Some(last) if *last >= step => {
-                return Err(self.input(format!("gradients of step {step} after those of step {last}")));
-            }
-            _ => {}
-        }
+        self.check_after("gradients", step, &self.manifest.recorded_steps)?;
         match first_non_finite(gradients, d) {
             Some((row, coordinate, value)) => {
                 let (path, example_id) = (self.finished.clone(), self.example_ids.value(row));
@@ -316,12 +337,19 @@ impl RunWriter {
         }
     }
 
+    fn check_after(&self, what: &str, step: i64, written: &[i64]) -> Result<(), TraceError> {
+        match written.last() {
+            Some(last) if *last >= step => Err(self.input(format!("{what} of step {step} after those of step {last}"))),
+            _ => Ok(()),
+        }
+    }
+
     fn batch(&self, step: i64, gradients: &[f32]) -> Result<RecordBatch, TraceError> {
         let schema = schema::gradients(self.manifest.coordinates);
         let width = i32::try_from(self.manifest.coordinates).unwrap_or(i32::MAX);
         let values = Arc::new(Float32Array::from(gradients.to_vec()));
         let steps = Int64Array::from(vec![step; self.example_ids.len()]);
-        FixedSizeListArray::try_new(Arc::new(schema::gradient_value()), width, values, None)
+        FixedSizeListArray::try_new(Arc::new(schema::list_value()), width, values, None)
             .and_then(|lists| {
                 let columns: Vec<arrow::array::ArrayRef> =
                     vec![Arc::new(steps), Arc::new(self.example_ids.clone()), Arc::new(lists)];
@@ -358,6 +386,75 @@ impl RunWriter {
         if needed { Ok(()) } else { remove_file(journal.path()) }
     }
 
+    /// Writes the contributions and self terms of all m training examples at w_t, t = `step`; steps ascend.
+    ///
+    /// Each step is a part file of its own, complete when this returns: a checkpoint needs no journal of it.
+    ///
+    /// # Errors
+    /// The step is impossible, there is not a value for each example and layer, one is NaN or infinite, or the file cannot
+    /// be written.
+    pub fn write_population(&mut self, step: i64, rows: &PopulationRows<'_>) -> Result<(), TraceError> {
+        self.check_step(step)?;
+        self.check_after("population", step, &self.manifest.population_steps)?;
+        self.check_population_layers(step, rows)?;
+        let totals = population::totals(rows.layers);
+        let layers = rows.layers.iter().flat_map(|layer| [layer.contributions, layer.self_terms]);
+        let columns: Vec<&[f64]> = totals.iter().map(Vec::as_slice).chain(layers).collect();
+        for (name, column) in value_columns(rows.layers.len()).iter().zip(&columns) {
+            if let Some((example, value)) = population::first_non_finite(column) {
+                return Err(population::non_finite(&self.finished, name, step, example as u32, value));
+            }
+        }
+        let directory = self.partial.join(POPULATION);
+        fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
+        let name = format!("{POPULATION}/part-{step:010}.parquet");
+        let m = self.manifest.train_examples;
+        self.write_file(&name, m, |file, path| population::write_part(file, path, step, &columns))?;
+        self.manifest.population_steps.push(step);
+        self.gradient_norms.push(rows.gradient_norms_sq.to_vec());
+        Ok(())
+    }
+
+    /// Checks that there is a norm for each layer, and a pair of values for each layer and example.
+    fn check_population_layers(&self, step: i64, rows: &PopulationRows<'_>) -> Result<(), TraceError> {
+        let (m, found) = (self.manifest.train_examples, rows.layers.len());
+        let layers = match self.manifest.network.len() {
+            // Whatever the first step has.
+            0 => self.gradient_norms.first().map_or(found.max(1), Vec::len),
+            widths => widths - 1,
+        };
+        if found != layers || rows.gradient_norms_sq.len() != layers {
+            let norms = rows.gradient_norms_sq.len();
+            return Err(
+                self.input(format!("population of step {step}: {found} layers and {norms} norms, not {layers}"))
+            );
+        }
+        let whole = rows.layers.iter().all(|layer| [layer.contributions.len(), layer.self_terms.len()] == [m; 2]);
+        if !whole {
+            return Err(self.input(format!("population of step {step} has not {m} values in every column")));
+        }
+        match rows.gradient_norms_sq.iter().find(|norm| !(norm.is_finite() && **norm >= 0.0)) {
+            Some(norm) => Err(self.input(format!("population of step {step}: the gradient's squared norm is {norm}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the inputs of the sampled examples, `[n, input width]` row-major, rows in the order of the examples.
+    ///
+    /// # Errors
+    /// The network is not known, there are not so many values, one is NaN or infinite, or the file cannot be written.
+    pub fn write_inputs(&mut self, inputs: &[f32]) -> Result<(), TraceError> {
+        let n = self.manifest.sampled_examples;
+        let Some(&width) = self.manifest.network.first() else {
+            return Err(self.input("inputs of a network that is not fully connected".to_string()));
+        };
+        if inputs.len() != n * width || !inputs.iter().all(|input| input.is_finite()) {
+            return Err(self.input(format!("{} inputs, not {n} × {width} finite ones", inputs.len())));
+        }
+        let ids = self.example_ids.clone();
+        self.write_file(INPUTS, n, |file, path| write_inputs(file, path, &ids, inputs, width))
+    }
+
     /// Writes a snapshot of the weights w_t, t = `step`, layer 0 first.
     ///
     /// # Errors
@@ -381,10 +478,27 @@ impl RunWriter {
         }
         self.write_file(EXAMPLES, examples.len(), |file, path| write_examples(file, path, examples))?;
         self.write_file(METRICS, metrics.len(), |file, path| write_metrics(file, path, metrics))?;
+        if !self.manifest.population_steps.is_empty() {
+            let norms = self.norm_table();
+            self.write_file(GRADIENT_NORMS, norms.len(), |file, path| write_gradient_norms(file, path, &norms))?;
+        }
         self.manifest.check().map_err(|message| self.input(message))?;
         self.sync_directories()?;
         self.manifest.write(&self.partial)?;
         self.rename()
+    }
+
+    fn norm_table(&self) -> Vec<GradientNorm> {
+        let steps = self.manifest.population_steps.iter().zip(&self.gradient_norms);
+        let norms = steps.flat_map(|(step, norms)| {
+            let norm = |(layer, norm): (usize, &f64)| GradientNorm {
+                step: *step,
+                layer: layer as u32,
+                gradient_norm_sq: *norm,
+            };
+            norms.iter().enumerate().map(norm)
+        });
+        norms.collect()
     }
 
     /// Gives the run its name, its manifest being written. What an interruption leaves here, `resume` ends.
@@ -461,6 +575,10 @@ impl Part {
         let entry = self.writer.inner_mut().close(&self.path, self.rows)?;
         Ok((self.name, entry))
     }
+}
+
+fn map_all<T: Copy, U>(values: &[Vec<T>], change: impl Fn(T) -> U) -> Vec<Vec<U>> {
+    values.iter().map(|values| values.iter().map(|value| change(*value)).collect()).collect()
 }
 
 fn remove_file(path: &Path) -> Result<(), TraceError> {

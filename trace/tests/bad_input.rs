@@ -6,10 +6,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray, UInt8Array, UInt32Array,
+};
 use arrow::datatypes::{DataType, Field, Schema};
 use cograd_trace::{Run, Study, TraceError};
-use common::{COORDINATES, Rows, STEPS, directory, edit_manifest, enter, record, replace};
+use common::{
+    COORDINATES, POPULATION_STEPS, PopulationTable, Rows, STEPS, directory, edit_manifest, enter, record, replace,
+};
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
 
@@ -23,6 +27,9 @@ fn error_after(damage: impl FnOnce(&Path)) -> String {
     let read = Study::open(study.path()).and_then(|study| {
         let run = &study.runs()[0];
         run.map_steps(|_| ())?;
+        run.map_population(|_| ())?;
+        run.gradient_norms()?;
+        run.inputs()?;
         run.coordinates()?;
         run.metrics()?;
         run.snapshots().into_iter().try_for_each(|step| run.weights(step).map(|_| ()))?;
@@ -57,9 +64,9 @@ fn a_directory_that_is_no_study_is_named() {
 #[test]
 fn another_format_version_is_named_with_ours() {
     let message = error_after(|run| {
-        fs::write(run.join("manifest.json"), r#"{"format_version": 2, "everything": "else"}"#).unwrap();
+        fs::write(run.join("manifest.json"), r#"{"format_version": 3, "everything": "else"}"#).unwrap();
     });
-    assert_says(&message, &["manifest.json", "format_version 2", "reads version 1"]);
+    assert_says(&message, &["manifest.json", "format_version 3", "reads versions 1 to 2"]);
 }
 
 #[test]
@@ -98,6 +105,10 @@ fn a_manifest_that_cannot_be_is_refused() {
     says("recorded_steps", json!([0, 0]), &["ascend"]);
     says("recorded_steps", json!([0, 21]), &["21", "steps 0 to 20"]);
     says("recorded_steps", json!([0, 1]), &["30 rows", "2 recorded steps of 5"]);
+    says("population_steps", json!([0, 3, 3]), &["population_steps", "ascend"]);
+    says("population_steps", json!([0, 3, 21]), &["21", "steps 0 to 20"]);
+    says("population_steps", json!([0, 3]), &["36 rows", "2 population steps of 12"]);
+    says("network", json!([]), &["inputs.parquet", "network"]);
 }
 
 #[test]
@@ -113,7 +124,7 @@ fn paths_of_the_manifest_stay_inside_the_run() {
 
 #[test]
 fn a_file_the_manifest_should_list_is_named() {
-    for file in ["examples.parquet", "coordinates.parquet"] {
+    for file in ["examples.parquet", "coordinates.parquet", "population/gradient-norms.parquet"] {
         let message = error_after(|run| {
             edit_manifest(run, |manifest| drop(manifest["files"].as_object_mut().unwrap().remove(file)));
         });
@@ -123,8 +134,16 @@ fn a_file_the_manifest_should_list_is_named() {
 
 #[test]
 fn a_missing_truncated_or_altered_file_is_named() {
-    let files =
-        [PART, "examples.parquet", "coordinates.parquet", "metrics.parquet", "weights/step-00000020.safetensors"];
+    let files = [
+        PART,
+        "population/part-0000000003.parquet",
+        "population/gradient-norms.parquet",
+        "inputs.parquet",
+        "examples.parquet",
+        "coordinates.parquet",
+        "metrics.parquet",
+        "weights/step-00000020.safetensors",
+    ];
     for file in files {
         assert_says(&error_after(|run| fs::remove_file(run.join(file)).unwrap()), &[file, "missing"]);
         let verified = |damage: fn(&mut Vec<u8>)| {
@@ -155,6 +174,140 @@ fn no_altered_byte_of_a_gradient_file_can_panic_the_reader() {
         let _ = run.map_steps(|step| step.values.len());
         assert!(run.verify().is_err());
     }
+}
+
+#[test]
+fn no_altered_byte_of_a_population_file_can_panic_the_reader() {
+    let study = tempfile::tempdir().unwrap();
+    let run = record(study.path()).unwrap();
+    let path = run.directory().join("population/part-0000000003.parquet");
+    let whole = fs::read(&path).unwrap();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x55;
+        fs::write(&path, bytes).unwrap();
+        let _ = run.map_population(|step| step.contributions.len());
+        assert!(run.verify().is_err());
+    }
+}
+
+#[test]
+fn any_altered_byte_of_the_manifest_is_noticed() {
+    let study = tempfile::tempdir().unwrap();
+    record(study.path()).unwrap();
+    let path = directory(study.path()).join("manifest.json");
+    let whole = fs::read(&path).unwrap();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= [1, 2, 3, 0x20][place % 4];
+        fs::write(&path, bytes).unwrap();
+        assert!(Study::open(study.path()).is_err(), "byte {place}");
+    }
+    let text = String::from_utf8(whole).unwrap();
+    fs::write(&path, text.replace("\"steps\": 20", "\"steps\": 30")).unwrap();
+    let error = Study::open(study.path()).unwrap_err().to_string();
+    assert_says(&error, &["manifest.json", "was altered", "seal"]);
+}
+
+#[test]
+fn a_manifest_of_format_2_without_a_seal_is_refused() {
+    let message = error_after(|run| {
+        let mut manifest = common::manifest(run);
+        manifest.seal = String::new();
+        fs::write(run.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    });
+    assert_says(&message, &["manifest.json", "no field `seal`"]);
+}
+
+/// The error of reading the small run with this population, in files and row groups as said.
+fn error_of_population(change: impl FnOnce(&mut PopulationTable), file: usize, group: usize) -> String {
+    let mut rows = PopulationTable::of(&POPULATION_STEPS);
+    change(&mut rows);
+    error_after(|run| rows.replace(run, file, group, WriterProperties::default()))
+}
+
+#[test]
+fn population_rows_that_are_missing_null_or_out_of_order_are_named() {
+    let last = "population/part-02.parquet";
+    let all = "population/part-00.parquet";
+    let missing = |rows: &mut PopulationTable| drop(rows.columns.remove(3));
+    assert_says(&error_of_population(missing, 3, 1), &[all, "`self_term_0`", "f64", "missing"]);
+    assert_says(&error_of_population(|rows| rows.steps[7] = None, 3, 3), &[all, "row 7", "`step`", "null"]);
+    assert_says(&error_of_population(|rows| rows.ids[26] = None, 1, 1), &[last, "row 2", "`example_id`", "null"]);
+    let null = |rows: &mut PopulationTable| rows.columns[4].1[13] = None;
+    assert_says(&error_of_population(null, 3, 1), &[all, "row 13", "`contribution_1`", "null"]);
+    let step = |rows: &mut PopulationTable| rows.steps[35] = Some(3);
+    assert_says(&error_of_population(step, 1, 1), &[last, "row 11", "is 3 where step 10", "population_steps"]);
+    let swapped = |rows: &mut PopulationTable| rows.ids.swap(1, 2);
+    assert_says(&error_of_population(swapped, 3, 3), &[all, "row 1", "is 2 where example 1", "all training examples"]);
+}
+
+#[test]
+fn population_steps_that_are_cut_or_missing_are_named() {
+    let cut = error_after(|run| {
+        let batch = PopulationTable::of(&[3]).batch();
+        replace(run, "population/part-0000000003.parquet", &batch, 8, WriterProperties::default());
+    });
+    assert_says(&cut, &["part-0000000003.parquet", "row group 0 has 8 rows", "12 training examples"]);
+    let short = error_after(|run| {
+        let batch = PopulationTable::of(&[3]).batch().slice(0, 11);
+        replace(run, "population/part-0000000003.parquet", &batch, 100, WriterProperties::default());
+    });
+    assert_says(&short, &["manifest.json", "35 rows", "3 population steps of 12"]);
+    let missing = error_after(|run| {
+        fs::remove_file(run.join("population/part-0000000003.parquet")).unwrap();
+        let file = "population/part-0000000003.parquet";
+        edit_manifest(run, |manifest| drop(manifest["files"].as_object_mut().unwrap().remove(file)));
+    });
+    assert_says(&missing, &["24 rows", "3 population steps"]);
+}
+
+#[test]
+fn a_population_value_that_is_not_finite_is_named_by_step_and_example() {
+    let nan = |rows: &mut PopulationTable| rows.columns[5].1[2 * 12 + 4] = Some(f64::NAN);
+    assert_says(&error_of_population(nan, 1, 1), &["part-02.parquet", "`self_term_1` of example 4 at step 10 is NaN"]);
+    let infinite = |rows: &mut PopulationTable| rows.columns[0].1[0] = Some(f64::INFINITY);
+    assert_says(&error_of_population(infinite, 3, 3), &["`contribution` of example 0 at step 0 is inf"]);
+}
+
+#[test]
+fn impossible_gradient_norms_are_named_by_row() {
+    let norms = |layers: Vec<u32>, last: f64| {
+        let batch = RecordBatch::try_from_iter([
+            (
+                "step",
+                Arc::new(Int64Array::from_iter_values(layers.iter().zip(0..).map(|(_, row)| [0, 3, 10][row / 2])))
+                    as ArrayRef,
+            ),
+            ("layer", Arc::new(UInt32Array::from(layers.clone()))),
+            ("gradient_norm_sq", Arc::new(Float64Array::from([vec![1.0; layers.len() - 1], vec![last]].concat()))),
+        ]);
+        let file = "population/gradient-norms.parquet";
+        error_after(|run| replace(run, file, &batch.unwrap(), 100, WriterProperties::default()))
+    };
+    assert_says(&norms(vec![0, 1, 0, 1, 0], 1.0), &["gradient-norms.parquet", "has 5 rows"]);
+    assert_says(&norms(vec![0, 1, 1, 0, 0, 1], 1.0), &["gradient-norms.parquet", "row 2", "in this order"]);
+    assert_says(&norms(vec![0, 1, 0, 1, 0, 1], f64::NAN), &["gradient-norms.parquet", "row 5", "is NaN"]);
+    assert_says(&norms(vec![0, 1, 0, 1, 0, 1], -1.0), &["gradient-norms.parquet", "row 5", "is -1"]);
+}
+
+#[test]
+fn impossible_inputs_are_named_by_row() {
+    let inputs = |ids: [u32; 5], change: fn(&mut Vec<Vec<Option<f32>>>)| {
+        let mut lists = vec![vec![Some(1.0); 4]; 5];
+        change(&mut lists);
+        let lists = ListArray::from_iter_primitive::<arrow::datatypes::Float32Type, _, _>(lists.into_iter().map(Some));
+        let batch = RecordBatch::try_from_iter_with_nullable([
+            ("example_id", Arc::new(UInt32Array::from(ids.to_vec())) as ArrayRef, true),
+            ("input", Arc::new(lists), true),
+        ]);
+        error_after(|run| replace(run, "inputs.parquet", &batch.unwrap(), 100, WriterProperties::default()))
+    };
+    assert_says(&inputs([1, 2, 5, 8, 10], |_| ()), &["inputs.parquet", "examples.parquet marks as sampled"]);
+    let sampled = common::SAMPLED;
+    assert_says(&inputs(sampled, |lists| lists[2].truncate(3)), &["inputs.parquet", "row 2", "3 values, not 4"]);
+    assert_says(&inputs(sampled, |lists| lists[3][1] = None), &["inputs.parquet", "row 3", "null"]);
+    assert_says(&inputs(sampled, |lists| lists[4][0] = Some(f32::NAN)), &["inputs.parquet", "row 4", "NaN"]);
 }
 
 #[test]

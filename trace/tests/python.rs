@@ -54,6 +54,15 @@ fn a_trace_written_by_pyarrow_from_the_document_is_read() {
         assert!(!run.metrics().unwrap().is_empty());
         let steps = run.map_steps(|step| (step.step, step.values.iter().any(|value| *value != 0.0))).unwrap();
         assert_eq!(steps, manifest.recorded_steps.iter().map(|step| (*step, true)).collect::<Vec<_>>());
+        assert_eq!(run.inputs().unwrap().unwrap().len(), manifest.sampled_examples);
+        // The contributions of all examples add up to the squared norm of the full gradient.
+        let sums = run.map_population(|step| (step.step, step.contributions.iter().sum::<f64>())).unwrap();
+        let norms = run.gradient_norms().unwrap();
+        assert_eq!(sums.len(), manifest.recorded_steps.len());
+        for ((step, sum), norm) in sums.iter().zip(&norms) {
+            let norm_sq = norm.gradient_norm_sq;
+            assert!(*step == norm.step && (sum - norm_sq).abs() < 1e-5 * norm_sq, "{step}: {sum} {norm_sq}");
+        }
     }
 }
 
@@ -64,7 +73,9 @@ fn a_trace_of_ours_is_read_by_pyarrow_as_the_document_says() {
     let run: Run = common::record(study.path()).unwrap();
     let printed = run_program(&python, "read_trace.py", run.directory());
     let norms = run.map_steps(|step| step.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()).unwrap();
-    let expected: Vec<String> =
-        common::STEPS.iter().zip(norms).map(|(step, norm)| format!("{step} {norm:.6}")).collect();
+    let sums = run.map_population(|step| (step.step, step.contributions.iter().sum::<f64>())).unwrap();
+    let recorded = common::STEPS.iter().zip(norms).map(|(step, norm)| format!("{step} {norm:.6}"));
+    let population = sums.iter().map(|(step, sum)| format!("population {step} {sum:.6}"));
+    let expected: Vec<String> = recorded.chain(population).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cograd_trace::{LayerWeights, Resumed, RunDescription, RunWriter, TraceError};
-use common::{SAMPLED, STEPS, description, directory, examples, gradients, metrics};
+use common::{
+    POPULATION_STEPS, SAMPLED, STEPS, description, directory, examples, gradients, metrics, write_population,
+};
 
 fn partial(study: &Path) -> PathBuf {
     study.join(format!("runs/.{}.partial", description().run))
@@ -38,6 +40,9 @@ fn write_step(writer: &mut RunWriter, step: i64) {
     let layers = [LayerWeights { fan_in: 4, fan_out: 3, weight: &weight, bias: &[1.0, 2.0, 3.0] }];
     writer.write_weights(step, &layers).unwrap();
     writer.write_gradients(step, &gradients(step)).unwrap();
+    if POPULATION_STEPS.contains(&step) {
+        write_population(writer, step).unwrap();
+    }
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn a_run_that_only_lacks_its_name_is_given_it() {
     fs::write(partial(study.path()).join("checkpoint"), "of a moment before").unwrap();
     fs::write(partial(study.path()).join("journal-00000"), "of a moment before").unwrap();
     match RunWriter::resume(study.path(), &description()).unwrap() {
-        Resumed::Finished(finished) => assert_eq!(finished, manifest),
+        Resumed::Finished(finished) => assert_eq!(*finished, manifest),
         other => panic!("{other:?}"),
     }
     assert!(files(&directory(study.path())) == expected);
@@ -125,6 +130,8 @@ fn what_cannot_be_continued_says_why() {
         assert!(error_after(altered("checkpoint", place), &same).contains("SHA-256"));
     }
     assert!(error_after(|run| fs::write(run.join("checkpoint"), "").unwrap(), &same).contains("first line"));
+    let part = "population/part-0000000000.parquet";
+    assert!(error_after(|run| fs::remove_file(run.join(part)).unwrap(), &same).contains("missing"));
     assert!(error_after(altered("journal-00000", 20), &same).contains("checksum"));
     assert!(error_after(|run| fs::remove_file(run.join("journal-00000")).unwrap(), &same).contains("missing"));
     let cut = |run: &Path| fs::write(run.join("journal-00000"), "short").unwrap();

@@ -7,9 +7,13 @@ use std::fs;
 use std::path::Path;
 
 use cograd_trace::{
-    Coordinate, Example, LayerWeights, Metric, Run, RunDescription, RunWriter, Split, Status, Study, Subset, TraceError,
+    Coordinate, Example, LayerWeights, Metric, PopulationLayer, PopulationRows, Run, RunDescription, RunWriter, Split,
+    Status, Study, Subset, TraceError,
 };
-use common::{COORDINATES, Rows, SAMPLED, STEPS, description, directory, edit_manifest, expected, record, replace};
+use common::{
+    COORDINATES, POPULATION_STEPS, PopulationTable, Rows, SAMPLED, STEPS, TRAIN, description, directory, edit_manifest,
+    expected, record, replace,
+};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
@@ -23,6 +27,13 @@ fn everything_written_is_read_back() {
     assert_eq!(run.coordinates().unwrap(), description().coordinates);
     assert_eq!(run.metrics().unwrap(), common::metrics());
     assert_eq!(common::read(&run).unwrap(), expected());
+    assert_eq!(run.population_steps(), POPULATION_STEPS);
+    assert_eq!(common::read_population(&run).unwrap(), common::expected_population());
+    let norms: Vec<(i64, u32, f64)> =
+        run.gradient_norms().unwrap().iter().map(|row| (row.step, row.layer, row.gradient_norm_sq)).collect();
+    let expected = |step: &i64| [0, 1].map(|layer| (*step, layer, common::norms(*step)[layer as usize]));
+    assert_eq!(norms, POPULATION_STEPS.iter().flat_map(expected).collect::<Vec<_>>());
+    assert_eq!(run.inputs().unwrap().unwrap(), common::inputs().chunks(4).map(<[f32]>::to_vec).collect::<Vec<_>>());
     assert_eq!(run.snapshots(), [0, 20]);
     let columns = run.columns("gradients/part-00000.parquet").unwrap();
     let types: Vec<&str> = columns.iter().map(|(_, kind)| kind.as_str()).collect();
@@ -39,13 +50,19 @@ fn the_manifest_says_what_was_written() {
     let manifest = run.manifest();
     assert_eq!((manifest.train_examples, manifest.sampled_examples, manifest.coordinates), (12, 5, 7));
     assert_eq!((manifest.recorded_steps.as_slice(), manifest.steps), (&STEPS[..], 20));
+    assert_eq!((manifest.format_version, manifest.population_steps.as_slice()), (2, &POPULATION_STEPS[..]));
     assert_eq!((manifest.status, manifest.noise, manifest.writer.as_str()), (Status::Finished, 0.25, "test 1.0"));
     let rows: BTreeMap<&str, u64> = manifest.files.iter().map(|(name, entry)| (name.as_str(), entry.rows)).collect();
     let expected = [
         ("coordinates.parquet", 7),
         ("examples.parquet", 12),
         ("gradients/part-00000.parquet", 30),
+        ("inputs.parquet", 5),
         ("metrics.parquet", 4),
+        ("population/gradient-norms.parquet", 6),
+        ("population/part-0000000000.parquet", 12),
+        ("population/part-0000000003.parquet", 12),
+        ("population/part-0000000010.parquet", 12),
         ("weights/step-00000000.safetensors", 0),
         ("weights/step-00000020.safetensors", 0),
     ];
@@ -201,6 +218,67 @@ fn the_layout_in_files_and_row_groups_changes_nothing() {
 }
 
 #[test]
+fn the_layout_of_the_population_changes_nothing() {
+    let plain = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let small_pages = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_data_page_row_count_limit(5)
+        .set_write_batch_size(5)
+        .build();
+    for (file, group) in [(1, 1), (3, 1), (2, 2), (3, 3)] {
+        for properties in [&plain, &small_pages] {
+            let study = tempfile::tempdir().unwrap();
+            record(study.path()).unwrap();
+            PopulationTable::of(&POPULATION_STEPS).replace(&directory(study.path()), file, group, properties.clone());
+            let run = Run::open(&directory(study.path())).unwrap();
+            run.verify().unwrap();
+            assert_eq!(common::read_population(&run).unwrap(), common::expected_population(), "{file} {group}");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_population_inputs_or_a_known_network_is_read() {
+    let study = tempfile::tempdir().unwrap();
+    let description = RunDescription { network: Vec::new(), ..description() };
+    let mut writer = RunWriter::create(study.path(), description).unwrap();
+    assert!(writer.write_inputs(&common::inputs()).is_err());
+    common::write_population(&mut writer, 3).unwrap();
+    writer.finish(&common::examples(), &[]).unwrap();
+    let run = Run::open(&directory(study.path())).unwrap();
+    assert_eq!(common::read_population(&run).unwrap(), common::expected_population()[1..2]);
+    assert_eq!(run.inputs().unwrap(), None);
+
+    let study = tempfile::tempdir().unwrap();
+    RunWriter::create(study.path(), common::description()).unwrap().finish(&common::examples(), &[]).unwrap();
+    let run = Run::open(&directory(study.path())).unwrap();
+    assert!(common::read_population(&run).unwrap().is_empty() && run.gradient_norms().unwrap().is_empty());
+    assert_eq!(run.inputs().unwrap(), None);
+}
+
+#[test]
+fn a_run_of_format_1_is_read() {
+    let study = tempfile::tempdir().unwrap();
+    record(study.path()).unwrap();
+    let directory = directory(study.path());
+    let path = directory.join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let fields = manifest.as_object_mut().unwrap();
+    fields.insert("format_version".to_string(), 1.into());
+    assert!(fields.remove("seal").is_some() && fields.remove("population_steps").is_some());
+    let files = fields["files"].as_object_mut().unwrap();
+    files.retain(|name, _| !name.starts_with("population") && name != "inputs.parquet");
+    fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    let run = Run::open(&directory).unwrap();
+    run.verify().unwrap();
+    assert_eq!(common::read(&run).unwrap(), expected());
+    assert!(run.population_steps().is_empty() && common::read_population(&run).unwrap().is_empty());
+    assert!(run.gradient_norms().unwrap().is_empty());
+    assert_eq!(run.inputs().unwrap(), None);
+}
+
+#[test]
 fn steps_come_in_order_whatever_the_number_of_threads() {
     let study = tempfile::tempdir().unwrap();
     record(study.path()).unwrap();
@@ -209,6 +287,7 @@ fn steps_come_in_order_whatever_the_number_of_threads() {
     for threads in [1, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert_eq!(pool.install(|| common::read(&run)).unwrap(), expected());
+        assert_eq!(pool.install(|| common::read_population(&run)).unwrap(), common::expected_population());
     }
 }
 
@@ -287,6 +366,24 @@ fn what_cannot_be_written_is_refused_and_named() {
     assert!(message(writer.write_gradients(3, &common::gradients(3))).contains("after those of step 3"));
     assert!(message(writer.write_gradients(21, &common::gradients(3))).contains("steps 0 to 20"));
     assert!(message(writer.write_gradients(5, &bad[1..])).contains("34 gradient values"));
+    let population = |writer: &mut RunWriter, step, examples: usize, layers: usize, bad: f64, norm: f64| {
+        let values = [&vec![1.0; examples - 1][..], &[bad]].concat();
+        let layer = PopulationLayer { contributions: &vec![1.0; examples], self_terms: &values };
+        writer.write_population(step, &PopulationRows { layers: &vec![layer; layers], gradient_norms_sq: &[1.0, norm] })
+    };
+    population(&mut writer, 3, TRAIN, 2, 1.0, 1.0).unwrap();
+    assert!(message(population(&mut writer, 3, TRAIN, 2, 1.0, 1.0)).contains("population of step 3 after"));
+    assert!(message(population(&mut writer, 21, TRAIN, 2, 1.0, 1.0)).contains("steps 0 to 20"));
+    assert!(message(population(&mut writer, 4, TRAIN - 1, 2, 1.0, 1.0)).contains("12 values"));
+    assert!(message(population(&mut writer, 4, TRAIN, 1, 1.0, 1.0)).contains("1 layers and 2 norms, not 2"));
+    assert!(message(population(&mut writer, 4, TRAIN, 2, 1.0, -1.0)).contains("squared norm is -1"));
+    let error = message(population(&mut writer, 4, TRAIN, 2, f64::NAN, 1.0));
+    assert!(error.contains("`self_term` of example 11 at step 4 is NaN"), "{error}");
+    // Each finite, but not their sum.
+    let error = message(population(&mut writer, 4, TRAIN, 2, f64::MAX, 1.0));
+    assert!(error.contains("`self_term` of example 11 at step 4 is inf"), "{error}");
+    assert!(message(writer.write_inputs(&[0.0; 19])).contains("19 inputs, not 5 × 4"));
+    assert!(message(writer.write_inputs(&[f32::NAN; 20])).contains("finite"));
     let layer = LayerWeights { fan_in: 2, fan_out: 2, weight: &[0.0; 3], bias: &[0.0; 2] };
     assert!(message(writer.write_weights(0, &[layer])).contains("layer 0"));
     let mut examples = common::examples();

@@ -22,23 +22,23 @@ const TAIL_PARTS: usize = 40;
 
 /// A value, and its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub struct Estimate {
+pub struct Measured {
     /// `None` if it is not defined.
     pub value: Option<f64>,
     /// 95 % bootstrap interval (lower, upper); `None` as `value`, or if too few resamples have one.
     pub interval: Option<(f64, f64)>,
 }
 
-impl Estimate {
+impl Measured {
     /// Of a value and of its values in the resamples; those that are not finite are not defined.
-    pub fn new(value: Option<f64>, resampled: impl IntoIterator<Item = f64>) -> Estimate {
+    pub fn new(value: Option<f64>, resampled: impl IntoIterator<Item = f64>) -> Measured {
         let value = value.filter(|value| value.is_finite());
-        Estimate { value, interval: value.and_then(|_| interval(resampled)) }
+        Measured { value, interval: value.and_then(|_| interval(resampled)) }
     }
 
     /// A value without an interval.
-    pub fn exact(value: Option<f64>) -> Estimate {
-        Estimate { value: value.filter(|value| value.is_finite()), interval: None }
+    pub fn exact(value: Option<f64>) -> Measured {
+        Measured { value: value.filter(|value| value.is_finite()), interval: None }
     }
 }
 

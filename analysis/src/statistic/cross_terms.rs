@@ -9,6 +9,7 @@
 //! half of each pair of cross terms to either group; [S 2.1].
 
 use super::gram::Gram;
+use super::moments::ratio;
 use super::pair_sums::PairSums;
 use super::partition::Partition;
 
@@ -24,4 +25,9 @@ pub fn matrix(partition: &Partition, sums: &PairSums, gram: &Gram) -> Vec<f64> {
         matrix[usize::from(group) * (groups + 1)] += self_term;
     }
     matrix
+}
+
+/// A cross term as a fraction of ‖g‖², the sum of the matrix; `None` where that is not positive.
+pub fn fraction(matrix: &[f64], value: f64) -> Option<f64> {
+    ratio(value, matrix.iter().sum())
 }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::grouping::Grouping;
+
 /// Examples of a block at most: blocks that are on the diagonal are computed twice over.
 const BLOCK: usize = 64;
 
@@ -58,6 +60,12 @@ impl Partition {
     fn reordered(&self, order: &[u32]) -> Partition {
         let of_example = order.iter().map(|&example| self.of_example[example as usize]).collect();
         Partition { groups: self.groups, of_example }
+    }
+}
+
+impl From<&Grouping> for Partition {
+    fn from(grouping: &Grouping) -> Partition {
+        Partition { groups: grouping.groups(), of_example: grouping.of_example().to_vec() }
     }
 }
 

@@ -15,7 +15,7 @@
 //!
 //! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 4.2].
 
-use super::bootstrap::Estimate;
+use super::bootstrap::Measured;
 use super::moments::ratio;
 
 /// N̂^p and N̂^c at one step.
@@ -57,7 +57,7 @@ pub fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decomposition {
     /// α̂, with its interval.
-    pub alpha: Estimate,
+    pub alpha: Measured,
     /// β̂ = 1 − α̂.
     pub beta: Option<f64>,
     /// N̂.
@@ -68,11 +68,11 @@ pub struct Decomposition {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cumulative {
     /// î^p_t; missing if no sampled example is pristine.
-    pub pristine: Estimate,
+    pub pristine: Measured,
     /// î^c_t; missing if no sampled example is corrupt.
-    pub corrupt: Estimate,
+    pub corrupt: Measured,
     /// Their difference; missing if either is.
-    pub difference: Estimate,
+    pub difference: Measured,
 }
 
 /// Sizes of the two groups among all m examples, 0 for one that has no sampled example: nothing is known of it.
@@ -90,7 +90,7 @@ pub fn decompose(norms: &[GroupNorms], sizes: Sizes) -> Decomposition {
     let alpha = |norms: &GroupNorms| norms.alpha().filter(|_| both);
     let actual = norms.first();
     Decomposition {
-        alpha: Estimate::new(actual.and_then(alpha), norms.iter().skip(1).filter_map(alpha)),
+        alpha: Measured::new(actual.and_then(alpha), norms.iter().skip(1).filter_map(alpha)),
         beta: actual.filter(|_| both).and_then(|norms| ratio(norms.corrupt, norms.total())),
         gradient_norm_sq: actual.map(|norms| norms.total()).filter(|total| total.is_finite()),
     }
@@ -115,6 +115,6 @@ pub fn cumulate<'a>(steps: impl IntoIterator<Item = &'a [GroupNorms]>, sizes: Si
     steps.into_iter().map(at_step).collect()
 }
 
-fn estimate(sums: &[GroupNorms], value: impl Fn(&GroupNorms) -> Option<f64>) -> Estimate {
-    Estimate::new(sums.first().and_then(&value), sums.iter().skip(1).filter_map(&value))
+fn estimate(sums: &[GroupNorms], value: impl Fn(&GroupNorms) -> Option<f64>) -> Measured {
+    Measured::new(sums.first().and_then(&value), sums.iter().skip(1).filter_map(&value))
 }

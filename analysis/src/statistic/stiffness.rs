@@ -10,7 +10,7 @@
 //! two examples are drawn, w_i w_j. Source: Fort et al. 2019, "Stiffness: A New Perspective on Generalization in Neural
 //! Networks"; [S 8].
 
-use super::bootstrap::Estimate;
+use super::bootstrap::Measured;
 use super::pair_sums::PairSums;
 use super::partition::Partition;
 
@@ -23,16 +23,16 @@ pub const BETWEEN_CLASSES: [&str; 2] = ["stiffness_sign_between_classes", "stiff
 
 /// The mean over the pairs of examples in those pairs of groups together that `included` says, from the sums of signs or
 /// cosines and the numbers of pairs.
-pub fn mean(sums: &PairSums, counts: &PairSums, included: impl Fn(usize) -> bool) -> Estimate {
+pub fn mean(sums: &PairSums, counts: &PairSums, included: impl Fn(usize) -> bool) -> Measured {
     let (sum, resampled) = sums.together(&included);
     let (count, resampled_counts) = counts.together(&included);
-    Estimate::new((count > 0.0).then(|| sum / count), ratios(&resampled, &resampled_counts))
+    Measured::new((count > 0.0).then(|| sum / count), ratios(&resampled, &resampled_counts))
 }
 
 /// The mean over the pairs of examples of one pair of groups.
-pub fn of_pair(sums: &PairSums, counts: &PairSums, pair: usize) -> Estimate {
+pub fn of_pair(sums: &PairSums, counts: &PairSums, pair: usize) -> Measured {
     let (sum, count) = (sums.actual[pair], counts.actual[pair]);
-    Estimate::new((count > 0.0).then(|| sum / count), ratios(sums.of_pair(pair), counts.of_pair(pair)))
+    Measured::new((count > 0.0).then(|| sum / count), ratios(sums.of_pair(pair), counts.of_pair(pair)))
 }
 
 /// Whether each pair of groups is a group with itself.

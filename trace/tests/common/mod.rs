@@ -5,12 +5,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, Int64Array, ListArray, RecordBatch, UInt32Array};
+use arrow::array::{
+    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, UInt32Array,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use cograd_trace::{
-    Coordinate, Example, LayerWeights, Manifest, Metric, Run, RunDescription, RunWriter, Split, Subset, TraceError,
-    sha256_of_file,
+    Coordinate, Example, LayerWeights, Manifest, Metric, PopulationLayer, PopulationRows, Run, RunDescription,
+    RunWriter, Split, Subset, TraceError, sealed, sha256_of_file,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -20,6 +22,7 @@ pub const TRAIN: usize = 12;
 pub const SAMPLED: [u32; 5] = [1, 2, 5, 8, 11];
 pub const COORDINATES: usize = 7;
 pub const STEPS: [i64; 6] = [0, 1, 2, 3, 10, 20];
+pub const POPULATION_STEPS: [i64; 3] = [0, 3, 10];
 
 pub fn description() -> RunDescription {
     RunDescription {
@@ -67,10 +70,38 @@ pub fn gradients(step: i64) -> Vec<f32> {
     (0..SAMPLED.len() * COORDINATES).map(|place| step as f32 * 0.5 - place as f32 * 0.125).collect()
 }
 
+/// The values of the population at a step, all different: contributions and self terms of layer 0, then of layer 1.
+pub fn population(step: i64) -> [Vec<f64>; 4] {
+    let value = |column: usize, example: usize| (step as f64 + 0.1) * (example as f64 - 3.3) + 100.0 * column as f64;
+    std::array::from_fn(|column| (0..TRAIN).map(|example| value(column, example)).collect())
+}
+
+/// Squared norms of the gradient of both layers at a step; no decimal fraction has their bits.
+pub fn norms(step: i64) -> [f64; 2] {
+    [(step as f64 + 2.0).sqrt(), (step as f64 + 1.0) / 3.0]
+}
+
+pub fn write_population(writer: &mut RunWriter, step: i64) -> Result<(), TraceError> {
+    let values = population(step);
+    let layer =
+        |layer: usize| PopulationLayer { contributions: &values[2 * layer], self_terms: &values[2 * layer + 1] };
+    let rows = PopulationRows { layers: &[layer(0), layer(1)], gradient_norms_sq: &norms(step) };
+    writer.write_population(step, &rows)
+}
+
+/// The inputs of the sampled examples.
+pub fn inputs() -> Vec<f32> {
+    (0..SAMPLED.len() * 4).map(|place| place as f32 / 16.0).collect()
+}
+
 pub fn record(study: &Path) -> Result<Run, TraceError> {
     let mut writer = RunWriter::create(study, description())?;
+    writer.write_inputs(&inputs())?;
     for step in STEPS {
         writer.write_gradients(step, &gradients(step))?;
+        if POPULATION_STEPS.contains(&step) {
+            write_population(&mut writer, step)?;
+        }
     }
     let weight = [0.5; 12];
     let layers = [
@@ -95,17 +126,38 @@ pub fn read(run: &Run) -> Result<Vec<Step>, TraceError> {
     run.map_steps(|step| (step.step, step.example_ids.to_vec(), step.values.to_vec()))
 }
 
+/// Step and columns of a population step: the totals and, layer by layer, the contributions and self terms.
+pub type Population = (i64, Vec<Vec<f64>>);
+
+/// Every population step as read.
+pub fn read_population(run: &Run) -> Result<Vec<Population>, TraceError> {
+    run.map_population(|step| {
+        let layers = step.layers.iter().flat_map(|layer| [layer.contributions, layer.self_terms]);
+        let columns = [step.contributions, step.self_terms].into_iter().chain(layers);
+        (step.step, columns.map(<[f64]>::to_vec).collect())
+    })
+}
+
+/// What `read_population` should return.
+pub fn expected_population() -> Vec<Population> {
+    let step = |step: &i64| {
+        let columns = PopulationTable::of(&[*step]).columns.into_iter();
+        (*step, columns.map(|(_, values)| values.into_iter().map(|value| value.unwrap()).collect()).collect())
+    };
+    POPULATION_STEPS.iter().map(step).collect()
+}
+
 /// What `read` should return.
 pub fn expected() -> Vec<Step> {
     STEPS.iter().map(|step| (*step, SAMPLED.to_vec(), gradients(*step))).collect()
 }
 
-/// Changes the manifest, as a person with an editor would.
+/// Changes the manifest and seals it anew, as another program would write it.
 pub fn edit_manifest(run: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
     let path = run.join("manifest.json");
     let mut manifest = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     edit(&mut manifest);
-    fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+    fs::write(&path, sealed(&manifest).unwrap()).unwrap();
 }
 
 /// Enters a file that was rewritten into the manifest.
@@ -172,6 +224,66 @@ impl Rows {
         let steps = Arc::new(Int64Array::from(self.steps.clone()));
         let ids = Arc::new(UInt32Array::from(self.ids.clone()));
         RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![steps, ids, lists]).unwrap()
+    }
+}
+
+/// Rows of a population file that a test wants to write its own way: a step, an example and the columns of values.
+#[derive(Clone)]
+pub struct PopulationTable {
+    pub steps: Vec<Option<i64>>,
+    pub ids: Vec<Option<u32>>,
+    pub columns: Vec<(String, Vec<Option<f64>>)>,
+}
+
+impl PopulationTable {
+    pub fn of(steps: &[i64]) -> PopulationTable {
+        let names = ["contribution_0", "self_term_0", "contribution_1", "self_term_1"];
+        let values = |column: usize| steps.iter().flat_map(|step| population(*step)[column].clone()).collect();
+        let columns: Vec<Vec<f64>> = (0..4).map(values).collect();
+        let sum = |place: usize| columns[place].iter().zip(&columns[place + 2]).map(|(l, r)| Some(l + r)).collect();
+        let totals = [("contribution".to_string(), sum(0)), ("self_term".to_string(), sum(1))];
+        let layers = names
+            .iter()
+            .zip(&columns)
+            .map(|(name, column)| (name.to_string(), column.iter().copied().map(Some).collect()));
+        PopulationTable {
+            steps: steps.iter().flat_map(|step| [Some(*step); TRAIN]).collect(),
+            ids: steps.iter().flat_map(|_| (0..TRAIN as u32).map(Some)).collect(),
+            columns: totals.into_iter().chain(layers).collect(),
+        }
+    }
+
+    pub fn batch(&self) -> RecordBatch {
+        let steps: ArrayRef = Arc::new(Int64Array::from(self.steps.clone()));
+        let ids: ArrayRef = Arc::new(UInt32Array::from(self.ids.clone()));
+        let keys = [("step".to_string(), steps), ("example_id".to_string(), ids)];
+        let values = self
+            .columns
+            .iter()
+            .map(|(name, values)| (name.clone(), Arc::new(Float64Array::from(values.clone())) as ArrayRef));
+        let columns = keys.into_iter().chain(values).map(|(name, array)| (name, array, true));
+        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    }
+
+    /// Puts the rows in place of the small run's population, in files of so many steps each and row groups of so many.
+    pub fn replace(&self, run: &Path, file: usize, group: usize, properties: WriterProperties) {
+        let batch = self.batch();
+        remove_population(run);
+        for (part, first) in (0..batch.num_rows()).step_by(file * TRAIN).enumerate() {
+            let rows = (batch.num_rows() - first).min(file * TRAIN);
+            let name = format!("population/part-{part:02}.parquet");
+            replace(run, &name, &batch.slice(first, rows), group * TRAIN, properties.clone());
+        }
+    }
+}
+
+/// Removes the part files of the small run's population.
+fn remove_population(run: &Path) {
+    let names: Vec<String> =
+        manifest(run).files.into_keys().filter(|name| name.starts_with("population/part-")).collect();
+    for name in names {
+        fs::remove_file(run.join(&name)).unwrap();
+        edit_manifest(run, |manifest| drop(manifest["files"].as_object_mut().unwrap().remove(&name)));
     }
 }
 
