@@ -2,10 +2,12 @@
 
 mod coherence;
 mod contributions;
+mod groups;
 mod null_worlds;
 mod overfit;
 mod p_values;
 mod predictions;
+mod restrictions;
 mod studies;
 mod support;
 mod time_steps;
