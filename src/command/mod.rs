@@ -1,8 +1,10 @@
 //! One file a command: it turns arguments into calls of the libraries and says what came of them.
 
 pub mod analyze;
+pub mod compare;
 pub mod completions;
 pub mod demo;
+pub mod export;
 pub mod inspect;
 pub mod record;
 pub mod report;
