@@ -7,6 +7,7 @@ mod overfit;
 mod p_values;
 mod predictions;
 mod restrictions;
+mod seeds;
 mod studies;
 mod support;
 mod time_steps;
