@@ -4,9 +4,9 @@ use plotters::style::RGBColor;
 
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
+use crate::curves::Point;
 use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
 use crate::numbers;
-use crate::curves::Point;
 use crate::results::Series;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
@@ -225,7 +225,8 @@ pub fn wide_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64, f
     let values: Vec<f64> = values.collect();
     let robust = robust_range(values.iter().copied(), include);
     let bounds = values.iter().chain(include);
-    let (low, high) = bounds.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let (low, high) =
+        bounds.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     let span = high - low;
     if span > 0.0 && span <= FAR * (robust.1 - robust.0) { (low - 0.04 * span, high + 0.04 * span) } else { robust }
 }

@@ -67,10 +67,7 @@ fn create_directory(path: &Path) -> Result<(), ReportError> {
     fs::create_dir_all(path).map_err(|source| ReportError::CreateDirectory { path: path.to_owned(), source })
 }
 
-fn write_all<'a>(
-    out: &Path,
-    files: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Vec<PathBuf>, ReportError> {
+fn write_all<'a>(out: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<PathBuf>, ReportError> {
     let mut written = Vec::new();
     for (name, text) in files {
         let path = out.join(name);

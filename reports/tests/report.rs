@@ -402,7 +402,8 @@ fn the_sample_is_held_against_the_population() {
     assert!(read(&directory, "figure-2-population.svg").contains("group size |P|/m"));
     assert!(read(&directory, "figure-3-population-null-band.svg").contains("D₁₀ p ≤ 0.001"));
     let page = read(&directory, "index.html");
-    let covered = "<td>71</td><td>0.775</td><td>0.812</td><td>0.523</td><td>67\u{a0}of\u{a0}71</td><td>17\u{a0}of\u{a0}20</td>";
+    let covered =
+        "<td>71</td><td>0.775</td><td>0.812</td><td>0.523</td><td>67\u{a0}of\u{a0}71</td><td>17\u{a0}of\u{a0}20</td>";
     assert!(page.contains(covered) && page.contains("somewhat significant but not overwhelmingly so"));
 }
 
@@ -424,7 +425,8 @@ fn figures_follow_the_groups() {
     ] {
         assert!(page.contains(text), "{text}");
     }
-    let without = reported(&Study { population: false, grouping: "learned", groups: vec!["early", "late"], ..Study::whole() });
+    let without =
+        reported(&Study { population: false, grouping: "learned", groups: vec!["early", "late"], ..Study::whole() });
     let drawn = figures(&without);
     assert!(GROUP_FIGURES.iter().take(2).all(|file| drawn.iter().any(|name| name == file)));
     assert!(!drawn.iter().any(|name| name.contains("population")));
@@ -464,7 +466,10 @@ fn every_figure_of_the_page_names_its_tables() {
         assert_eq!(page.matches("<svg ").count(), drawn.len());
         for figure in drawn {
             let place = page.find(&format!("<p class=\"sources\">{figure}, drawn from <code>")).expect(&figure);
-            assert!(page[..place].ends_with("</svg>\n</div>\n") || page[..place].trim_end().ends_with("</div>"), "{figure}");
+            assert!(
+                page[..place].ends_with("</svg>\n</div>\n") || page[..place].trim_end().ends_with("</div>"),
+                "{figure}"
+            );
             let tables = page[place..].split("</p>").next().unwrap();
             for table in tables.split("<code>").skip(1) {
                 let file = table.split("</code>").next().unwrap();
@@ -487,7 +492,8 @@ fn results_of_an_older_analysis_are_drawn_without_what_they_lack() {
         let dropped = ["estimator", "alpha_lower", "alpha_upper", "difference_lower", "difference_upper"];
         synthetic::write_frame(&path, frame.drop_many(dropped));
     }
-    let mut summary: serde_json::Value = serde_json::from_slice(&fs::read(analysis.join("summary.json")).unwrap()).unwrap();
+    let mut summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(analysis.join("summary.json")).unwrap()).unwrap();
     for key in ["options", "files"] {
         summary.as_object_mut().unwrap().remove(key);
     }

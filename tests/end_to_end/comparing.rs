@@ -6,10 +6,11 @@ use crate::common::{Place, TINY};
 
 /// Records and analyses [`TINY`] with some lines replaced, as the study of a name.
 fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
-    let text = changes.iter().fold(TINY.replace("name = \"tiny\"", &format!("name = \"{name}\"")), |text, (from, to)| {
-        assert!(text.contains(from), "{from}");
-        text.replace(from, to)
-    });
+    let text =
+        changes.iter().fold(TINY.replace("name = \"tiny\"", &format!("name = \"{name}\"")), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
     let file = format!("{name}.toml");
     place.write(&file, &text);
     place.cograd(["record", &file, "--out", name, "--quiet"]).assert().success();

@@ -62,11 +62,9 @@ pub fn draw_groups(results: &Results) -> Result<Option<String>, ReportError> {
                     true => format!("within {}", short_name(first)),
                     false => format!("{} with {}", short_name(first), short_name(second)),
                 },
-                keys: ["stiffness_sign", "stiffness_cosine"].map(|curve| CurveKey::of(curve, PAPER).pair(first, second)),
-                stroke: Stroke {
-                    dash: if a == b { Dash::Solid } else { Dash::Dashed },
-                    ..Stroke::solid(colour, 1.25)
-                },
+                keys: ["stiffness_sign", "stiffness_cosine"]
+                    .map(|curve| CurveKey::of(curve, PAPER).pair(first, second)),
+                stroke: Stroke { dash: if a == b { Dash::Solid } else { Dash::Dashed }, ..Stroke::solid(colour, 1.25) },
                 marker,
             });
         }
@@ -112,7 +110,8 @@ fn curves(conditions: &[Condition], title: &str, kinds: &[Pairs]) -> Result<Opti
     if rows.iter().flat_map(|row| &row.panels).all(|panel| panel.curves.is_empty()) {
         return Ok(None);
     }
-    let key = |legend: Legend, pairs: &Pairs| legend.with(Key::MarkedLine(pairs.stroke, pairs.marker), pairs.name.as_str());
+    let key =
+        |legend: Legend, pairs: &Pairs| legend.with(Key::MarkedLine(pairs.stroke, pairs.marker), pairs.name.as_str());
     let legend = kinds.iter().fold(Legend::new(), key);
     let mut drawn = rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.curves);
     let over_examples = drawn.any(|drawn| drawn.series.curve.has_band());

@@ -163,7 +163,11 @@ impl WorldGrid<'_> {
         for (row, world) in self.worlds.iter().enumerate() {
             let name = if *world == 0 { "actual".to_owned() } else { format!("null world {world}") };
             let font = Font { size: SMALL, bold: *world == 0, ..font };
-            canvas.upwards(&name, (columns.width - 7.0, top + row as f64 * self.row() + self.panel_height() / 2.0), font)?;
+            canvas.upwards(
+                &name,
+                (columns.width - 7.0, top + row as f64 * self.row() + self.panel_height() / 2.0),
+                font,
+            )?;
         }
         Ok(())
     }
