@@ -28,7 +28,7 @@ const HALF_BYTES: usize = 17;
 const POSITIVE: u8 = 1;
 const NEGATIVE: u8 = 1 << 4;
 /// A variance that is a smaller part of the mean square is not told from rounding in f32.
-const LEAST_VARIANCE: f32 = 1e-3;
+const LEAST_VARIANCE: f32 = 1e-2;
 /// Sums of squares below this may have lost some to underflow.
 const LEAST_SQUARES: f32 = 1e-30;
 
