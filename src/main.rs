@@ -1,4 +1,4 @@
-//! `cograd`: flags in, calls out. Everything it does lives in the four libraries of this workspace.
+//! `cograd`: flags in, calls out. Everything it does lives in the libraries of this workspace.
 
 mod arguments;
 mod bug;
@@ -49,6 +49,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
         Command::Analyze(analyze) => command::analyze::run(&analyze, output),
         Command::Report(report) => command::report::run(&report, output),
         Command::Inspect(inspect) => command::inspect::run(&inspect, output),
+        Command::Audit(audit) => command::audit::run(&audit, output),
         Command::Completions(completions) => command::completions::run(&completions, output),
     }
 }
