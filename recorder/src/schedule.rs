@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::Schedules;
+
 /// Every step up to a bound, then so many steps per decade, evenly spaced in their logarithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,8 @@ impl Schedule {
 pub(crate) struct RecordingSteps {
     /// Steps whose gradients are recorded, all below `total`: what each update was made of.
     pub gradients: Vec<u64>,
+    /// Steps at which the whole training set is recorded, all below `total`, too.
+    pub population: Vec<u64>,
     /// Steps at which both sets are evaluated; the last is `total`.
     pub evaluations: Vec<u64>,
     /// Steps whose weights are kept: each is a gradient step, so that its gradients can be recomputed, or `total`.
@@ -44,17 +48,20 @@ pub(crate) struct RecordingSteps {
 }
 
 impl RecordingSteps {
-    pub fn new(gradients: &Schedule, evaluations: &Schedule, snapshots: &Schedule, total: u64) -> RecordingSteps {
-        let gradients = gradients.steps(total.saturating_sub(1));
-        let mut evaluations = evaluations.steps(total);
+    pub fn new(schedules: &Schedules, total: u64) -> RecordingSteps {
+        let last = total.saturating_sub(1);
+        let gradients = schedules.gradients.steps(last);
+        let population = schedules.population.map(|population| population.steps(last)).unwrap_or_default();
+        let mut evaluations = schedules.evaluations.steps(total);
         evaluations.push(total);
         evaluations.dedup();
 
         let next_gradient_step = |step: u64| gradients.get(gradients.partition_point(|&other| other < step)).copied();
-        let mut snapshots: Vec<u64> = snapshots.steps(total).into_iter().filter_map(next_gradient_step).collect();
+        let mut snapshots: Vec<u64> =
+            schedules.snapshots.steps(total).into_iter().filter_map(next_gradient_step).collect();
         snapshots.push(total);
         snapshots.dedup();
-        RecordingSteps { gradients, evaluations, snapshots }
+        RecordingSteps { gradients, population, evaluations, snapshots }
     }
 }
 
@@ -96,16 +103,23 @@ mod tests {
     }
 
     #[test]
-    fn gradients_stop_before_the_last_update_and_evaluations_end_after_it() {
-        let steps = RecordingSteps::new(&schedule(0, 1), &schedule(1, 0), &schedule(0, 1), 100);
+    fn gradients_and_population_stop_before_the_last_update_and_evaluations_end_after_it() {
+        let (gradients, evaluations) = (schedule(0, 1), schedule(1, 0));
+        let schedules =
+            Schedules { gradients, evaluations, snapshots: schedule(0, 1), population: Some(schedule(2, 1)) };
+        let steps = RecordingSteps::new(&schedules, 100);
         assert_eq!(steps.gradients, [0, 1, 10]);
+        assert_eq!(steps.population, [0, 1, 2, 10]);
         assert_eq!(steps.evaluations, [0, 1, 100]);
         assert_eq!(steps.snapshots, [0, 1, 10, 100]);
     }
 
     #[test]
     fn a_snapshot_waits_for_the_next_gradient_step() {
-        let steps = RecordingSteps::new(&schedule(0, 1), &schedule(0, 0), &schedule(3, 0), 50);
+        let (gradients, evaluations) = (schedule(0, 1), schedule(0, 0));
+        let schedules = Schedules { gradients, evaluations, snapshots: schedule(3, 0), population: None };
+        let steps = RecordingSteps::new(&schedules, 50);
+        assert!(steps.population.is_empty());
         assert_eq!(steps.gradients, [0, 1, 10]);
         assert_eq!(steps.snapshots, [0, 1, 10, 50]);
     }

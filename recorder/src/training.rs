@@ -4,7 +4,8 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use cograd_trace::{
-    Coordinate, Example, LayerWeights, Manifest, Metric, Resumed, RunDescription, RunWriter, Split, Subset, TraceError,
+    Coordinate, Example, LayerWeights, Manifest, Metric, PopulationLayer, PopulationRows, Resumed, RunDescription,
+    RunWriter, Split, Subset, TraceError,
 };
 
 use crate::checkpoint::{Interval, decode, encode};
@@ -50,8 +51,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     let labels = permute_labels(&data.train.labels, plan.noise, &mut stream(seed, Purpose::Noise, 0));
     let mut minibatches = Minibatches::new(training.batch, labels.len(), seed);
     let sample = Sample::draw(experiment, data, &labels, &widths, seed)?;
-    let schedule = &experiment.schedule;
-    let due = RecordingSteps::new(&schedule.gradients, &schedule.evaluations, &schedule.snapshots, training.steps);
+    let due = RecordingSteps::new(&experiment.schedule, training.steps);
 
     let initial = || {
         Ok(State {
@@ -63,7 +63,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         })
     };
     let description = describe(plan, widths.clone(), training.steps, &sample, labels.len());
-    let (mut writer, mut state, discarded) = match begin(recording.study, description, initial)? {
+    let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, initial)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
     };
@@ -92,6 +92,9 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             let deltas = state.network.backward(&pass, &sample.labels)?;
             ensure_finite(deltas.evaluation(), plan, step, "training", |row| sample.examples[row] as usize)?;
             writer.write_gradients(step as i64, &sampled_gradients(&pass, &deltas, &sample.coordinates)?)?;
+        }
+        if is_due(&due.population, step) {
+            write_population(&mut writer, &state, data, &labels, plan)?;
         }
         if step == training.steps {
             break;
@@ -127,6 +130,7 @@ enum Begun {
 fn begin(
     study: &Path,
     description: RunDescription,
+    inputs: &Tensor,
     initial: impl Fn() -> Result<State, RecordError>,
 ) -> Result<Begun, RecordError> {
     let discarded = match RunWriter::resume(study, &description) {
@@ -142,7 +146,8 @@ fn begin(
         Err(error @ TraceError::Checkpoint { .. }) => Some(error.to_string()),
         Err(error) => return Err(error.into()),
     };
-    let writer = Box::new(RunWriter::create(study, description)?);
+    let mut writer = Box::new(RunWriter::create(study, description)?);
+    writer.write_inputs(&inputs.flatten_all()?.to_vec1::<f32>()?)?;
     Ok(Begun::Recording { writer, state: initial()?, discarded })
 }
 
@@ -269,6 +274,26 @@ fn ensure_finite(
             Err(RecordError::Diverged { run, step, set, example: example_of(row), loss })
         }
     }
+}
+
+/// Writes what every training example contributes at w_t, over all parameters.
+fn write_population(
+    writer: &mut RunWriter,
+    state: &State,
+    data: &Dataset,
+    labels: &[u8],
+    plan: &Plan,
+) -> Result<(), RecordError> {
+    let step = state.step;
+    let population = state.network.population(data.train.pixels(), labels)?;
+    ensure_finite(&population.evaluation, plan, step, "training", |row| row)?;
+    let layers: Vec<PopulationLayer<'_>> = population
+        .layers
+        .iter()
+        .map(|layer| PopulationLayer { contributions: &layer.contributions, self_terms: &layer.self_terms })
+        .collect();
+    let norms: Vec<f64> = population.layers.iter().map(|layer| layer.gradient_norm_sq).collect();
+    Ok(writer.write_population(step as i64, &PopulationRows { layers: &layers, gradient_norms_sq: &norms })?)
 }
 
 fn write_snapshot(writer: &mut RunWriter, step: u64, network: &Network) -> Result<(), RecordError> {

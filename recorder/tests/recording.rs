@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use cograd_recorder::{Experiment, Observer, RecordError, RunOutcome, RunStart, data, record};
-use cograd_trace::{Metric, OwnedLayerWeights, Run, Split, Study, Subset};
+use cograd_trace::{Metric, OwnedLayerWeights, PopulationLayer, PopulationStep, Run, Split, Study, Subset};
 
 const SMALL: &str = r#"
 name = "small"
@@ -32,6 +32,9 @@ per_decade = 3
 [schedule.snapshots]
 every_step_until = 0
 per_decade = 1
+[schedule.population]
+every_step_until = 1
+per_decade = 2
 "#;
 
 struct Silent;
@@ -140,6 +143,89 @@ fn recorded_gradients_are_those_of_the_snapshots() {
             }
         }
     }
+}
+
+#[test]
+fn the_population_is_that_of_gradients_materialised_from_the_snapshots() {
+    let study = tempfile::tempdir().unwrap();
+    let experiment = small();
+    record(&experiment, study.path(), &Silent).unwrap();
+    let data = data::load(&experiment.data).unwrap();
+    let run = run(study.path(), "sgd_noise-0.5_seed-2");
+    let examples = run.examples().unwrap();
+    assert_eq!(run.population_steps(), [0, 1, 3, 10, 32]);
+
+    let read = |step: &PopulationStep<'_>, layer: usize| {
+        let PopulationLayer { contributions, self_terms } = step.layers[layer];
+        (contributions.to_vec(), self_terms.to_vec())
+    };
+    let recorded = run.map_population(|step| (step.step, [0, 1, 2].map(|layer| read(&step, layer)))).unwrap();
+    for (step, recorded) in recorded.iter().filter(|(step, _)| run.snapshots().contains(step)) {
+        let layers = weights(&run, *step);
+        let trails = examples.iter().map(|example| {
+            let activations = activations(&layers, input(&data.train, example.example_id));
+            let deltas = deltas(&layers, &activations, example.label);
+            (activations, deltas)
+        });
+        let trails: Vec<_> = trails.collect();
+        for (layer, (contributions, self_terms)) in recorded.iter().enumerate() {
+            // Each example's gradient of the layer: the weights row by row, then the biases.
+            let gradient = |(activations, deltas): &(Vec<Vec<f64>>, Vec<Vec<f64>>)| -> Vec<f64> {
+                let weights = deltas[layer].iter().flat_map(|delta| activations[layer].iter().map(move |a| delta * a));
+                weights.chain(deltas[layer].iter().copied()).collect()
+            };
+            let gradients: Vec<Vec<f64>> = trails.iter().map(gradient).collect();
+            let sum = |place: usize| gradients.iter().map(|gradient| gradient[place]).sum();
+            let full: Vec<f64> = (0..gradients[0].len()).map(sum).collect();
+            let dot = |left: &[f64], right: &[f64]| left.iter().zip(right).map(|(l, r)| l * r).sum::<f64>();
+            let (norm, mut total) = (dot(&full, &full), 0.0);
+            for (i, gradient) in gradients.iter().enumerate() {
+                let (s, q) = (dot(gradient, &full), dot(gradient, gradient));
+                assert!((contributions[i] - s).abs() <= 1e-5 * (q * norm).sqrt(), "{step} {layer} {i}: {s}");
+                assert!((self_terms[i] - q).abs() <= 1e-5 * q + 1e-12, "{step} {layer} {i}: {q}");
+                total += contributions[i];
+            }
+            let recorded = run.gradient_norms().unwrap();
+            let recorded = recorded.iter().find(|row| (row.step, row.layer as usize) == (*step, layer)).unwrap();
+            assert!((recorded.gradient_norm_sq / norm - 1.0).abs() < 1e-5, "{step} {layer}: {norm}");
+            assert!((recorded.gradient_norm_sq / total - 1.0).abs() < 1e-6, "{step} {layer}: {total}");
+        }
+    }
+}
+
+#[test]
+fn totals_are_the_sums_over_the_layers_and_inputs_those_of_the_sample() {
+    let study = tempfile::tempdir().unwrap();
+    let experiment = small();
+    record(&experiment, study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-0_seed-1");
+    let summed = run.map_population(|step| {
+        let sums = |of: fn(&PopulationLayer<'_>) -> f64| step.layers.iter().map(of).sum::<f64>();
+        let last = step.contributions.len() - 1;
+        assert_eq!((step.contributions.len(), step.self_terms.len(), step.layers.len()), (1500, 1500, 3));
+        assert_eq!(step.contributions[0], sums(|layer| layer.contributions[0]));
+        assert_eq!(step.self_terms[last], sums(|layer| layer.self_terms[1499]));
+    });
+    assert_eq!(summed.unwrap().len(), 5);
+
+    let data = data::load(&experiment.data).unwrap();
+    let sampled = run.examples().unwrap().into_iter().filter(|example| example.sampled);
+    let inputs = run.inputs().unwrap().unwrap();
+    assert_eq!(inputs.len(), 30);
+    for (example, input) in sampled.zip(inputs) {
+        let expected = self::input(&data.train, example.example_id);
+        assert_eq!(input.iter().map(|&value| f64::from(value)).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn without_a_schedule_no_population_is_recorded() {
+    let study = tempfile::tempdir().unwrap();
+    let (text, _) = SMALL.split_once("[schedule.population]").unwrap();
+    record(&Experiment::parse(text, "small.toml").unwrap(), study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-0_seed-1");
+    assert!(run.population_steps().is_empty() && !run.directory().join("population").exists());
+    assert!(!fs::read_to_string(study.path().join("study.toml")).unwrap().contains("population"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `cograd inspect`: what a study holds.
 
 use anyhow::Context;
-use cograd_trace::{Manifest, Run, Study};
+use cograd_trace::{FileEntry, Manifest, Run, Study};
 
 use crate::arguments::Inspect;
 use crate::output::{Output, bytes, table};
@@ -32,7 +32,8 @@ fn header(names: &[&str]) -> Vec<String> {
 }
 
 fn runs(study: &Study) -> Vec<Vec<String>> {
-    let mut rows = vec![header(&["run", "network", "updates", "recorded", "examples", "weights", "size"])];
+    let mut rows =
+        vec![header(&["run", "network", "updates", "recorded", "examples", "weights", "population", "size"])];
     rows.extend(study.runs().iter().map(|run| run_row(run.manifest())));
     rows
 }
@@ -46,11 +47,12 @@ fn run_row(manifest: &Manifest) -> Vec<String> {
         recorded(&manifest.recorded_steps),
         format!("{} of {}", manifest.sampled_examples, manifest.train_examples),
         manifest.coordinates.to_string(),
+        recorded(&manifest.population_steps),
         bytes(manifest.files.values().map(|file| file.bytes).sum()),
     ]
 }
 
-/// Number and range of the steps whose gradients were recorded.
+/// Number and range of the steps at which gradients, or the whole training set, were recorded.
 fn recorded(steps: &[i64]) -> String {
     match (steps.first(), steps.last()) {
         (Some(first), Some(last)) => format!("{} steps, {first} to {last}", steps.len()),
@@ -58,16 +60,38 @@ fn recorded(steps: &[i64]) -> String {
     }
 }
 
+/// The files of a run, those of one directory and kind in one row.
 fn files(run: &Run) -> anyhow::Result<Vec<Vec<String>>> {
+    let mut kinds: Vec<(String, Vec<(&String, &FileEntry)>)> = Vec::new();
+    for file in &run.manifest().files {
+        let kind = kind(file.0);
+        match kinds.last_mut().filter(|(last, _)| *last == kind) {
+            Some((_, files)) => files.push(file),
+            None => kinds.push((kind, vec![file])),
+        }
+    }
     let mut rows = vec![header(&["file", "rows", "size", "columns"])];
-    for (name, entry) in &run.manifest().files {
-        let columns = match name.ends_with(".parquet") {
+    for (kind, files) in kinds {
+        let (first, rows_together) = (files[0].0, files.iter().map(|(_, entry)| entry.rows).sum::<u64>());
+        let columns = match first.ends_with(".parquet") {
             true => {
-                run.columns(name)?.iter().map(|(name, kind)| format!("{name} {kind}")).collect::<Vec<_>>().join(", ")
+                run.columns(first)?.iter().map(|(name, kind)| format!("{name} {kind}")).collect::<Vec<_>>().join(", ")
             }
             false => String::new(),
         };
-        rows.push(vec![name.clone(), entry.rows.to_string(), bytes(entry.bytes), columns]);
+        let name = if files.len() == 1 { first.clone() } else { format!("{kind} ({} files)", files.len()) };
+        let size = bytes(files.iter().map(|(_, entry)| entry.bytes).sum());
+        rows.push(vec![name, rows_together.to_string(), size, columns]);
     }
     Ok(rows)
+}
+
+/// The path of a file with its number as a star: `population/part-*.parquet`.
+fn kind(path: &str) -> String {
+    match (path.rfind('-'), path.rfind('.')) {
+        (Some(dash), Some(dot)) if dash < dot && path[dash + 1..dot].bytes().all(|digit| digit.is_ascii_digit()) => {
+            format!("{}*{}", &path[..=dash], &path[dot..])
+        }
+        _ => path.to_string(),
+    }
 }

@@ -26,6 +26,9 @@ weights_per_layer = 40
 [schedule.gradients]
 every_step_until = 30
 per_decade = 10
+[schedule.population]
+every_step_until = 12
+per_decade = 10
 "#;
 
 /// A directory that lives as long as its test.

@@ -28,6 +28,9 @@ weights_per_layer = 100
 [schedule.gradients]
 every_step_until = 200
 per_decade = 60
+[schedule.population]
+every_step_until = 10
+per_decade = 20
 [checkpoint]
 every_seconds = 0.02
 "#;
@@ -47,6 +50,9 @@ noise = [0.5]
 examples = 1500
 weights_per_layer = 320
 [schedule.gradients]
+every_step_until = 80
+per_decade = 0
+[schedule.population]
 every_step_until = 80
 per_decade = 0
 [checkpoint]

@@ -35,12 +35,16 @@ fn a_study_goes_from_experiment_to_page() {
     let study = place.record_tiny();
     assert!(study.join("study.toml").is_file());
     let run = run_directory(&study, "sgd_noise-0.5_seed-1");
-    for file in ["manifest.json", "examples.parquet", "coordinates.parquet", "metrics.parquet"] {
+    for file in ["manifest.json", "examples.parquet", "coordinates.parquet", "metrics.parquet", "inputs.parquet"] {
         assert!(run.join(file).is_file(), "{file}");
     }
 
     let inspected = stdout(&place, &["inspect", "tiny", "--verify"]);
     assert!(inspected.contains("sgd_noise-0.5_seed-1") && inspected.contains("gradient"), "{inspected}");
+    // Every step to 12, then 13, 16, 20, 25, 32, 40, 50.
+    assert!(inspected.contains("20 steps, 0 to 50"), "{inspected}");
+    assert!(inspected.contains("population/part-*.parquet (20 files)"), "{inspected}");
+    assert!(inspected.contains("contribution f64, self_term f64, contribution_0 f64"), "{inspected}");
 
     let analysed = stdout(&place, &["analyze", "tiny", "--null-worlds", "200"]);
     assert!(analysed.contains("Next: cograd report tiny"), "{analysed}");

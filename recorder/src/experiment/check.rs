@@ -25,6 +25,9 @@ pub(super) fn check_values(experiment: &Experiment) -> Checked {
     check_schedule(experiment, "schedule.gradients.per_decade", &schedule.gradients)?;
     check_schedule(experiment, "schedule.evaluations.per_decade", &schedule.evaluations)?;
     check_schedule(experiment, "schedule.snapshots.per_decade", &schedule.snapshots)?;
+    if let Some(population) = &schedule.population {
+        check_schedule(experiment, "schedule.population.per_decade", population)?;
+    }
     let seconds = experiment.checkpoint.every_seconds;
     require(experiment, seconds >= 0.0 && seconds.is_finite(), "checkpoint.every_seconds", || {
         format!("{seconds}: a finite number of seconds, or 0 for none by time, is needed")

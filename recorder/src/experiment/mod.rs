@@ -144,7 +144,7 @@ impl Default for SampleSettings {
     }
 }
 
-/// When gradients, evaluations and weight snapshots are recorded.
+/// When gradients, population, evaluations and weight snapshots are recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedules {
@@ -154,6 +154,9 @@ pub struct Schedules {
     pub evaluations: Schedule,
     /// Weight snapshots, each at the next step whose gradients are recorded; always one after the last update, too.
     pub snapshots: Schedule,
+    /// Contributions of the whole training set; never without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Schedule>,
 }
 
 impl Default for Schedules {
@@ -162,6 +165,7 @@ impl Default for Schedules {
             gradients: Schedule { every_step_until: 100, per_decade: 20 },
             evaluations: Schedule { every_step_until: 10, per_decade: 20 },
             snapshots: Schedule { every_step_until: 0, per_decade: 1 },
+            population: None,
         }
     }
 }

@@ -25,6 +25,12 @@ impl Evaluation {
         self.predictions.extend(outcomes.iter().map(|outcome| outcome.prediction));
     }
 
+    /// Adds the losses and predictions of further examples.
+    pub(super) fn append(&mut self, further: &Evaluation) {
+        self.losses.extend(&further.losses);
+        self.predictions.extend(&further.predictions);
+    }
+
     /// The place of the first example whose loss is NaN or infinite.
     pub fn first_non_finite(&self) -> Option<usize> {
         self.losses.iter().position(|loss| !loss.is_finite())

@@ -3,7 +3,8 @@
 //! [`Network::forward`] keeps what each layer was given, [`Network::backward`] derives every layer's deltas from it, and
 //! those two are all that anything else needs: an update rule ([`crate::rule`]) turns them into new parameters, and the
 //! gradient of example i with respect to the weight from unit c to unit r of layer l is δ_{l,i,r} · a_{l,i,c}
-//! ([`sampled_gradients`]). Gradients of a whole network for one example are never formed.
+//! ([`sampled_gradients`]). Gradients of a whole network for one example are never formed, not even for what every
+//! example contributes over all parameters ([`Network::population`]).
 //!
 //! Everything runs on the current rayon pool and gives the same bits for any number of threads.
 
@@ -12,6 +13,7 @@ mod evaluate;
 mod forward;
 mod kernels;
 mod pixels;
+mod population;
 #[cfg(test)]
 pub(crate) mod reference;
 mod sampled;
@@ -26,6 +28,7 @@ pub(crate) use kernels::{
     first_non_finite_row, mean_gradient, scaled_rows,
 };
 pub use pixels::Pixels;
+pub use population::{LayerPopulation, Population};
 pub use sampled::sampled_gradients;
 
 use candle_core::{Device, Result, Tensor, bail};

@@ -67,18 +67,26 @@ impl InplaceOp2 for DescendBias {
 /// Writes a layer's mean gradient over the batch of `inputs` [b, fan_in] and `deltas` [b, fan_out] into `weight`,
 /// [fan_in, fan_out], and `bias`, `[fan_out]`.
 pub(crate) fn mean_gradient(weight: &mut [f32], bias: &mut [f32], inputs: &Tensor, deltas: &Tensor) -> Result<()> {
+    scaled_gradient(weight, bias, inputs, deltas, 1.0 / deltas.dims2()?.0 as f32)
+}
+
+/// As [`mean_gradient`], the sum over the batch.
+pub(crate) fn summed_gradient(weight: &mut [f32], bias: &mut [f32], inputs: &Tensor, deltas: &Tensor) -> Result<()> {
+    scaled_gradient(weight, bias, inputs, deltas, 1.0)
+}
+
+fn scaled_gradient(weight: &mut [f32], bias: &mut [f32], inputs: &Tensor, deltas: &Tensor, scale: f32) -> Result<()> {
     let (batch, fan_out) = deltas.dims2()?;
     let fan_in = inputs.dims2()?.1;
     if inputs.dims()[0] != batch || weight.len() != fan_in * fan_out || bias.len() != fan_out {
         bail!("a gradient of {} weights and {} biases of {inputs:?} and {deltas:?}", weight.len(), bias.len());
     }
-    let scale = -1.0 / batch as f32;
     weight.par_chunks_mut(1 << 14).for_each(|weight| weight.fill(0.0));
     bias.fill(0.0);
     with_values(inputs, |inputs| {
         with_values(deltas, |deltas| {
-            descend_weight(Arch::new(), weight, inputs, deltas, [fan_in, fan_out], scale);
-            descend_bias(Arch::new(), bias, deltas, scale);
+            descend_weight(Arch::new(), weight, inputs, deltas, [fan_in, fan_out], -scale);
+            descend_bias(Arch::new(), bias, deltas, -scale);
         })
     })?
 }

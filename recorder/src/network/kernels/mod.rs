@@ -28,10 +28,12 @@ pub(super) use affine::{Activation, Affine};
 pub(super) use back_propagate::BackPropagate;
 pub(crate) use coordinates::DescendBy;
 pub(super) use cross_entropy::{CLASSES, Outcome, cross_entropy};
+pub(super) use descend::summed_gradient;
 pub(crate) use descend::{DescendBias, DescendWeight, mean_gradient};
 pub(crate) use finite::first_non_finite_row;
 pub(crate) use gaussian::AddGaussian;
 pub(crate) use median_of_means::MedianOfMeans;
+pub(super) use norms::row_dots;
 pub(crate) use norms::{add_square_norms, scaled_rows};
 pub(crate) use rolling::DescendMedian;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Norms of the rows of a matrix, and rows scaled one by one.
+//! Norms and products of the rows of matrices, and rows scaled one by one.
 
 use super::with_values;
 use candle_core::{Device, Result, Tensor, bail};
@@ -48,6 +48,47 @@ impl WithSimd for SquareNorm<'_> {
     }
 }
 
+/// Writes into `dots`, one a row, the inner products of the rows of two matrices of one shape.
+pub(crate) fn row_dots(dots: &mut [f64], left: &Tensor, right: &Tensor) -> Result<()> {
+    let (rows, columns) = left.dims2()?;
+    if right.dims2()? != (rows, columns) || dots.len() != rows {
+        bail!("{} inner products of {left:?} and {right:?}", dots.len());
+    }
+    with_values(left, |left| {
+        with_values(right, |right| {
+            let work = (dots.par_iter_mut(), (left.par_chunks(columns), right.par_chunks(columns)));
+            let arch = Arch::new();
+            work.into_par_iter()
+                .with_min_len(8)
+                .for_each(|(dot, (left, right))| *dot = arch.dispatch(Dot { left, right }));
+        })
+    })?
+}
+
+struct Dot<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+}
+
+impl WithSimd for Dot<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut sums = [0.0; SUMS];
+        let ((lefts, left), (rights, right)) = (self.left.as_chunks::<SUMS>(), self.right.as_chunks::<SUMS>());
+        for (lefts, rights) in lefts.iter().zip(rights) {
+            for (sum, (&left, &right)) in sums.iter_mut().zip(lefts.iter().zip(rights)) {
+                *sum += f64::from(left) * f64::from(right);
+            }
+        }
+        for (sum, (&left, &right)) in sums.iter_mut().zip(left.iter().zip(right)) {
+            *sum += f64::from(left) * f64::from(right);
+        }
+        sums.iter().sum()
+    }
+}
+
 /// `matrix` with each row multiplied by its factor.
 pub(crate) fn scaled_rows(matrix: &Tensor, factors: &[f32]) -> Result<Tensor> {
     let (rows, columns) = matrix.dims2()?;
@@ -84,6 +125,21 @@ mod tests {
         let mut totals = [0.0];
         add_square_norms(&mut totals, &matrix(&[[1e30, 0.0]]), &matrix(&[[1e-30, 0.0]])).unwrap();
         assert!((totals[0] - 1.0).abs() < 1e-6, "{totals:?}");
+    }
+
+    #[test]
+    fn inner_products_are_those_of_the_rows_and_in_double_precision() {
+        let columns = SUMS + 3;
+        let left: Vec<f32> = (0..2 * columns).map(|place| place as f32 + 0.5).collect();
+        let right: Vec<f32> = (0..2 * columns).map(|place| 1e8 - place as f32 * 16.0).collect();
+        let tensor = |values: &[f32]| Tensor::from_slice(values, (2, columns), &Device::Cpu).unwrap();
+        let mut dots = [f64::NAN; 2];
+        row_dots(&mut dots, &tensor(&left), &tensor(&right)).unwrap();
+        let expected = |row: usize| -> f64 {
+            (row * columns..(row + 1) * columns).map(|place| f64::from(left[place]) * f64::from(right[place])).sum()
+        };
+        assert_eq!(dots, [expected(0), expected(1)]);
+        assert!(row_dots(&mut dots[..1], &tensor(&left), &tensor(&right)).is_err());
     }
 
     #[test]
