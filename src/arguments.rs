@@ -1,9 +1,10 @@
 //! The command line as it is typed: one struct a command, its help and its example beside its flags.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use cograd_analysis::{ExampleSelection, Span};
 use cograd_recorder::Selection;
 
 /// The statistics of per-example gradients: record once, analyse many times.
@@ -69,7 +70,9 @@ pub struct Record {
 
 /// Compute every statistic of a recorded study
 #[derive(Args)]
-#[command(after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000")]
+#[command(
+    after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000\n  cograd analyze studies/demo --group-by label --steps 0..100 --out by-label"
+)]
 pub struct Analyze {
     /// Directory of the study
     pub study: PathBuf,
@@ -82,9 +85,47 @@ pub struct Analyze {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub null_worlds: u32,
 
-    /// Seed of the null worlds
+    /// Seed of the null worlds and of the bootstrap
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+
+    /// Resamples of the examples for 95 % intervals, of which at least 39 are needed; 0: no intervals
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub bootstrap: u32,
+
+    /// What shares, cumulative contributions and tests are grouped by: pristine, label, original-label, learned, or a Parquet
+    /// or CSV file with columns example_id and group
+    #[arg(long, value_name = "GROUPS", default_value = "pristine")]
+    pub group_by: String,
+
+    /// Analyse these steps only: A..B (without B), A..=B, A.. or ..B
+    #[arg(long, value_name = "A..B")]
+    pub steps: Option<Span>,
+
+    /// Analyse these layers only, 0 next to the input
+    #[arg(long, value_name = "L,L", value_delimiter = ',')]
+    pub layers: Option<Vec<usize>>,
+
+    /// Analyse only those sampled examples with these ids, A..B, or in column example_id of a Parquet or CSV file
+    #[arg(long, value_name = "A..B|FILE")]
+    pub examples: Option<ExampleSelection>,
+}
+
+impl Analyze {
+    /// The analysis of a study with every default.
+    pub fn with_defaults(study: &Path) -> Analyze {
+        Analyze {
+            study: study.to_path_buf(),
+            out: None,
+            null_worlds: 1000,
+            seed: 0,
+            bootstrap: 200,
+            group_by: "pristine".to_string(),
+            steps: None,
+            layers: None,
+            examples: None,
+        }
+    }
 }
 
 /// Draw the figures and write the page from the results of `analyze`

@@ -9,15 +9,15 @@ use std::sync::LazyLock;
 
 use cograd_analysis::statistic::contribution::{self, Contributions, StepContributions};
 use cograd_analysis::statistic::designation::Designation;
-use cograd_analysis::statistic::null_world::NullWorlds;
-use cograd_analysis::statistic::{cumulative, decomposition, permutation};
-use cograd_analysis::{NoObserver, Options, RunAnalysis, analyze};
+use cograd_analysis::statistic::grouping::Grouping;
+use cograd_analysis::{Estimate, Estimator, NoObserver, Options, RunAnalysis, analyze};
 use cograd_trace::Study;
 use divan::{Bencher, black_box};
 use tempfile::TempDir;
 
 const STEPS: i64 = 500;
 const EXAMPLES: usize = 400;
+const POPULATION: usize = 60_000;
 const WORLDS: usize = 10_000;
 
 static STUDY: LazyLock<TempDir> = LazyLock::new(|| {
@@ -53,32 +53,45 @@ fn contributions_of_a_step(bencher: Bencher) {
     bencher.bench_local(|| contribution::of_step(black_box(&gradients), EXAMPLES));
 }
 
-/// 10 000 null worlds of α and of D over 500 steps.
+/// 10 000 null worlds of α, of D and of the groups' tests over 500 steps.
 #[divan::bench(sample_count = 10)]
 fn null_worlds(bencher: Bencher) {
-    let contributions = synthetic_contributions();
+    let options = Options { null_worlds: WORLDS, ..Options::default() };
     let designation = Designation::new((0..EXAMPLES).map(|i| i % 20 < 11).collect());
-    let worlds = NullWorlds::new(0, "run", &designation);
-    let alpha = decomposition::linear(&contributions, &designation);
-    let difference = cumulative::linear(&contributions, &designation);
-    bencher.bench_local(|| permutation::test_families(&[&alpha, &difference], &designation, &worlds, WORLDS as u32));
-}
-
-/// Drawing 10 000 designations, on one core.
-#[divan::bench(sample_count = 10)]
-fn designations(bencher: Bencher) {
-    let worlds = NullWorlds::new(0, "run", &Designation::new((0..EXAMPLES).map(|i| i % 20 < 11).collect()));
-    let (mut mask, mut order) = (vec![0.0; EXAMPLES], Vec::new());
-    bencher.bench_local(|| {
-        (1..=WORLDS as u64).for_each(|world| worlds.fill_mask(world, black_box(&mut mask), &mut order))
+    bencher.with_inputs(|| synthetic_contributions(STEPS, EXAMPLES)).bench_local_values(|contributions| {
+        let grouping = Grouping::from(&designation);
+        Estimate::of(Estimator::Paper, contributions, designation.clone(), grouping, "run", &options)
     });
 }
 
-fn synthetic_contributions() -> Contributions {
-    let mut contributions = Contributions::new(EXAMPLES);
-    for step in 0..STEPS {
-        let s: Vec<f64> = (0..EXAMPLES).map(|i| ((i * 7919 + step as usize * 104_729) % 1009) as f64).collect();
-        contributions.push(step, &StepContributions { self_terms: s.clone(), contributions: s });
+/// The same of a population: 60 000 examples, 200 steps, by number of worlds.
+#[divan::bench(sample_count = 1, sample_size = 1, args = [1000, 10_000])]
+fn population_null_worlds(bencher: Bencher, null_worlds: usize) {
+    let options = Options { null_worlds, ..Options::default() };
+    let designation = Designation::new((0..POPULATION).map(|i| i % 20 < 11).collect());
+    bencher.with_inputs(|| synthetic_contributions(200, POPULATION)).bench_local_values(|contributions| {
+        let grouping = Grouping::from(&designation);
+        Estimate::of(Estimator::Exact, contributions, designation.clone(), grouping, "run", &options)
+    });
+}
+
+/// The same with ten groups, all pairs of which are compared.
+#[divan::bench(sample_count = 1, sample_size = 1, args = [1000])]
+fn population_null_worlds_of_ten_groups(bencher: Bencher, null_worlds: usize) {
+    let options = Options { null_worlds, ..Options::default() };
+    let designation = Designation::new((0..POPULATION).map(|i| i % 20 < 11).collect());
+    let names = (0..10).map(|name| name.to_string()).collect();
+    let grouping = Grouping::new(names, (0..POPULATION).map(|i| (i % 10) as u8).collect());
+    bencher.with_inputs(|| synthetic_contributions(200, POPULATION)).bench_local_values(|contributions| {
+        Estimate::of(Estimator::Exact, contributions, designation.clone(), grouping.clone(), "run", &options)
+    });
+}
+
+fn synthetic_contributions(steps: i64, examples: usize) -> Contributions {
+    let mut contributions = Contributions::new(examples);
+    for step in 0..steps {
+        let s: Vec<f64> = (0..examples).map(|i| ((i * 7919 + step as usize * 104_729) % 1009) as f64).collect();
+        contributions.push(step, StepContributions { self_terms: s.clone(), contributions: s });
     }
     contributions
 }

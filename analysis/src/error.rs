@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use cograd_trace::TraceError;
 use polars::prelude::PolarsError;
 
+use crate::Span;
+
 /// An error of an analysis.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +53,54 @@ pub enum AnalysisError {
         /// Largest number.
         largest: usize,
     },
+    /// A layer that a run has not.
+    #[error("run {run} has no layer {layer}: its layers are {}", list(known))]
+    UnknownLayer {
+        /// Run id.
+        run: String,
+        /// Layer asked for.
+        layer: usize,
+        /// Its layers.
+        known: Vec<usize>,
+    },
+    /// None of the examples asked for is sampled.
+    #[error("run {run}: none of its {sampled} sampled examples is in {examples}")]
+    NoExample {
+        /// Run id.
+        run: String,
+        /// Which examples were asked for.
+        examples: String,
+        /// Number of sampled examples.
+        sampled: usize,
+    },
+    /// None of the steps asked for is recorded.
+    #[error("run {run}: none of its recorded steps, {first} to {last}, is in {steps}")]
+    NoStep {
+        /// Run id.
+        run: String,
+        /// Which steps were asked for.
+        steps: Span,
+        /// First recorded step.
+        first: i64,
+        /// Last recorded step.
+        last: i64,
+    },
+    /// A file that names examples cannot be read.
+    #[error("cannot read {}", path.display())]
+    Input {
+        /// Path of the file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A file that names examples does not fit.
+    #[error("cannot use {}: {message}", path.display())]
+    ExampleFile {
+        /// Path of the file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The operating system refused to write results.
     #[error("cannot {action} {}", path.display())]
     Output {
@@ -72,4 +122,8 @@ pub enum AnalysisError {
     /// `summary.json` could not be written.
     #[error("cannot write the summary")]
     Summary(#[source] TraceError),
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }

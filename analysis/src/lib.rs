@@ -9,11 +9,15 @@
 #![warn(missing_docs)]
 
 mod error;
+mod estimate;
+mod example_file;
+mod groups;
 mod options;
 pub mod prediction;
 mod results;
 pub mod rule;
 mod run;
+mod selection;
 pub mod statistic;
 mod summary;
 
@@ -22,9 +26,14 @@ use std::path::{Path, PathBuf};
 use cograd_trace::Study;
 
 pub use error::AnalysisError;
-pub use options::{NoObserver, Observer, Options};
+pub use estimate::{Estimate, Estimator, GroupStatistic, GroupTest, NullCurve, NullPoint, World};
+pub use groups::Groups;
+pub use options::{ExampleSelection, GroupBy, NoObserver, Observer, Options, Span};
 pub use run::RunAnalysis;
-pub use summary::{Final, MatchedRule, OverfitSummary, RunSummary, Simultaneous, StudySummary, Summary};
+pub use summary::{
+    Final, MatchedRule, OptionsSummary, OverfitSummary, PopulationSummary, RunSummary, Simultaneous, StudySummary,
+    Summary, TableSummary,
+};
 
 use results::Tables;
 
@@ -60,13 +69,15 @@ pub fn analyze(
     let mut runs = Vec::with_capacity(study.runs().len());
     for (index, run) in study.runs().iter().enumerate() {
         let manifest = run.manifest();
-        observer.run_started(&manifest.run, index, study.runs().len(), manifest.recorded_steps.len());
+        let population = if options.examples.is_none() { run.population_steps().len() } else { 0 };
+        let steps = manifest.recorded_steps.len() + population;
+        observer.run_started(&manifest.run, index, study.runs().len(), steps);
         let analysis = RunAnalysis::of(run, options, observer)?;
         tables.append(&analysis)?;
-        runs.push(summary::RunFacts::of(run, &analysis)?);
+        runs.push(summary::RunFacts::of(run, &analysis, options)?);
         observer.run_finished();
     }
-    let summary = Summary::of(&study, options, runs);
+    let summary = Summary::of(&study, options, runs, tables.complete()?);
     let files = tables.publish(&summary)?;
     Ok(Report { directory, files, summary })
 }

@@ -2,21 +2,16 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cograd_trace::{Example, Manifest, Metric, Run, TraceError};
+use cograd_trace::{Example, Manifest, Metric, PopulationStep, Run, StepGradients, TraceError};
 
+use crate::estimate::{Estimate, Estimator};
+use crate::groups::Groups;
+use crate::selection::Selection;
 use crate::statistic::contribution::{self, Contributions, StepContributions};
-use crate::statistic::cumulative::{self, Cumulative};
-use crate::statistic::decomposition::{self, Decomposition};
 use crate::statistic::designation::Designation;
-use crate::statistic::linear::Linear;
-use crate::statistic::null_world::NullWorlds;
+use crate::statistic::learned;
 use crate::statistic::overfit::{self, Overfit};
-use crate::statistic::permutation::{self, FamilyTest, Test};
-use crate::statistic::{crossover, learned};
 use crate::{AnalysisError, Observer, Options};
-
-/// Steps whose cumulative difference is tested on its own: the paper's Figure 3 shows the first ten.
-const FIRST_STEPS: usize = 10;
 
 /// Everything that an analysis finds out about one run.
 #[derive(Clone, Debug)]
@@ -27,96 +22,65 @@ pub struct RunAnalysis {
     pub examples: Vec<Example>,
     /// The evaluations of the run.
     pub metrics: Vec<Metric>,
-    /// Ids of the n sampled examples, ascending; every list of n follows this order.
+    /// Ids of the n sampled examples that are analysed, ascending; every list of n follows this order.
     pub sampled: Vec<u32>,
-    /// Their actual designation.
-    pub designation: Designation,
-    /// Their contributions and self terms at every recorded step.
-    pub contributions: Contributions,
-    /// World 0, the actual one, and the null worlds kept for drawing, in order.
-    pub worlds: Vec<World>,
-    /// The null distribution of α, one entry a recorded step.
-    pub alpha: NullCurve,
-    /// The null distribution of D, one entry a contiguous step.
-    pub difference: NullCurve,
-    /// Test of the crossover statistic.
-    pub crossover: Test,
-    /// Test of D after the first ten steps, 0…9; without a value if fewer are contiguous from 0.
-    pub difference_10: Test,
-}
-
-/// The curves of one world.
-#[derive(Clone, Debug, PartialEq)]
-pub struct World {
-    /// The decomposition at every recorded step.
-    pub decomposition: Vec<Decomposition>,
-    /// The cumulative mean contributions at every contiguous step.
-    pub cumulative: Vec<Cumulative>,
-}
-
-/// The null distribution of a statistic over the steps, and the tests of the actual one against it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NullCurve {
-    /// One entry a step, in the order of the recorded steps.
-    pub points: Vec<NullPoint>,
-    /// max |z| over the steps, and its p-value.
-    pub simultaneous: Test,
-}
-
-/// The null distribution of a statistic at one step. All are `None` where the statistic is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub struct NullPoint {
-    /// Exact expectation over null worlds.
-    pub mean: Option<f64>,
-    /// Exact standard deviation over null worlds.
-    pub sd: Option<f64>,
-    /// Lower end of the simultaneous 95 % band; `None` too if every world gives the same value or worlds are too few.
-    pub lower: Option<f64>,
-    /// Upper end of the simultaneous 95 % band; `None` as `lower`.
-    pub upper: Option<f64>,
-    /// Pointwise two-sided p-value; `None` too if every world gives the same value or there is no null world.
-    pub p: Option<f64>,
+    /// Number of sampled coordinates that are analysed, d.
+    pub coordinates: usize,
+    /// The groups of the examples.
+    pub groups: Groups,
+    /// From the sample, as the paper does it.
+    pub paper: Estimate,
+    /// From the population record; `None` if there is none or it is left out.
+    pub exact: Option<Estimate>,
 }
 
 impl RunAnalysis {
-    /// Analyses `run`: verifies the hash of every file while the gradients stream through, once.
+    /// Analyses `run`: verifies the hash of every file while gradients and population record stream through, once.
     ///
     /// # Errors
-    /// If a file of the run is altered, truncated or malformed, or its files do not belong together.
+    /// If a file of the run is altered, truncated or malformed, its files do not belong together, or it has not what the
+    /// options ask for.
     pub fn of(run: &Run, options: &Options, observer: &dyn Observer) -> Result<RunAnalysis, AnalysisError> {
         let manifest = run.manifest().clone();
         if i64::try_from(manifest.seed).is_err() {
             return Err(AnalysisError::Seed { run: manifest.run, seed: manifest.seed });
         }
         let in_run = |source: TraceError| AnalysisError::Run { run: manifest.run.clone(), source };
-        let (verified, read) = rayon::join(|| run.verify().map_err(in_run), || read(run, observer, &in_run));
+        let (verified, trace) = rayon::join(|| run.verify().map_err(in_run), || Trace::read(run, options, observer));
         verified?;
-        let Trace { examples, metrics, sampled, designation, contributions } = read?;
+        let Trace { examples, metrics, selection, groups, sample, population } = trace?;
 
-        let null_worlds = NullWorlds::new(options.seed, &manifest.run, &designation);
-        let kept = (1..=options.kept_worlds as u64).map(|world| null_worlds.designation(world));
-        let worlds: Vec<World> =
-            std::iter::once(designation.clone()).chain(kept).map(|world| World::of(&contributions, &world)).collect();
-        let tests = Tests::of(&contributions, &worlds[0], &designation, &null_worlds, options);
-        let Tests { alpha, difference, crossover, difference_10 } = tests;
+        let pristine_of = |ids: &mut dyn Iterator<Item = u32>| -> Designation {
+            Designation::new(ids.map(|id| examples[id as usize].pristine).collect())
+        };
+        let paper = Estimate::of(
+            Estimator::Paper,
+            sample,
+            pristine_of(&mut selection.sampled.iter().copied()),
+            groups.of_ids(selection.sampled.iter().copied()),
+            &manifest.run,
+            options,
+        );
+        let all = 0..examples.len() as u32;
+        let exact = population.map(|population| {
+            let (designation, grouping) = (pristine_of(&mut all.clone()), groups.of_ids(all));
+            Estimate::of(Estimator::Exact, population, designation, grouping, &manifest.run, options)
+        });
         Ok(RunAnalysis {
             manifest,
-            examples,
             metrics,
-            sampled,
-            designation,
-            contributions,
-            worlds,
-            alpha,
-            difference,
-            crossover,
-            difference_10,
+            coordinates: selection.layer_of_coordinate.len(),
+            sampled: selection.sampled,
+            groups,
+            paper,
+            exact,
+            examples,
         })
     }
 
-    /// The actual world.
-    pub fn actual(&self) -> &World {
-        &self.worlds[0]
+    /// The estimates, the paper's first.
+    pub fn estimates(&self) -> impl Iterator<Item = &Estimate> {
+        std::iter::once(&self.paper).chain(&self.exact)
     }
 
     /// The evaluated steps and what fraction of the examples was learned by each.
@@ -137,109 +101,97 @@ impl RunAnalysis {
     }
 }
 
-impl World {
-    fn of(contributions: &Contributions, designation: &Designation) -> World {
-        World {
-            decomposition: decomposition::decompose(contributions, designation),
-            cumulative: cumulative::cumulate(contributions, designation),
-        }
-    }
-}
-
 /// What is read of a run.
 struct Trace {
     examples: Vec<Example>,
     metrics: Vec<Metric>,
-    sampled: Vec<u32>,
-    designation: Designation,
-    contributions: Contributions,
+    selection: Selection,
+    groups: Groups,
+    sample: Contributions,
+    population: Option<Contributions>,
 }
 
-fn read(
-    run: &Run,
-    observer: &dyn Observer,
-    in_run: &(impl Fn(TraceError) -> AnalysisError + Sync),
-) -> Result<Trace, AnalysisError> {
-    let examples = run.examples().map_err(in_run)?;
-    let metrics = run.metrics().map_err(in_run)?;
-    let sampled: Vec<u32> =
-        examples.iter().filter(|example| example.sampled).map(|example| example.example_id).collect();
-    let pristine = examples.iter().filter(|example| example.sampled).map(|example| example.pristine).collect();
+impl Trace {
+    fn read(run: &Run, options: &Options, observer: &dyn Observer) -> Result<Trace, AnalysisError> {
+        let id = &run.manifest().run;
+        let in_run = |source: TraceError| AnalysisError::Run { run: id.clone(), source };
+        let examples = run.examples().map_err(in_run)?;
+        let metrics = run.metrics().map_err(in_run)?;
+        let selection = Selection::of(run, &examples, options)?;
+        // The record's ‖g‖² is that of all examples: it has no contributions to that of some.
+        let with_population = !run.population_steps().is_empty() && options.examples.is_none();
+        let all: Vec<u32> = (0..examples.len() as u32).collect();
+        let analysed = if with_population { &all } else { &selection.sampled };
+        let groups = Groups::of(id, &examples, analysed, &options.group_by)?;
+        let steps_read = AtomicUsize::new(0);
+        let step_read = || observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
+        let sample = read_sample(run, &examples, &selection, &step_read)?;
+        let population =
+            with_population.then(|| read_population(run, examples.len(), &selection, &step_read)).transpose();
+        Ok(Trace { metrics, groups, sample, population: population.map_err(in_run)?, selection, examples })
+    }
+}
 
-    let steps_read = AtomicUsize::new(0);
-    let of_step = |step: cograd_trace::StepGradients<'_>| -> Result<(i64, StepContributions), (i64, usize)> {
-        if step.example_ids != sampled {
+/// Contributions and self terms of the chosen part of the sample.
+fn read_sample(
+    run: &Run,
+    examples: &[Example],
+    selection: &Selection,
+    step_read: &(dyn Fn() + Sync),
+) -> Result<Contributions, AnalysisError> {
+    let marked: Vec<u32> =
+        examples.iter().filter(|example| example.sampled).map(|example| example.example_id).collect();
+    let of_step = |step: StepGradients<'_>| -> Result<Option<(i64, StepContributions)>, (i64, usize)> {
+        if step.example_ids != marked {
             return Err((step.step, step.example_ids.len()));
         }
-        let contributions = contribution::of_step(step.values, sampled.len());
-        observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
-        Ok((step.step, contributions))
+        step_read();
+        let of_step = || contribution::of_step(&selection.gradients(&step), selection.sampled.len());
+        Ok(selection.has_step(step.step).then(|| (step.step, of_step())))
     };
-    let mut contributions = Contributions::new(sampled.len());
-    for step in run.map_steps(of_step).map_err(in_run)? {
-        let (step, of_step) = step.map_err(|(step, recorded)| AnalysisError::Sample {
-            run: run.manifest().run.clone(),
+    let steps = run.map_steps(of_step);
+    let run = &run.manifest().run;
+    let mut contributions = Contributions::new(selection.sampled.len());
+    for step in steps.map_err(|source| AnalysisError::Run { run: run.clone(), source })? {
+        let step = step.map_err(|(step, recorded)| AnalysisError::Sample {
+            run: run.clone(),
             step,
-            marked: sampled.len(),
+            marked: marked.len(),
             recorded,
         })?;
-        contributions.push(step, &of_step);
+        step.into_iter().for_each(|(step, of_step)| contributions.push(step, of_step));
     }
-    Ok(Trace { examples, metrics, sampled, designation: Designation::new(pristine), contributions })
+    Ok(contributions)
 }
 
-/// The permutation tests of a run.
-struct Tests {
-    alpha: NullCurve,
-    difference: NullCurve,
-    crossover: Test,
-    difference_10: Test,
+/// Contributions and self terms of all `examples` over the chosen layers.
+fn read_population(
+    run: &Run,
+    examples: usize,
+    selection: &Selection,
+    step_read: &(dyn Fn() + Sync),
+) -> Result<Contributions, TraceError> {
+    let of_step = |step: PopulationStep<'_>| {
+        step_read();
+        selection.has_step(step.step).then(|| (step.step, of_layers(&step, selection)))
+    };
+    let mut contributions = Contributions::new(examples);
+    let steps = run.map_population(of_step)?;
+    steps.into_iter().flatten().for_each(|(step, of_step)| contributions.push(step, of_step));
+    Ok(contributions)
 }
 
-impl Tests {
-    fn of(
-        contributions: &Contributions,
-        actual: &World,
-        designation: &Designation,
-        null_worlds: &NullWorlds,
-        options: &Options,
-    ) -> Tests {
-        let worlds = options.null_worlds as u32;
-        let alpha = decomposition::linear(contributions, designation);
-        let difference = cumulative::linear(contributions, designation);
-        let crossover = [crossover::linear(contributions, &actual.decomposition, designation)];
-        let families: [&[Option<Linear>]; 3] = [&alpha, &difference, &crossover];
-        let tests = permutation::test_families(&families, designation, null_worlds, worlds);
-        let tenth = actual.cumulative.get(FIRST_STEPS - 1).and_then(|at_step| at_step.difference);
-        let tenth_exceedances = tests[1].exceedances.get(FIRST_STEPS - 1).copied().flatten();
-        Tests {
-            alpha: NullCurve::new(&alpha, &tests[0]),
-            difference: NullCurve::new(&difference, &tests[1]),
-            crossover: Test::new(crossover::value(&actual.decomposition), tests[2].exceedances[0], worlds),
-            difference_10: Test::new(tenth, tenth_exceedances, worlds),
-        }
+/// Sums over the chosen layers; of all of them, the totals as recorded.
+fn of_layers(step: &PopulationStep<'_>, selection: &Selection) -> StepContributions {
+    if (0..step.layers.len()).all(|layer| selection.has_layer(layer)) {
+        return StepContributions { contributions: step.contributions.to_vec(), self_terms: step.self_terms.to_vec() };
     }
-}
-
-impl NullCurve {
-    fn new(members: &[Option<Linear>], test: &FamilyTest) -> NullCurve {
-        let point = |(member, linear): (usize, &Option<Linear>)| match linear {
-            None => NullPoint::default(),
-            Some(linear) => NullPoint::new(linear, test.band, test.pointwise_p(member)),
-        };
-        NullCurve { points: members.iter().enumerate().map(point).collect(), simultaneous: test.simultaneous }
+    let examples = step.contributions.len();
+    let mut sums = StepContributions { contributions: vec![0.0; examples], self_terms: vec![0.0; examples] };
+    let add = |sums: &mut [f64], values: &[f64]| sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    for (_, layer) in step.layers.iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer)) {
+        add(&mut sums.contributions, layer.contributions);
+        add(&mut sums.self_terms, layer.self_terms);
     }
-}
-
-impl NullPoint {
-    fn new(linear: &Linear, band: Option<f64>, p: Option<f64>) -> NullPoint {
-        let half_width = band.filter(|_| linear.standardised.is_some()).map(|band| band * linear.sd);
-        NullPoint {
-            mean: Some(linear.mean),
-            sd: Some(linear.sd),
-            lower: half_width.map(|half| linear.mean - half),
-            upper: half_width.map(|half| linear.mean + half),
-            p,
-        }
-    }
+    sums
 }

@@ -1,8 +1,9 @@
 //! `summary.json`: what a reader of the results needs before any table, with the provenance of every number.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use cograd_trace::{Metric, Run, Split, Study, sha256_of_file};
+use cograd_trace::{Metric, Run, Split, Study, sealed, sha256_of_file};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,10 @@ use crate::prediction::{self, Evidence, Prediction};
 use crate::statistic::overfit::{self, Overfit};
 use crate::statistic::permutation::Test;
 use crate::statistic::{curves, matched};
-use crate::{AnalysisError, Options, RunAnalysis, rule};
+use crate::{AnalysisError, Estimate, Options, RunAnalysis, rule};
+
+/// Why a population record is left out of an analysis of some examples.
+const EXAMPLES_RESTRICTED: &str = "it has the contributions to the gradient of all examples, not to that of some";
 
 /// The content of `summary.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -23,12 +27,48 @@ pub struct Summary {
     pub seed: u64,
     /// Null worlds per run, B.
     pub null_worlds: usize,
+    /// What was asked for.
+    pub options: OptionsSummary,
     /// The runs, ordered by rule, noise and seed.
     pub runs: Vec<RunSummary>,
     /// The update rules at matched training accuracy, by noise level; empty where a level has one rule only.
     pub matched: Vec<MatchedRule>,
     /// The paper's predictions, with what was measured and a verdict each.
     pub predictions: Vec<Prediction>,
+    /// The tables, by file name.
+    pub files: BTreeMap<String, TableSummary>,
+    /// SHA-256 of the file with an empty seal; empty until it is written.
+    pub seal: String,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct OptionsSummary {
+    /// `pristine`, `label`, `original-label`, `learned`, or the path of a file.
+    pub group_by: String,
+    /// Steps analysed, as a range; `None`: all.
+    pub steps: Option<String>,
+    /// Layers analysed; `None`: all.
+    pub layers: Option<Vec<usize>>,
+    /// Which of the sampled examples were analysed, as a range of ids or the path of a file; `None`: all.
+    pub examples: Option<String>,
+    /// Resamples for intervals.
+    pub bootstrap: usize,
+    /// Null worlds per run, B.
+    pub null_worlds: usize,
+    /// Analysis seed.
+    pub seed: u64,
+}
+
+/// What a table holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableSummary {
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: String,
 }
 
 /// Which study was analysed.
@@ -61,13 +101,13 @@ pub struct RunSummary {
     pub train_examples: usize,
     /// |P|/m over all training examples, the proper accuracy of the noisy set.
     pub pristine_fraction: Option<f64>,
-    /// Sampled examples, n.
+    /// Sampled examples that were analysed, n.
     pub sampled_examples: usize,
     /// |P| among the sampled examples.
     pub sampled_pristine: usize,
-    /// Sampled coordinates, d.
+    /// Sampled coordinates that were analysed, d.
     pub coordinates: usize,
-    /// Number of steps with gradients.
+    /// Number of steps with gradients that were analysed.
     pub recorded_steps: usize,
     /// How many of them are 0, 1, 2, … without a gap.
     pub contiguous_steps: usize,
@@ -94,6 +134,29 @@ pub struct RunSummary {
     pub overfit: OverfitSummary,
     /// The largest training accuracy of the evaluations.
     pub max_train_accuracy: Option<f64>,
+    /// The exact numbers, of all examples and parameters; `None` if the run has no population record, or it is left out.
+    pub population: Option<PopulationSummary>,
+    /// Why the population record was left out; `None` if it was not, or there is none.
+    pub population_left_out: Option<String>,
+}
+
+/// What was found out from the population record of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct PopulationSummary {
+    /// Number of its steps that were analysed.
+    pub steps: usize,
+    /// How many of them are 0, 1, 2, … without a gap.
+    pub contiguous_steps: usize,
+    /// α at the first of its steps.
+    pub alpha_first: Option<f64>,
+    /// α at the last of its steps.
+    pub alpha_last: Option<f64>,
+    /// The crossover statistic.
+    pub crossover: Test,
+    /// D after the first ten steps.
+    pub difference_10: Test,
+    /// Tests over all steps at once.
+    pub simultaneous: Simultaneous,
 }
 
 /// Overfit of a run; `None` without both accuracies.
@@ -154,14 +217,19 @@ pub(crate) struct RunFacts {
 }
 
 impl RunFacts {
-    pub(crate) fn of(run: &Run, analysis: &RunAnalysis) -> Result<RunFacts, AnalysisError> {
-        let summary = RunSummary::of(run, analysis)?;
+    pub(crate) fn of(run: &Run, analysis: &RunAnalysis, options: &Options) -> Result<RunFacts, AnalysisError> {
+        let summary = RunSummary::of(run, analysis, options)?;
         Ok(RunFacts { summary, evidence: Evidence::of(analysis), overfit: analysis.overfit() })
     }
 }
 
 impl Summary {
-    pub(crate) fn of(study: &Study, options: &Options, runs: Vec<RunFacts>) -> Summary {
+    pub(crate) fn of(
+        study: &Study,
+        options: &Options,
+        runs: Vec<RunFacts>,
+        files: BTreeMap<String, TableSummary>,
+    ) -> Summary {
         let matched = MatchedRule::of_study(&runs);
         let (runs, evidence): (Vec<RunSummary>, Vec<Evidence>) =
             runs.into_iter().map(|facts| (facts.summary, facts.evidence)).unzip();
@@ -170,17 +238,32 @@ impl Summary {
             study: StudySummary::of(study),
             seed: options.seed,
             null_worlds: options.null_worlds,
+            options: OptionsSummary::of(options),
             runs,
             matched,
             predictions: prediction::judge_all(&evidence),
+            files,
+            seal: String::new(),
         }
     }
 
-    /// The JSON text, indented, with a final line break.
+    /// The JSON text, indented and sealed, with a final line break.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        Ok(text)
+        sealed(self)
+    }
+}
+
+impl OptionsSummary {
+    fn of(options: &Options) -> OptionsSummary {
+        OptionsSummary {
+            group_by: options.group_by.to_string(),
+            steps: options.steps.map(|steps| steps.to_string()),
+            layers: options.layers.clone(),
+            examples: options.examples.as_ref().map(|examples| examples.to_string()),
+            bootstrap: options.bootstrap,
+            null_worlds: options.null_worlds,
+            seed: options.seed,
+        }
     }
 }
 
@@ -206,12 +289,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 impl RunSummary {
-    fn of(run: &Run, analysis: &RunAnalysis) -> Result<RunSummary, AnalysisError> {
-        let manifest = &analysis.manifest;
+    fn of(run: &Run, analysis: &RunAnalysis, options: &Options) -> Result<RunSummary, AnalysisError> {
+        let (manifest, paper) = (&analysis.manifest, &analysis.paper);
         let in_run = |source| AnalysisError::Run { run: manifest.run.clone(), source };
         let manifest_sha256 = sha256_of_file(&run.directory().join("manifest.json")).map_err(in_run)?;
         let overfit = analysis.overfit();
-        let alpha = &analysis.actual().decomposition;
+        let left_out = !manifest.population_steps.is_empty() && options.examples.is_some();
         Ok(RunSummary {
             run: manifest.run.clone(),
             rule: manifest.rule.clone(),
@@ -223,25 +306,44 @@ impl RunSummary {
             train_examples: manifest.train_examples,
             pristine_fraction: analysis.proper_accuracy(),
             sampled_examples: analysis.sampled.len(),
-            sampled_pristine: analysis.designation.pristine(),
-            coordinates: manifest.coordinates,
-            recorded_steps: analysis.contributions.steps().len(),
-            contiguous_steps: analysis.contributions.contiguous_steps(),
+            sampled_pristine: paper.designation.pristine(),
+            coordinates: analysis.coordinates,
+            recorded_steps: paper.contributions.steps().len(),
+            contiguous_steps: paper.contributions.contiguous_steps(),
             trace_bytes: manifest.files.values().map(|file| file.bytes).sum(),
             manifest_sha256,
             writer: manifest.writer.clone(),
-            alpha_first: alpha.first().and_then(|at_step| at_step.alpha),
-            alpha_last: alpha.last().and_then(|at_step| at_step.alpha),
-            crossover: analysis.crossover,
-            difference_10: analysis.difference_10,
-            simultaneous: Simultaneous {
-                alpha: analysis.alpha.simultaneous,
-                difference: analysis.difference.simultaneous,
-            },
+            alpha_first: paper.alpha_first(),
+            alpha_last: paper.alpha_last(),
+            crossover: paper.crossover,
+            difference_10: paper.difference_10,
+            simultaneous: Simultaneous::of(paper),
             last: Final::of(&analysis.metrics),
             overfit: OverfitSummary { last: overfit::last(&overfit), slope: overfit::slope(&overfit) },
             max_train_accuracy: overfit::max_train_accuracy(&overfit),
+            population: analysis.exact.as_ref().map(PopulationSummary::of),
+            population_left_out: left_out.then(|| EXAMPLES_RESTRICTED.to_string()),
         })
+    }
+}
+
+impl PopulationSummary {
+    fn of(exact: &Estimate) -> PopulationSummary {
+        PopulationSummary {
+            steps: exact.contributions.steps().len(),
+            contiguous_steps: exact.contributions.contiguous_steps(),
+            alpha_first: exact.alpha_first(),
+            alpha_last: exact.alpha_last(),
+            crossover: exact.crossover,
+            difference_10: exact.difference_10,
+            simultaneous: Simultaneous::of(exact),
+        }
+    }
+}
+
+impl Simultaneous {
+    fn of(estimate: &Estimate) -> Simultaneous {
+        Simultaneous { alpha: estimate.alpha.simultaneous, difference: estimate.difference.simultaneous }
     }
 }
 

@@ -99,14 +99,14 @@ pub fn overfit(analysis: &Path) -> Result<ByRun<Overfit>, ReportError> {
 }
 
 pub fn decomposition(analysis: &Path) -> Result<ByRun<Decomposition>, ReportError> {
-    let table = Table::read(analysis, "decomposition.parquet")?;
+    let table = Table::of_paper(analysis, "decomposition.parquet")?;
     let places = table.integers("step")?.into_iter().zip(table.integers("world")?);
     let values = table.numbers("alpha")?.into_iter().zip(table.numbers("beta")?);
     table.by_run(places.zip(values).map(|((step, world), (alpha, beta))| Decomposition { step, world, alpha, beta }))
 }
 
 pub fn cumulative(analysis: &Path) -> Result<ByRun<Cumulative>, ReportError> {
-    let table = Table::read(analysis, "cumulative.parquet")?;
+    let table = Table::of_paper(analysis, "cumulative.parquet")?;
     let places = table.integers("step")?.into_iter().zip(table.integers("world")?);
     let groups = table.numbers("pristine")?.into_iter().zip(table.numbers("corrupt")?);
     let rows = places.zip(groups).zip(table.numbers("difference")?);
@@ -120,7 +120,7 @@ pub fn cumulative(analysis: &Path) -> Result<ByRun<Cumulative>, ReportError> {
 }
 
 pub fn null(analysis: &Path) -> Result<ByRun<Null>, ReportError> {
-    let table = Table::read(analysis, "null.parquet")?;
+    let table = Table::of_paper(analysis, "null.parquet")?;
     let places = table.strings("statistic")?.into_iter().zip(table.integers("step")?);
     let bounds = table.numbers("lower")?.into_iter().zip(table.numbers("upper")?);
     let rows = places.zip(table.numbers("mean")?).zip(bounds);
@@ -128,7 +128,7 @@ pub fn null(analysis: &Path) -> Result<ByRun<Null>, ReportError> {
 }
 
 pub fn tests(analysis: &Path) -> Result<ByRun<Test>, ReportError> {
-    let table = Table::read(analysis, "tests.parquet")?;
+    let table = Table::of_paper(analysis, "tests.parquet")?;
     let names = table.strings("statistic")?.into_iter().zip(table.numbers("observed")?);
     let counts = table.numbers("worlds")?.into_iter().zip(table.numbers("exceedances")?);
     let bounds = table.numbers("p_lower")?.into_iter().zip(table.numbers("p_upper")?);
@@ -151,6 +151,18 @@ struct Table {
 }
 
 impl Table {
+    /// The rows of the estimates that the paper's figures show: those from the sample, as the paper makes them.
+    fn of_paper(analysis: &Path, name: &str) -> Result<Table, ReportError> {
+        let Table { path, frame } = Table::read(analysis, name)?;
+        let table = Table { frame: frame.clone(), path };
+        let estimators = table.strings("estimator")?;
+        let keep = estimators.iter().map(|estimator| estimator == "paper").collect();
+        match frame.filter(&keep) {
+            Ok(frame) => Ok(Table { frame, ..table }),
+            Err(source) => Err(ReportError::Table { path: table.path, source }),
+        }
+    }
+
     fn read(analysis: &Path, name: &str) -> Result<Table, ReportError> {
         let path = analysis.join(name);
         let file = File::open(&path).map_err(|source| match source.kind() {

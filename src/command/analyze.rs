@@ -19,7 +19,16 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
 
 /// Analyses with progress shown; the demo shares it.
 pub fn analyze(arguments: &Analyze, output: &Output) -> anyhow::Result<cograd_analysis::Report> {
-    let options = Options { null_worlds: arguments.null_worlds as usize, seed: arguments.seed, ..Options::default() };
+    let options = Options {
+        null_worlds: arguments.null_worlds as usize,
+        seed: arguments.seed,
+        bootstrap: arguments.bootstrap as usize,
+        group_by: arguments.group_by.as_str().into(),
+        steps: arguments.steps,
+        layers: arguments.layers.clone(),
+        examples: arguments.examples.clone(),
+        ..Options::default()
+    };
     let progress = Analysis::new(output);
     let report = cograd_analysis::analyze(&arguments.study, arguments.out.as_deref(), &options, &progress);
     progress.clear();

@@ -28,8 +28,7 @@ fn study(experiment: &Experiment, study: &Path, output: &Output) -> anyhow::Resu
         // It came too late to stop the recording, and is meant for the rest.
         return Err(RecordError::Stopped { runs: Vec::new() }.into());
     }
-    let analyze = Analyze { study: study.to_path_buf(), out: None, null_worlds: 1000, seed: 0 };
-    command::analyze::analyze(&analyze, output)?;
+    command::analyze::analyze(&Analyze::with_defaults(study), output)?;
     let written = command::report::report(&Report { study: study.to_path_buf(), analysis: None, out: None })?;
     output.wrote(written.iter().map(|path| path.as_path()));
     Ok(())

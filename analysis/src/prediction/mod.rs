@@ -97,8 +97,9 @@ pub struct Evidence {
 impl Evidence {
     /// From the analysis of a run.
     pub fn of(analysis: &RunAnalysis) -> Evidence {
-        let (contributions, designation) = (&analysis.contributions, &analysis.designation);
-        let first = analysis.actual().decomposition.first().filter(|_| contributions.contiguous_steps() > 0);
+        let paper = &analysis.paper;
+        let (contributions, designation) = (&paper.contributions, &paper.designation);
+        let first = paper.actual().decomposition.first().filter(|_| contributions.contiguous_steps() > 0);
         let overfit = analysis.overfit();
         let group_size = designation.pristine() as f64 / designation.examples() as f64;
         Evidence {
@@ -111,8 +112,8 @@ impl Evidence {
             median_corrupt: learned::median_step(&analysis.examples, Subset::Corrupt),
             alpha_0: first.and_then(|at_step| at_step.alpha),
             group_size: designation.has_both().then_some(group_size),
-            crossover: analysis.crossover,
-            difference_10: analysis.difference_10,
+            crossover: paper.crossover,
+            difference_10: paper.difference_10,
             final_train_accuracy: overfit.last().and_then(|at_step| at_step.train_accuracy),
             max_train_accuracy: overfit::max_train_accuracy(&overfit),
             proper_accuracy: analysis.proper_accuracy(),

@@ -2,9 +2,8 @@
 
 use polars::prelude::*;
 
-use crate::RunAnalysis;
-use crate::run::NullCurve;
 use crate::statistic::permutation::Test;
+use crate::{Estimate, Estimator, GroupTest, NullCurve, RunAnalysis, World};
 
 /// A table whose rows all start with the run's identity.
 fn frame(analysis: &RunAnalysis, height: usize, columns: Vec<Column>) -> PolarsResult<DataFrame> {
@@ -73,86 +72,178 @@ pub(super) fn overfit(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
 }
 
 pub(super) fn contributions(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let contributions = &analysis.contributions;
-    let (steps, examples) = (contributions.steps(), contributions.examples());
+    let paper = &analysis.paper;
+    let (steps, examples) = (paper.contributions.steps(), paper.contributions.examples());
     let columns = vec![
         column("step", steps.iter().flat_map(|&step| std::iter::repeat_n(step, examples)).collect::<Vec<_>>()),
         column("example_id", analysis.sampled.repeat(steps.len())),
-        column("pristine", analysis.designation.flags().repeat(steps.len())),
-        column("contribution", contributions.contributions()),
-        column("self_term", contributions.self_terms()),
+        column("pristine", paper.designation.flags().repeat(steps.len())),
+        column("contribution", paper.contributions.by_step().collect::<Vec<_>>().concat()),
+        column("self_term", paper.contributions.self_terms_by_step().collect::<Vec<_>>().concat()),
     ];
     frame(analysis, steps.len() * examples, columns)
 }
 
+/// Of every estimate, world and step: estimator, step, world, and what `of_world` has at the step.
+fn by_world<'a, Row>(
+    analysis: &'a RunAnalysis,
+    steps: impl Fn(&'a Estimate) -> &'a [i64],
+    of_world: impl Fn(&'a World) -> &'a [Row],
+) -> Vec<(&'static str, i64, u32, &'a Row)> {
+    let mut rows = Vec::new();
+    for estimate in analysis.estimates() {
+        for (world, number) in estimate.worlds.iter().zip(0..) {
+            let of_steps = steps(estimate).iter().zip(of_world(world));
+            rows.extend(of_steps.map(|(&step, row)| (estimate.estimator.as_str(), step, number, row)));
+        }
+    }
+    rows
+}
+
 pub(super) fn decomposition(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let rows: Vec<_> = analysis.worlds.iter().flat_map(|world| &world.decomposition).collect();
-    let (step, world) = step_and_world(analysis, analysis.contributions.steps());
+    let rows = by_world(analysis, |estimate| estimate.contributions.steps(), |world| &world.decomposition);
     let columns = vec![
-        step,
-        world,
-        column_of!("alpha", rows, |row| row.alpha),
-        column_of!("beta", rows, |row| row.beta),
-        column_of!("gradient_norm_sq", rows, |row| row.gradient_norm_sq),
+        column_of!("estimator", rows, |row| row.0),
+        column_of!("step", rows, |row| row.1),
+        column_of!("world", rows, |row| row.2),
+        column_of!("alpha", rows, |row| row.3.alpha),
+        column_of!("beta", rows, |row| row.3.beta),
+        column_of!("gradient_norm_sq", rows, |row| row.3.gradient_norm_sq),
+        missing("alpha_lower", rows.len()),
+        missing("alpha_upper", rows.len()),
     ];
     frame(analysis, rows.len(), columns)
 }
 
 pub(super) fn cumulative(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let rows: Vec<_> = analysis.worlds.iter().flat_map(|world| &world.cumulative).collect();
-    let contiguous = &analysis.contributions.steps()[..analysis.contributions.contiguous_steps()];
-    let (step, world) = step_and_world(analysis, contiguous);
+    let rows = by_world(analysis, Estimate::contiguous, |world| &world.cumulative);
     let columns = vec![
-        step,
-        world,
-        column_of!("pristine", rows, |row| row.pristine),
-        column_of!("corrupt", rows, |row| row.corrupt),
-        column_of!("difference", rows, |row| row.difference),
+        column_of!("estimator", rows, |row| row.0),
+        column_of!("step", rows, |row| row.1),
+        column_of!("world", rows, |row| row.2),
+        column_of!("pristine", rows, |row| row.3.pristine),
+        column_of!("corrupt", rows, |row| row.3.corrupt),
+        column_of!("difference", rows, |row| row.3.difference),
+        missing("pristine_lower", rows.len()),
+        missing("pristine_upper", rows.len()),
+        missing("corrupt_lower", rows.len()),
+        missing("corrupt_upper", rows.len()),
+        missing("difference_lower", rows.len()),
+        missing("difference_upper", rows.len()),
     ];
     frame(analysis, rows.len(), columns)
 }
 
-/// Columns `step` and `world` of a table that has every step of a world, world after world.
-fn step_and_world(analysis: &RunAnalysis, steps: &[i64]) -> (Column, Column) {
-    let worlds = 0..analysis.worlds.len() as u32;
-    let world: Vec<u32> = worlds.flat_map(|world| std::iter::repeat_n(world, steps.len())).collect();
-    (column("step", steps.repeat(analysis.worlds.len())), column("world", world))
+/// A column of numbers without any.
+fn missing(name: &str, height: usize) -> Column {
+    column(name, vec![None::<f64>; height])
 }
 
 pub(super) fn null(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let of_curve = |name: &'static str, curve: &'_ NullCurve| {
-        let steps = analysis.contributions.steps().to_vec();
-        let points = curve.points.clone();
-        steps.into_iter().zip(points).map(move |(step, point)| (name, step, point))
+    let of_curve = |estimate: &'_ Estimate, name: &'static str, curve: &'_ NullCurve| {
+        let (estimator, points) = (estimate.estimator.as_str(), curve.points.clone());
+        let steps = estimate.contributions.steps().to_vec();
+        steps.into_iter().zip(points).map(move |(step, point)| (estimator, name, step, point))
     };
-    let rows: Vec<_> = of_curve("alpha", &analysis.alpha).chain(of_curve("difference", &analysis.difference)).collect();
+    let of_estimate = |estimate: &'_ Estimate| {
+        let alpha = of_curve(estimate, "alpha", &estimate.alpha);
+        alpha.chain(of_curve(estimate, "difference", &estimate.difference))
+    };
+    let rows: Vec<_> = analysis.estimates().flat_map(of_estimate).collect();
     let columns = vec![
-        column_of!("statistic", rows, |row| row.0),
-        column_of!("step", rows, |row| row.1),
-        column_of!("mean", rows, |row| row.2.mean),
-        column_of!("sd", rows, |row| row.2.sd),
-        column_of!("lower", rows, |row| row.2.lower),
-        column_of!("upper", rows, |row| row.2.upper),
-        column_of!("p", rows, |row| row.2.p),
+        column_of!("estimator", rows, |row| row.0),
+        column_of!("statistic", rows, |row| row.1),
+        column_of!("step", rows, |row| row.2),
+        column_of!("mean", rows, |row| row.3.mean),
+        column_of!("sd", rows, |row| row.3.sd),
+        column_of!("lower", rows, |row| row.3.lower),
+        column_of!("upper", rows, |row| row.3.upper),
+        column_of!("p", rows, |row| row.3.p),
     ];
     frame(analysis, rows.len(), columns)
 }
 
 pub(super) fn tests(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let rows: [(&str, Test); 4] = [
-        ("alpha", analysis.alpha.simultaneous),
-        ("difference", analysis.difference.simultaneous),
-        ("crossover", analysis.crossover),
-        ("difference_10", analysis.difference_10),
-    ];
+    let of_estimate = |estimate: &'_ Estimate| {
+        let name = estimate.estimator.as_str();
+        [
+            (name, "alpha", estimate.alpha.simultaneous),
+            (name, "difference", estimate.difference.simultaneous),
+            (name, "crossover", estimate.crossover),
+            (name, "difference_10", estimate.difference_10),
+        ]
+    };
+    let rows: Vec<_> = analysis.estimates().flat_map(of_estimate).collect();
+    let mut columns = vec![column_of!("estimator", rows, |row| row.0), column_of!("statistic", rows, |row| row.1)];
+    columns.extend(test_columns(rows.iter().map(|row| row.2)));
+    frame(analysis, rows.len(), columns)
+}
+
+/// The columns of a test, from `observed` on.
+fn test_columns(tests: impl Iterator<Item = Test>) -> [Column; 6] {
+    let rows: Vec<Test> = tests.collect();
+    [
+        column_of!("observed", rows, |row| row.value),
+        column_of!("worlds", rows, |row| row.worlds),
+        column_of!("exceedances", rows, |row| row.exceedances),
+        column_of!("p", rows, |row| row.p),
+        column_of!("p_lower", rows, |row| row.p_lower),
+        column_of!("p_upper", rows, |row| row.p_upper),
+    ]
+}
+
+pub(super) fn groups(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let names = analysis.groups.names();
     let columns = vec![
-        column_of!("statistic", rows, |row| row.0),
-        column_of!("observed", rows, |row| row.1.value),
-        column_of!("worlds", rows, |row| row.1.worlds),
-        column_of!("exceedances", rows, |row| row.1.exceedances),
-        column_of!("p", rows, |row| row.1.p),
-        column_of!("p_lower", rows, |row| row.1.p_lower),
-        column_of!("p_upper", rows, |row| row.1.p_upper),
+        column_of!("group", names, |name| name.as_str()),
+        column("order", (0..names.len() as u32).collect::<Vec<_>>()),
+        column_of!("examples", analysis.groups.sizes(), |&size| size as u32),
+        column_of!("sampled", analysis.paper.grouping.sizes(), |&size| size as u32),
     ];
+    frame(analysis, names.len(), columns)
+}
+
+pub(super) fn shares(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let mut rows = Vec::new();
+    let at_steps = by_world(analysis, |estimate| estimate.contributions.steps(), |world| &world.shares);
+    let means = means_at_steps(analysis);
+    for ((estimator, step, world, shares), means) in at_steps.into_iter().zip(means) {
+        for (group, name) in analysis.groups.names().iter().enumerate() {
+            rows.push((estimator, step, world, name.as_str(), shares[group], means.and_then(|means| means[group])));
+        }
+    }
+    let columns = vec![
+        column_of!("estimator", rows, |row| row.0),
+        column_of!("step", rows, |row| row.1),
+        column_of!("world", rows, |row| row.2),
+        column_of!("group", rows, |row| row.3),
+        column_of!("share", rows, |row| row.4),
+        column_of!("cumulative", rows, |row| row.5),
+    ];
+    frame(analysis, rows.len(), columns)
+}
+
+/// The mean cumulative contributions of the groups, in the order of [`by_world`] at every step; `None` past the first gap.
+fn means_at_steps(analysis: &RunAnalysis) -> impl Iterator<Item = Option<&Vec<Option<f64>>>> {
+    analysis.estimates().flat_map(|estimate| {
+        let steps = estimate.contributions.steps().len();
+        estimate.worlds.iter().flat_map(move |world| (0..steps).map(|place| world.means.get(place)))
+    })
+}
+
+pub(super) fn group_tests(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let of_estimate = |estimate: &Estimate| -> Vec<(Estimator, GroupTest)> {
+        estimate.group_tests.iter().map(|&test| (estimate.estimator, test)).collect()
+    };
+    let rows: Vec<(Estimator, GroupTest)> = analysis.estimates().flat_map(of_estimate).collect();
+    let name = |group: Option<usize>| group.map(|group| analysis.groups.names()[group].as_str());
+    let mut columns = vec![
+        column_of!("estimator", rows, |row| row.0.as_str()),
+        column_of!("statistic", rows, |row| row.1.statistic.as_str()),
+        column_of!("group_a", rows, |row| name(row.1.group_a)),
+        column_of!("group_b", rows, |row| name(row.1.group_b)),
+    ];
+    columns.extend(test_columns(rows.iter().map(|row| row.1.test)));
+    columns.push(column_of!("p_holm", rows, |row| row.1.p_holm));
     frame(analysis, rows.len(), columns)
 }

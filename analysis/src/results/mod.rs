@@ -3,20 +3,21 @@
 mod frames;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cograd_trace::write_atomically;
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::{AnalysisError, RunAnalysis, Summary};
+use crate::{AnalysisError, RunAnalysis, Summary, TableSummary};
 use table::Table;
 
 /// Name of a table and how the rows of one run are made.
 type Kind = (&'static str, fn(&RunAnalysis) -> PolarsResult<DataFrame>);
 
 /// The tables, in the order in which they are written.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 11] = [
     ("curves.parquet", frames::curves),
     ("learned.parquet", frames::learned),
     ("overfit.parquet", frames::overfit),
@@ -25,6 +26,9 @@ const KINDS: [Kind; 8] = [
     ("cumulative.parquet", frames::cumulative),
     ("null.parquet", frames::null),
     ("tests.parquet", frames::tests),
+    ("groups.parquet", frames::groups),
+    ("shares.parquet", frames::shares),
+    ("group_tests.parquet", frames::group_tests),
 ];
 
 /// Written last, so that a directory that has one has all tables.
@@ -49,9 +53,14 @@ impl Tables {
         KINDS.iter().zip(&mut self.tables).try_for_each(|((_, rows), table)| table.append(rows(analysis)))
     }
 
-    /// Gives every table its name, then writes the summary; returns the paths.
-    pub(crate) fn publish(mut self, summary: &Summary) -> Result<Vec<PathBuf>, AnalysisError> {
-        self.tables.iter_mut().try_for_each(Table::complete)?;
+    /// Completes every table, still under its temporary name; returns what each holds, by its name to be.
+    pub(crate) fn complete(&mut self) -> Result<BTreeMap<String, TableSummary>, AnalysisError> {
+        let complete = |(kind, table): (&Kind, &mut Table)| Ok((kind.0.to_string(), table.complete()?));
+        KINDS.iter().zip(&mut self.tables).map(complete).collect()
+    }
+
+    /// Gives every completed table its name, then writes the summary; returns the paths.
+    pub(crate) fn publish(self, summary: &Summary) -> Result<Vec<PathBuf>, AnalysisError> {
         let path = self.directory.join(SUMMARY);
         let text = summary.to_json().map_err(|error| output("write", &path)(error.into()))?;
         // From here to the end the directory mixes two analyses, so it must not have a summary.

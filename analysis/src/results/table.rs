@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use cograd_trace::sha256_of_file;
 use polars::prelude::{BatchedWriter, DataFrame, ParquetCompression, ParquetWriter, PolarsResult};
 
 use super::output;
-use crate::AnalysisError;
+use crate::{AnalysisError, TableSummary};
 
 /// Rows of a row group at most: bounds the memory of writer and reader.
 const ROW_GROUP: usize = 1 << 17;
@@ -17,6 +18,7 @@ pub(super) struct Table {
     file: File,
     /// Made with the first rows, whose schema it takes.
     writer: Option<BatchedWriter<File>>,
+    rows: u64,
     published: bool,
 }
 
@@ -24,7 +26,7 @@ impl Table {
     pub(super) fn create(directory: &Path, name: &str) -> Result<Table, AnalysisError> {
         let (path, temporary) = (directory.join(name), directory.join(format!(".{name}.partial")));
         let file = File::create(&temporary).map_err(output("write", &temporary))?;
-        Ok(Table { path, temporary, file, writer: None, published: false })
+        Ok(Table { path, temporary, file, writer: None, rows: 0, published: false })
     }
 
     pub(super) fn append(&mut self, rows: PolarsResult<DataFrame>) -> Result<(), AnalysisError> {
@@ -38,17 +40,21 @@ impl Table {
             self.writer = Some(writer.batched(rows.schema())?);
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
+        self.rows += rows.height() as u64;
         (0..rows.height())
             .step_by(ROW_GROUP)
             .try_for_each(|first| writer.write_batch(&rows.slice(first as i64, ROW_GROUP)))
     }
 
-    /// Writes the footer and makes the file durable.
-    pub(super) fn complete(&mut self) -> Result<(), AnalysisError> {
+    /// Writes the footer and makes the file durable; returns what it holds.
+    pub(super) fn complete(&mut self) -> Result<TableSummary, AnalysisError> {
         if let Some(writer) = self.writer.take() {
             writer.finish().map_err(|source| AnalysisError::Table { path: self.path.clone(), source })?;
         }
-        self.file.sync_all().map_err(output("write", &self.temporary))
+        self.file.sync_all().map_err(output("write", &self.temporary))?;
+        let bytes = self.file.metadata().map_err(output("read", &self.temporary))?.len();
+        let sha256 = sha256_of_file(&self.temporary).map_err(AnalysisError::Summary)?;
+        Ok(TableSummary { rows: self.rows, bytes, sha256 })
     }
 
     /// Gives the completed file its name and returns it.

@@ -20,8 +20,7 @@ const LANES: usize = 16;
 pub struct Contributions {
     examples: usize,
     steps: Vec<i64>,
-    contributions: Vec<f64>,
-    self_terms: Vec<f64>,
+    of_steps: Vec<StepContributions>,
 }
 
 /// Contributions and self terms of the n examples at one step.
@@ -40,10 +39,9 @@ impl Contributions {
     }
 
     /// Adds a step later than those so far, with one contribution and one self term an example.
-    pub fn push(&mut self, step: i64, of_step: &StepContributions) {
+    pub fn push(&mut self, step: i64, of_step: StepContributions) {
         self.steps.push(step);
-        self.contributions.extend_from_slice(&of_step.contributions);
-        self.self_terms.extend_from_slice(&of_step.self_terms);
+        self.of_steps.push(of_step);
     }
 
     /// Number of examples, n.
@@ -56,20 +54,14 @@ impl Contributions {
         &self.steps
     }
 
-    /// All contributions `[T, n]`, row-major.
-    pub fn contributions(&self) -> &[f64] {
-        &self.contributions
-    }
-
-    /// All self terms `[T, n]`, row-major.
-    pub fn self_terms(&self) -> &[f64] {
-        &self.self_terms
-    }
-
     /// The n contributions of each step, in the order of [`Contributions::steps`].
-    pub fn by_step(&self) -> impl Iterator<Item = &[f64]> {
-        let examples = self.examples;
-        (0..self.steps.len()).map(move |t| &self.contributions[t * examples..(t + 1) * examples])
+    pub fn by_step(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.of_steps.iter().map(|of_step| of_step.contributions.as_slice())
+    }
+
+    /// The n self terms of each step, in the order of [`Contributions::steps`].
+    pub fn self_terms_by_step(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.of_steps.iter().map(|of_step| of_step.self_terms.as_slice())
     }
 
     /// How many of the first recorded steps are 0, 1, 2, … without a gap.

@@ -9,13 +9,14 @@
 //! one number. K is a linear permutation statistic with scores Σ_t w_t s_{t,i}/‖g_t‖², w_t = ±1/(steps in the mean).
 //! Missing if fewer than two steps are recorded, or a mean has no step. Source: §2.4; [S 3.2].
 
-use super::contribution::Contributions;
 use super::decomposition::Decomposition;
 use super::designation::Designation;
-use super::linear::Linear;
+use super::grouping::Grouping;
+use super::linear::{Contrast, Family, Linear};
+use super::scores::Scores;
 
-/// Weight w_t of each recorded step's α in K, positive in the first tenth and negative in the last.
-fn weights(decomposition: &[Decomposition]) -> Option<Vec<f64>> {
+/// Weight w_t of each recorded step's α in K, positive in the first tenth and negative in the last; `None` if K is missing.
+pub fn weights(decomposition: &[Decomposition]) -> Option<Vec<f64>> {
     let steps = decomposition.len();
     if steps < 2 {
         return None;
@@ -38,17 +39,12 @@ pub fn value(decomposition: &[Decomposition]) -> Option<f64> {
     Some(decomposition.iter().zip(weights).filter_map(|(at_step, weight)| Some(at_step.alpha? * weight)).sum())
 }
 
-/// K as a linear permutation statistic.
-pub fn linear(
-    contributions: &Contributions,
-    decomposition: &[Decomposition],
-    designation: &Designation,
-) -> Option<Linear> {
-    let weights = weights(decomposition)?;
-    let mut scores = vec![0.0; contributions.examples()];
-    for (of_step, weight) in contributions.by_step().zip(weights).filter(|(_, weight)| *weight != 0.0) {
-        let total: f64 = of_step.iter().sum();
-        scores.iter_mut().zip(of_step).for_each(|(score, contribution)| *score += weight * contribution / total);
-    }
-    Linear::new(0.0, scores, designation)
+/// K, the one member of its family; it has none if `scores` were made without the weights.
+pub fn family(scores: &Scores<'_>, designation: &Designation) -> Family {
+    let grouping = Grouping::from(designation);
+    let row = scores.crossover_row();
+    let first = row.start;
+    let member =
+        |place: usize, contrast: &Contrast| Some(Linear::new(0.0, 1.0, scores.spread(first + place)?, contrast));
+    Family::new(designation.has_both().then(|| Contrast::sum(&grouping, 0)), row, member)
 }

@@ -10,7 +10,9 @@
 
 use super::contribution::Contributions;
 use super::designation::Designation;
-use super::linear::Linear;
+use super::linear::Family;
+use super::scores::Scores;
+use super::share;
 
 /// The decomposition at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,20 +33,14 @@ pub fn decompose(contributions: &Contributions, designation: &Designation) -> Ve
 
 fn at_step(of_step: &[f64], designation: &Designation) -> Decomposition {
     let (pristine, corrupt) = designation.sums(of_step);
-    let total = pristine + corrupt;
+    let total: f64 = of_step.iter().sum();
     let share = |sum: f64| (designation.has_both() && total > 0.0 && total.is_finite()).then(|| sum / total);
     let gradient_norm_sq = total.is_finite().then_some(total);
     Decomposition { alpha: share(pristine), beta: share(corrupt), gradient_norm_sq }
 }
 
-/// α_t as a linear permutation statistic, one a recorded step; `None` where α is missing.
-pub fn linear(contributions: &Contributions, designation: &Designation) -> Vec<Option<Linear>> {
-    contributions.by_step().map(|of_step| linear_at_step(of_step, designation)).collect()
-}
-
-fn linear_at_step(of_step: &[f64], designation: &Designation) -> Option<Linear> {
-    at_step(of_step, designation).alpha?;
-    let total: f64 = of_step.iter().sum();
-    let group_size = designation.pristine() as f64 / designation.examples() as f64;
-    Linear::new(group_size, of_step.iter().map(|contribution| contribution / total).collect(), designation)
+/// α_t, one member a recorded step.
+pub fn family(scores: &Scores<'_>, designation: &Designation) -> Family {
+    let of_pristine = share::family(scores, &designation.into(), 0);
+    if designation.has_both() { of_pristine } else { Family::new(None, scores.step_rows(), |_, _| None) }
 }

@@ -1,4 +1,6 @@
-//! Which sampled example is pristine and which is corrupt.
+//! Which example is pristine and which is corrupt: the grouping of the paper.
+
+use super::grouping::Grouping;
 
 /// The designation of each of n examples: pristine or corrupt [S 1].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,5 +48,12 @@ impl Designation {
             *(if is_pristine { &mut pristine } else { &mut corrupt }) += value;
         }
         (pristine, corrupt)
+    }
+}
+
+impl From<&Grouping> for Designation {
+    /// The first group is pristine.
+    fn from(grouping: &Grouping) -> Designation {
+        Designation::new(grouping.of_example().iter().map(|&group| group == 0).collect())
     }
 }

@@ -1,56 +1,101 @@
 //! Linear permutation statistics and their exact null moments.
 //!
-//! A statistic that is a constant plus a sum of fixed scores x_i over the pristine examples P is determined, under a
-//! uniform permutation of the designations, by its expectation and the centred scores. With n examples:
+//! A statistic that is a constant plus a weighted sum of group sums of fixed scores x_i is determined, under a uniform
+//! permutation of the examples over the groups, by its expectation and the centred scores. With n examples, groups k of n_k
+//! and weights c_k:
 //!
 //! ```text
-//! T = E[T] + Σ_{i∈P} (x_i − x̄)        Var[T] = |P||C| σ² / (n − 1),  σ² = Σ (x_i − x̄)² / n
-//! z = (T − E[T]) / sd = Σ_{i∈P} y_i     y_i = (x_i − x̄) / sd
+//! T = E[T] + Σ_k c_k X_k,  X_k = Σ_{i∈k} (x_i − x̄)
+//! Var[T] = σ² n/(n−1) · (Σ_k c_k² n_k − (Σ_k c_k n_k)²/n),  σ² = Σ (x_i − x̄)² / n        z = (T − E[T]) / sd
 //! ```
 //!
-//! α_t, D_t and the crossover statistic are all of this kind, so that one matrix product of the rows y with 0/1 masks is
-//! the standardised value of every statistic in every null world. Source: [S 3.1]; Hoeffding 1951 for the moments.
+//! A share has one weight, c_k = 1: the factor of σ² is n_k(n−n_k)/(n−1). A difference of two means has c_a = 1/n_a and
+//! c_b = −1/n_b: the factor is n/(n−1)·(1/n_a + 1/n_b). Everything that is tested is of these two kinds, so that the group
+//! sums of the contributions at each step are all that a null world has to be asked for. Source: [S 3.1]; Hoeffding 1951 for
+//! the moments.
 
-use super::designation::Designation;
+use super::grouping::Grouping;
 
-/// Scores that spread less than this, relative to the largest, differ by rounding only.
-const RELATIVE_ZERO: f64 = 1e-12;
-
-/// A linear permutation statistic with its exact null moments.
+/// Weights c_k of one or two groups; those of all others are 0.
 #[derive(Clone, Debug, PartialEq)]
+pub struct Contrast {
+    terms: Vec<(usize, f64)>,
+    variance_factor: f64,
+}
+
+impl Contrast {
+    /// The sum over one group.
+    pub fn sum(grouping: &Grouping, group: usize) -> Contrast {
+        Contrast::new(grouping, vec![(group, 1.0)])
+    }
+
+    /// The mean over group `a` less that over group `b`; `None` if either is empty.
+    pub fn mean_difference(grouping: &Grouping, a: usize, b: usize) -> Option<Contrast> {
+        let (in_a, in_b) = (grouping.sizes()[a], grouping.sizes()[b]);
+        let terms = || vec![(a, 1.0 / in_a as f64), (b, -1.0 / in_b as f64)];
+        (in_a > 0 && in_b > 0).then(|| Contrast::new(grouping, terms()))
+    }
+
+    fn new(grouping: &Grouping, terms: Vec<(usize, f64)>) -> Contrast {
+        let n = grouping.examples() as f64;
+        let size = |group: usize| grouping.sizes()[group] as f64;
+        let squares: f64 = terms.iter().map(|&(group, weight)| weight * weight * size(group)).sum();
+        let sum: f64 = terms.iter().map(|&(group, weight)| weight * size(group)).sum();
+        let variance_factor = if n < 2.0 { 0.0 } else { n / (n - 1.0) * (squares - sum * sum / n).max(0.0) };
+        Contrast { terms, variance_factor }
+    }
+
+    /// The groups and their weights.
+    pub fn terms(&self) -> &[(usize, f64)] {
+        &self.terms
+    }
+
+    /// Standard deviation of Σ_k c_k X_k over null worlds, of scores with the given spread σ.
+    pub fn sd(&self, spread: f64) -> f64 {
+        spread * self.variance_factor.sqrt()
+    }
+}
+
+/// A linear permutation statistic's exact null moments.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Linear {
     /// Exact expectation over null worlds.
     pub mean: f64,
     /// Exact standard deviation over null worlds; 0 if every world gives the same value.
     pub sd: f64,
-    /// y_i, one an example; `None` if `sd` is 0, because then there is no z.
-    pub standardised: Option<Vec<f64>>,
+    /// What Σ_k c_k X_k is multiplied by to be z; `None` if `sd` is 0, because then there is no z.
+    pub unit: Option<f64>,
 }
 
 impl Linear {
-    /// The statistic with expectation `mean` and scores x_i, one an example, in null worlds of `designation`.
-    ///
-    /// `None` if either group is empty or a score is not finite: there is nothing to permute.
-    pub fn new(mean: f64, mut scores: Vec<f64>, designation: &Designation) -> Option<Linear> {
-        if !designation.has_both() || !scores.iter().all(|score| score.is_finite()) {
-            return None;
-        }
-        let n = scores.len() as f64;
-        let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
-        let average = scores.iter().sum::<f64>() / n;
-        scores.iter_mut().for_each(|score| *score -= average);
-        let spread = (scores.iter().map(|score| score * score).sum::<f64>() / n).sqrt();
-        if spread <= RELATIVE_ZERO * largest {
-            return Some(Linear { mean, sd: 0.0, standardised: None });
-        }
-        let (pristine, corrupt) = (designation.pristine() as f64, designation.corrupt() as f64);
-        let sd = spread * (pristine * corrupt / (n - 1.0)).sqrt();
-        scores.iter_mut().for_each(|score| *score /= sd);
-        Some(Linear { mean, sd, standardised: Some(scores) })
+    /// The statistic with expectation `mean` that is `scale` times Σ_k c_k X_k of scores with the given spread.
+    pub fn new(mean: f64, scale: f64, spread: f64, contrast: &Contrast) -> Linear {
+        let sd = contrast.sd(spread);
+        let unit = (1.0 / sd).is_finite().then(|| 1.0 / sd);
+        Linear { mean, sd: if unit.is_some() { scale * sd } else { 0.0 }, unit }
     }
+}
 
-    /// z of the world with the given designation; `None` if the standard deviation is 0.
-    pub fn z(&self, designation: &Designation) -> Option<f64> {
-        self.standardised.as_deref().map(|scores| designation.sums(scores).0)
+/// One statistic at several steps, tested together: the same contrast of consecutive rows of [`super::scores::Scores`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// `None` if the statistic is missing throughout, as its members then are.
+    pub contrast: Option<Contrast>,
+    /// The row of the first member.
+    pub first_row: usize,
+    /// One entry a row; `None` where the statistic is missing.
+    pub members: Vec<Option<Linear>>,
+}
+
+impl Family {
+    /// The family of `contrast` on `rows`; `member` says what it is in a row, given its place and the contrast.
+    pub fn new(
+        contrast: Option<Contrast>,
+        rows: std::ops::Range<usize>,
+        member: impl Fn(usize, &Contrast) -> Option<Linear>,
+    ) -> Family {
+        let at = |place: usize| contrast.as_ref().and_then(|contrast| member(place, contrast));
+        let members = (0..rows.len()).map(at).collect();
+        Family { contrast, first_row: rows.start, members }
     }
 }

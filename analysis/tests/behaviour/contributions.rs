@@ -2,7 +2,8 @@
 
 use cograd_analysis::statistic::contribution::{self, Contributions, StepContributions};
 use cograd_analysis::statistic::designation::Designation;
-use cograd_analysis::statistic::{crossover, cumulative, decomposition};
+use cograd_analysis::statistic::grouping::Grouping;
+use cograd_analysis::statistic::{crossover, cumulative, decomposition, permutation};
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -11,7 +12,7 @@ use crate::support::*;
 fn from_lists(lists: &[&[f64]]) -> Contributions {
     let mut contributions = Contributions::new(lists[0].len());
     for (step, list) in lists.iter().enumerate() {
-        contributions.push(step as i64, &StepContributions { contributions: list.to_vec(), self_terms: list.to_vec() });
+        contributions.push(step as i64, StepContributions { contributions: list.to_vec(), self_terms: list.to_vec() });
     }
     contributions
 }
@@ -84,11 +85,12 @@ fn alpha_is_missing_without_gradient_and_without_both_groups() {
 #[test]
 fn moments_of_alpha_by_hand() {
     // s = (2, 2, 0), |P| = 2: s̄ = 4/3, σ² = 8/9, Var = 2·1·(8/9) / (2·9·(16/9)) = 1/18. The three worlds: 1, 1/2, 1/2.
-    let linear = decomposition::linear(&from_lists(&[&[2.0, 2.0, 0.0]]), &pristine_1_and_3());
-    let linear = linear[0].as_ref().unwrap();
+    let contributions = from_lists(&[&[2.0, 2.0, 0.0]]);
+    let families = Families::of(&contributions, &pristine_1_and_3());
+    let linear = families.linear(ALPHA, 0).unwrap();
     assert_close(linear.mean, 2.0 / 3.0, 1e-15);
     assert_close(linear.sd, (1.0_f64 / 18.0).sqrt(), 1e-14);
-    assert_close(linear.z(&pristine_1_and_3()).unwrap(), -0.5_f64.sqrt(), 1e-14);
+    assert_close(families.z(ALPHA, 0, &pristine_1_and_3()).unwrap(), -0.5_f64.sqrt(), 1e-14);
 }
 
 #[test]
@@ -99,11 +101,11 @@ fn cumulative_means_and_their_moments_by_hand() {
     let steps = cumulative::cumulate(&contributions, &pristine_1_and_3());
     assert_eq!((steps[0].pristine, steps[0].corrupt, steps[0].difference), (Some(1.0), Some(2.0), Some(-1.0)));
     assert_eq!((steps[1].pristine, steps[1].corrupt, steps[1].difference), (Some(5.0), Some(10.0), Some(-5.0)));
-    let linear = cumulative::linear(&contributions, &pristine_1_and_3());
-    let linear = linear[1].as_ref().unwrap();
+    let families = Families::of(&contributions, &pristine_1_and_3());
+    let linear = families.linear(DIFFERENCE, 1).unwrap();
     assert_eq!(linear.mean, 0.0);
     assert_close(linear.sd, 50.0_f64.sqrt(), 1e-14);
-    assert_close(linear.z(&pristine_1_and_3()).unwrap(), -5.0 / 50.0_f64.sqrt(), 1e-14);
+    assert_close(families.z(DIFFERENCE, 1, &pristine_1_and_3()).unwrap(), -5.0 / 50.0_f64.sqrt(), 1e-14);
 }
 
 #[test]
@@ -114,7 +116,8 @@ fn an_empty_group_leaves_only_its_side_of_the_cumulative_means_missing() {
     assert_eq!((all_pristine.corrupt, all_pristine.difference), (None, None));
     let all_corrupt = cumulative::cumulate(&contributions, &Designation::new(vec![false; 3]))[0];
     assert_eq!((all_corrupt.pristine, all_corrupt.difference), (None, None));
-    assert!(cumulative::linear(&contributions, &Designation::new(vec![true; 3]))[0].is_none());
+    let families = Families::of(&contributions, &Designation::new(vec![true; 3]));
+    assert_eq!((families.linear(ALPHA, 0), families.linear(DIFFERENCE, 0)), (None, None));
 }
 
 #[test]
@@ -123,10 +126,10 @@ fn cumulative_means_end_at_the_first_gap() {
     let designation = Designation::new(vec![true, false]);
     for (steps, contiguous) in [(vec![0, 1, 2, 4, 5], 3), (vec![1, 2, 3], 0), (vec![0], 1), (vec![], 0)] {
         let mut contributions = Contributions::new(2);
-        steps.iter().for_each(|&t| contributions.push(t, &step));
+        steps.iter().for_each(|&t| contributions.push(t, step.clone()));
         assert_eq!(contributions.contiguous_steps(), contiguous);
         assert_eq!(cumulative::cumulate(&contributions, &designation).len(), contiguous);
-        assert_eq!(cumulative::linear(&contributions, &designation).len(), contiguous);
+        assert_eq!(Families::of(&contributions, &designation).families[DIFFERENCE].members.len(), contiguous);
     }
 }
 
@@ -137,9 +140,10 @@ fn crossover_and_its_moments_by_hand() {
     let contributions = from_lists(&[&[2.0, 2.0, 0.0], &[1.0, 1.0, 2.0]]);
     let decomposition = decomposition::decompose(&contributions, &pristine_1_and_3());
     assert_eq!(crossover::value(&decomposition), Some(-0.25));
-    let linear = crossover::linear(&contributions, &decomposition, &pristine_1_and_3()).unwrap();
+    let families = Families::of(&contributions, &pristine_1_and_3());
+    let linear = families.linear(CROSSOVER, 0).unwrap();
     assert_close(linear.sd, 0.125_f64.sqrt(), 1e-14);
-    assert_close(linear.z(&pristine_1_and_3()).unwrap(), -0.25 / 0.125_f64.sqrt(), 1e-14);
+    assert_close(families.z(CROSSOVER, 0, &pristine_1_and_3()).unwrap(), -0.25 / 0.125_f64.sqrt(), 1e-14);
 }
 
 #[test]
@@ -151,8 +155,9 @@ fn crossover_takes_a_tenth_of_the_steps_and_leaves_out_missing_ones() {
     let designation = Designation::new(vec![true, false]);
     let decomposition = decomposition::decompose(&contributions, &designation);
     assert_eq!(crossover::value(&decomposition), Some(1.0 - 0.125));
-    let linear = crossover::linear(&contributions, &decomposition, &designation).unwrap();
-    assert_close(linear.z(&designation).unwrap() * linear.sd, 1.0 - 0.125, 1e-14);
+    let families = Families::of(&contributions, &designation);
+    let z = families.z(CROSSOVER, 0, &designation).unwrap();
+    assert_close(z * families.linear(CROSSOVER, 0).unwrap().sd, 1.0 - 0.125, 1e-14);
 }
 
 #[test]
@@ -162,16 +167,16 @@ fn crossover_is_missing_when_a_tenth_has_no_alpha_or_there_is_one_step() {
         let contributions = from_lists(&lists);
         let decomposition = decomposition::decompose(&contributions, &designation);
         assert_eq!(crossover::value(&decomposition), None);
-        assert_eq!(crossover::linear(&contributions, &decomposition, &designation), None);
+        assert!(Families::of(&contributions, &designation).families[CROSSOVER].members.is_empty());
     }
 }
 
 #[test]
 fn equal_contributions_have_an_expectation_but_no_z() {
     // 0.1 + 0.1 + 0.1 is not 0.3: the spread that rounding leaves must not be mistaken for one.
-    let linear = decomposition::linear(&from_lists(&[&[0.1, 0.1, 0.1]]), &pristine_1_and_3());
-    let linear = linear[0].as_ref().unwrap();
-    assert_eq!((linear.sd, linear.standardised.as_ref()), (0.0, None));
+    let contributions = from_lists(&[&[0.1, 0.1, 0.1]]);
+    let linear = Families::of(&contributions, &pristine_1_and_3()).linear(ALPHA, 0).unwrap();
+    assert_eq!((linear.sd, linear.unit), (0.0, None));
     assert_close(linear.mean, 2.0 / 3.0, 1e-15);
 }
 
@@ -184,7 +189,7 @@ fn gradients_and_groups() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<bool>)> {
 
 fn of_gradients(steps: &[Vec<f32>], n: usize) -> Contributions {
     let mut contributions = Contributions::new(n);
-    steps.iter().zip(0..).for_each(|(gradients, t)| contributions.push(t, &contribution::of_step(gradients, n)));
+    steps.iter().zip(0..).for_each(|(gradients, t)| contributions.push(t, contribution::of_step(gradients, n)));
     contributions
 }
 
@@ -225,12 +230,13 @@ proptest! {
         let (before, after) = (of_gradients(&steps, designation.examples()), of_gradients(&scaled, designation.examples()));
         let alphas = |of: &Contributions| -> Vec<_> { decomposition::decompose(of, &designation).iter().map(|d| d.alpha).collect() };
         prop_assert_eq!(alphas(&before), alphas(&after));
-        for linear in [decomposition::linear, cumulative::linear] {
-            let z = |of: &Contributions| -> Vec<_> { linear(of, &designation).iter().map(|l| l.as_ref().and_then(|l| l.z(&designation))).collect() };
-            for (before, after) in z(&before).into_iter().zip(z(&after)) {
-                prop_assert_eq!(before.is_some(), after.is_some());
-                prop_assert!((before.unwrap_or(0.0) - after.unwrap_or(0.0)).abs() < 1e-12);
-            }
+        let z = |of: &Contributions| -> Vec<_> {
+            let families = Families::of(of, &designation);
+            permutation::z(&families.scores, &families.families, &Grouping::from(&designation)).concat()
+        };
+        for (before, after) in z(&before).into_iter().zip(z(&after)) {
+            prop_assert_eq!(before.is_some(), after.is_some());
+            prop_assert!((before.unwrap_or(0.0) - after.unwrap_or(0.0)).abs() < 1e-12);
         }
     }
 

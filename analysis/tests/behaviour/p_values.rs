@@ -3,33 +3,10 @@
 use cograd_analysis::statistic::clopper_pearson;
 use cograd_analysis::statistic::contribution::{Contributions, StepContributions};
 use cograd_analysis::statistic::designation::Designation;
-use cograd_analysis::statistic::linear::Linear;
 use cograd_analysis::statistic::null_world::NullWorlds;
-use cograd_analysis::statistic::permutation::{FamilyTest, Test, test_families};
-use cograd_analysis::statistic::{crossover, cumulative, decomposition};
+use cograd_analysis::statistic::permutation::{FamilyTest, Test};
 
 use crate::support::*;
-
-struct Families {
-    alpha: Vec<Option<Linear>>,
-    difference: Vec<Option<Linear>>,
-    crossover: [Option<Linear>; 1],
-}
-
-impl Families {
-    fn of(contributions: &Contributions, designation: &Designation) -> Families {
-        let decomposition = decomposition::decompose(contributions, designation);
-        Families {
-            alpha: decomposition::linear(contributions, designation),
-            difference: cumulative::linear(contributions, designation),
-            crossover: [crossover::linear(contributions, &decomposition, designation)],
-        }
-    }
-
-    fn test(&self, designation: &Designation, worlds: &NullWorlds, count: u32) -> Vec<FamilyTest> {
-        test_families(&[&self.alpha, &self.difference, &self.crossover], designation, worlds, count)
-    }
-}
 
 #[test]
 fn p_values_equal_a_plain_loop_over_worlds() {
@@ -37,8 +14,8 @@ fn p_values_equal_a_plain_loop_over_worlds() {
     // A gap after step 3: D is tested over fewer steps than α.
     let run = Synthetic::new(&pristine, 9, &[0, 1, 2, 3, 7, 8, 20], 11);
     let (contributions, designation) = (run.contributions(), run.designation());
-    let worlds = NullWorlds::new(2, "run", &designation);
-    let tests = Families::of(&contributions, &designation).test(&designation, &worlds, 333);
+    let worlds = null_worlds(2, "run", &designation);
+    let tests = Families::of(&contributions, &designation).test(&worlds, 333);
 
     let (n, p, c) = (25.0, designation.pristine() as f64, designation.corrupt() as f64);
     let alpha_z = |world: &[bool]| -> Vec<f64> {
@@ -71,7 +48,7 @@ fn p_values_equal_a_plain_loop_over_worlds() {
 fn check_against_loop(test: &FamilyTest, actual: &[bool], worlds: &NullWorlds, z: impl Fn(&[bool]) -> Vec<f64>) {
     let largest = |sizes: &[f64]| sizes.iter().fold(0.0_f64, |a, b| a.max(*b));
     let actual = z(actual);
-    let null: Vec<Vec<f64>> = (1..=333).map(|k| z(worlds.designation(k).flags())).collect();
+    let null: Vec<Vec<f64>> = (1..=333).map(|k| z(world(worlds, k).flags())).collect();
     for (member, &size) in actual.iter().enumerate() {
         let count = null.iter().filter(|sizes| sizes[member] >= size - 1e-9).count();
         assert_eq!(test.exceedances[member], Some(count as u32), "member {member}");
@@ -95,8 +72,8 @@ fn the_band_excludes_the_actual_curve_exactly_if_p_is_at_most_a_twentieth() {
     for seed in 0..40 {
         let run = Synthetic::new(&(0..20).map(|i| i < 8).collect::<Vec<_>>(), 2, &[0, 1, 2], seed);
         let (contributions, designation) = (run.contributions(), run.designation());
-        let worlds = NullWorlds::new(seed, "run", &designation);
-        let test = &Families::of(&contributions, &designation).test(&designation, &worlds, 99)[0];
+        let worlds = null_worlds(seed, "run", &designation);
+        let test = &Families::of(&contributions, &designation).test(&worlds, 99)[0];
         let excluded = test.simultaneous.value > test.band;
         assert_eq!(excluded, test.simultaneous.p.unwrap() <= 0.05);
         *(if excluded { &mut outside } else { &mut inside }) += 1;
@@ -108,12 +85,12 @@ fn the_band_excludes_the_actual_curve_exactly_if_p_is_at_most_a_twentieth() {
 fn more_worlds_only_add_to_the_first_ones() {
     let run = Synthetic::new(&(0..50).map(|i| i < 20).collect::<Vec<_>>(), 10, &[0, 1, 2], 4);
     let (contributions, designation) = (run.contributions(), run.designation());
-    let worlds = NullWorlds::new(0, "run", &designation);
+    let worlds = null_worlds(0, "run", &designation);
     let families = Families::of(&contributions, &designation);
-    let counts = |worlds_asked| families.test(&designation, &worlds, worlds_asked)[0].exceedances[0].unwrap();
+    let counts = |worlds_asked| families.test(&worlds, worlds_asked)[0].exceedances[0].unwrap();
     let exceeds = |k| {
-        let linear = families.alpha[0].as_ref().unwrap();
-        linear.z(&worlds.designation(k)).unwrap().abs() >= linear.z(&designation).unwrap().abs() - 1e-9
+        let size = |world: &Designation| families.z(ALPHA, 0, world).unwrap().abs();
+        size(&world(&worlds, k)) >= size(&designation) - 1e-9
     };
     for asked in [1, 2, 15, 16, 17, 127, 128, 129, 300] {
         assert_eq!(counts(asked), (1..=u64::from(asked)).filter(|&k| exceeds(k)).count() as u32, "{asked} worlds");
@@ -125,10 +102,10 @@ fn mirrored_worlds_count_as_equally_extreme() {
     // |P| = |C|: a world and its mirror image have the same |z| up to rounding, so that with n = 2 all worlds tie.
     let step = StepContributions { contributions: vec![0.1, 0.7], self_terms: vec![0.1, 0.7] };
     let mut contributions = Contributions::new(2);
-    contributions.push(0, &step);
+    contributions.push(0, step);
     let designation = Designation::new(vec![false, true]);
-    let worlds = NullWorlds::new(0, "run", &designation);
-    let tests = Families::of(&contributions, &designation).test(&designation, &worlds, 200);
+    let worlds = null_worlds(0, "run", &designation);
+    let tests = Families::of(&contributions, &designation).test(&worlds, 200);
     assert_eq!(tests[0].exceedances, [Some(200)]);
     assert_eq!(tests[0].simultaneous.p, Some(1.0));
 }
@@ -138,33 +115,37 @@ fn with_few_examples_the_p_value_is_that_of_all_permutations() {
     let run = Synthetic::new(&[true, true, false, false, false, true, false], 6, &[0], 3);
     let (contributions, designation) = (run.contributions(), run.designation());
     let families = Families::of(&contributions, &designation);
-    let linear = families.alpha[0].as_ref().unwrap();
     let all = all_designations(7, 3);
-    let size = |world: Vec<bool>| linear.z(&Designation::new(world)).unwrap().abs();
-    let actual = linear.z(&designation).unwrap().abs();
+    let size = |world: Vec<bool>| families.z(ALPHA, 0, &Designation::new(world)).unwrap().abs();
+    let actual = families.z(ALPHA, 0, &designation).unwrap().abs();
     let exact = all.iter().filter(|world| size(world.to_vec()) >= actual - 1e-9).count() as f64 / all.len() as f64;
-    let test = families.test(&designation, &NullWorlds::new(9, "run", &designation), 20_000);
+    let test = families.test(&null_worlds(9, "run", &designation), 20_000);
     assert!((test[0].pointwise_p(0).unwrap() - exact).abs() < 4.0 * (exact * (1.0 - exact) / 20_000.0).sqrt() + 1e-4);
 }
 
 #[test]
 fn nothing_to_test_gives_missing_values() {
-    let designation = Designation::new(vec![true, false, true]);
-    let worlds = NullWorlds::new(0, "run", &designation);
-    let test = &test_families(&[&[None, None], &[]], &designation, &worlds, 50)[0];
-    assert_eq!(test.exceedances, [None, None]);
-    assert_eq!((test.band, test.simultaneous), (None, Test { worlds: 50, ..Test::default() }));
-    let constant = Linear { mean: 0.5, sd: 0.0, standardised: None };
-    let test = &test_families(&[&[Some(constant)]], &designation, &worlds, 50)[0];
-    assert_eq!((test.pointwise_p(0), test.simultaneous.p, test.band), (None, None, None));
+    let mut contributions = Contributions::new(3);
+    let constant = StepContributions { contributions: vec![0.1; 3], self_terms: vec![0.1; 3] };
+    contributions.push(4, constant);
+    // Missing throughout, equal in every world, no step at all.
+    for (pristine, members) in [(vec![true; 3], None), (vec![true, false, true], Some(0.0))] {
+        let designation = Designation::new(pristine);
+        let families = Families::of(&contributions, &designation);
+        let tests = families.test(&null_worlds(0, "run", &designation), 50);
+        assert_eq!(families.linear(ALPHA, 0).map(|linear| linear.sd), members);
+        assert_eq!((tests[ALPHA].exceedances.as_slice(), tests[ALPHA].pointwise_p(0)), ([None].as_slice(), None));
+        assert_eq!((tests[ALPHA].band, tests[ALPHA].simultaneous), (None, Test { worlds: 50, ..Test::default() }));
+        assert!(tests[DIFFERENCE].exceedances.is_empty() && tests[CROSSOVER].exceedances.is_empty());
+    }
 }
 
 #[test]
 fn without_null_worlds_there_is_no_p_value() {
     let run = Synthetic::new(&[true, true, false, false], 6, &[0, 1], 3);
     let (contributions, designation) = (run.contributions(), run.designation());
-    let worlds = NullWorlds::new(0, "run", &designation);
-    let test = &Families::of(&contributions, &designation).test(&designation, &worlds, 0)[0];
+    let worlds = null_worlds(0, "run", &designation);
+    let test = &Families::of(&contributions, &designation).test(&worlds, 0)[0];
     assert_eq!((test.pointwise_p(0), test.simultaneous.p, test.band), (None, None, None));
     assert!(test.simultaneous.value.is_some());
 }
@@ -180,12 +161,12 @@ fn p_values_are_uniform_when_designations_are_random() {
         for step in 0..10 {
             let s: Vec<f64> = (0..40).map(|_| 1.0 + normal(&mut generator).powi(3)).collect();
             let s = if s.iter().sum::<f64>() > 0.0 { s } else { s.iter().map(|s| -s).collect() };
-            contributions.push(step, &StepContributions { self_terms: s.clone(), contributions: s });
+            contributions.push(step, StepContributions { self_terms: s.clone(), contributions: s });
         }
         let designation =
-            NullWorlds::new(1, "designate", &Designation::new((0..40).map(|i| i < 15).collect())).designation(run + 1);
-        let worlds = NullWorlds::new(2, &format!("run {run}"), &designation);
-        let tests = Families::of(&contributions, &designation).test(&designation, &worlds, 199);
+            world(&null_worlds(1, "designate", &Designation::new((0..40).map(|i| i < 15).collect())), run + 1);
+        let worlds = null_worlds(2, &format!("run {run}"), &designation);
+        let tests = Families::of(&contributions, &designation).test(&worlds, 199);
         let of_run = [
             tests[0].simultaneous.p,
             tests[1].simultaneous.p,

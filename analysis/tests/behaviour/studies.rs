@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cograd_analysis::{AnalysisError, NoObserver, Observer, Options, Report, analyze};
+use cograd_analysis::{AnalysisError, GroupBy, NoObserver, Observer, Options, Report, analyze};
 use cograd_trace::{Manifest, Split, sha256_of_file};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -16,7 +16,16 @@ use tempfile::TempDir;
 
 use crate::support::*;
 
-const OPTIONS: Options = Options { null_worlds: 199, seed: 3, kept_worlds: 2 };
+const OPTIONS: Options = Options {
+    null_worlds: 199,
+    seed: 3,
+    kept_worlds: 2,
+    bootstrap: 0,
+    group_by: GroupBy::Pristine,
+    steps: None,
+    layers: None,
+    examples: None,
+};
 
 /// Twenty sampled examples, of which nine are pristine, two more that are not sampled; steps 0…11, 20 and 40.
 fn noisy() -> Synthetic {
@@ -80,15 +89,29 @@ fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn every_table_has_its_documented_columns() {
     let study = study(&[clean(), noisy()]);
     let analysis = analysed(&study);
-    let expected: [(&str, &str); 8] = [
+    let expected: [(&str, &str); 11] = [
         ("curves", "step i64 split str subset str examples u32 loss f64 accuracy f64"),
         ("learned", "step i64 subset str examples u32 learned u32 fraction f64"),
         ("overfit", "step i64 train_accuracy f64 test_accuracy f64 overfit f64 proper_accuracy f64"),
         ("contributions", "step i64 example_id u32 pristine bool contribution f64 self_term f64"),
-        ("decomposition", "step i64 world u32 alpha f64 beta f64 gradient_norm_sq f64"),
-        ("cumulative", "step i64 world u32 pristine f64 corrupt f64 difference f64"),
-        ("null", "statistic str step i64 mean f64 sd f64 lower f64 upper f64 p f64"),
-        ("tests", "statistic str observed f64 worlds u32 exceedances u32 p f64 p_lower f64 p_upper f64"),
+        (
+            "decomposition",
+            "estimator str step i64 world u32 alpha f64 beta f64 gradient_norm_sq f64 alpha_lower f64 alpha_upper f64",
+        ),
+        (
+            "cumulative",
+            "estimator str step i64 world u32 pristine f64 corrupt f64 difference f64 \
+             pristine_lower f64 pristine_upper f64 corrupt_lower f64 corrupt_upper f64 difference_lower f64 difference_upper f64",
+        ),
+        ("null", "estimator str statistic str step i64 mean f64 sd f64 lower f64 upper f64 p f64"),
+        ("tests", "estimator str statistic str observed f64 worlds u32 exceedances u32 p f64 p_lower f64 p_upper f64"),
+        ("groups", "group str order u32 examples u32 sampled u32"),
+        ("shares", "estimator str step i64 world u32 group str share f64 cumulative f64"),
+        (
+            "group_tests",
+            "estimator str statistic str group_a str group_b str \
+             observed f64 worlds u32 exceedances u32 p f64 p_lower f64 p_upper f64 p_holm f64",
+        ),
     ];
     for (name, columns) in expected {
         let table = read(&analysis, &format!("{name}.parquet"));
@@ -198,8 +221,8 @@ fn no_table_ever_holds_a_number_that_is_none() {
     equal.steps.iter_mut().for_each(|(_, gradients)| gradients.fill(0.1));
     let study = study(&[clean(), zero_step, alone, no_steps, equal]);
     let analysis = analysed(&study);
-    for table in ["curves", "learned", "overfit", "contributions", "decomposition", "cumulative", "null", "tests"] {
-        let table = read(&analysis, &format!("{table}.parquet"));
+    for table in bytes_of_all(&analysis).keys().filter(|name| name.extension().is_some_and(|is| is == "parquet")) {
+        let table = read(&analysis, table.to_str().unwrap());
         for column in table.columns().iter().filter(|column| column.dtype() == &DataType::Float64) {
             let finite = column.f64().unwrap().iter().flatten().all(f64::is_finite);
             assert!(finite, "{}", column.name());
@@ -312,7 +335,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 9);
+    assert_eq!(one.len(), 12);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -363,7 +386,7 @@ fn kept_worlds_are_the_same_whatever_the_number_of_null_worlds() {
     let study = study(&[noisy()]);
     let kept = |null_worlds, kept_worlds| {
         let out = TempDir::new().unwrap();
-        analyze(study.path(), Some(out.path()), &Options { null_worlds, seed: 3, kept_worlds }, &NoObserver).unwrap();
+        analyze(study.path(), Some(out.path()), &Options { null_worlds, kept_worlds, ..OPTIONS }, &NoObserver).unwrap();
         read(out.path(), "decomposition.parquet")
     };
     let (few, many) = (kept(0, 2), kept(500, 4));
@@ -410,7 +433,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
     clean().write(study.path());
     assert_eq!(analysed(&study), analysis);
     assert_eq!(rows(&read(&analysis, "tests.parquet"), &[("statistic", "alpha")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 9);
+    assert_eq!(bytes_of_all(&analysis).len(), 12);
 }
 
 #[test]
@@ -473,7 +496,7 @@ fn the_observer_hears_of_every_run_and_step_and_the_report_names_every_file() {
     assert_eq!(*heard.runs.lock().unwrap(), ["sgd_noise-0_seed-1 0 of 2", "sgd_noise-0.5_seed-1 1 of 2"]);
     assert_eq!((heard.steps.into_inner(), heard.finished.into_inner()), (14, 2));
     assert_eq!(directory, study.path().join("analysis"));
-    assert_eq!(files.len(), 9);
-    assert!(files.iter().all(|file| file.is_file()) && files[8].ends_with("summary.json"));
+    assert_eq!(files.len(), 12);
+    assert!(files.iter().all(|file| file.is_file()) && files[11].ends_with("summary.json"));
     assert_eq!(summary.runs.len(), 2);
 }

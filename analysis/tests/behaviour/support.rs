@@ -4,6 +4,12 @@ use std::path::Path;
 
 use cograd_analysis::statistic::contribution::{self, Contributions};
 use cograd_analysis::statistic::designation::Designation;
+use cograd_analysis::statistic::grouping::Grouping;
+use cograd_analysis::statistic::linear::{Family, Linear};
+use cograd_analysis::statistic::null_world::NullWorlds;
+use cograd_analysis::statistic::permutation::{self, FamilyTest};
+use cograd_analysis::statistic::scores::Scores;
+use cograd_analysis::statistic::{crossover, cumulative, decomposition};
 use cograd_trace::{Coordinate, Example, Metric, RunDescription, RunWriter, Split, Subset};
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use rand_chacha::ChaCha8Rng;
@@ -65,7 +71,7 @@ impl Synthetic {
     pub fn contributions(&self) -> Contributions {
         let mut contributions = Contributions::new(self.designation().examples());
         for (step, gradients) in &self.steps {
-            contributions.push(*step, &contribution::of_step(gradients, self.designation().examples()));
+            contributions.push(*step, contribution::of_step(gradients, self.designation().examples()));
         }
         contributions
     }
@@ -91,6 +97,52 @@ impl Synthetic {
             writer.write_gradients(*step, gradients).expect("gradients");
         }
         writer.finish(&self.examples, &self.metrics).expect("a finished run");
+    }
+}
+
+/// The null worlds of a run with the given id.
+pub fn null_worlds(seed: u64, run: &str, actual: &Designation) -> NullWorlds {
+    NullWorlds::new(seed, run, &Grouping::from(actual))
+}
+
+/// The designation of a null world.
+pub fn world(worlds: &NullWorlds, number: u64) -> Designation {
+    Designation::from(&worlds.grouping(number))
+}
+
+/// The families of α, D and the crossover statistic.
+pub struct Families<'a> {
+    pub scores: Scores<'a>,
+    pub families: Vec<Family>,
+}
+
+pub const ALPHA: usize = 0;
+pub const DIFFERENCE: usize = 1;
+pub const CROSSOVER: usize = 2;
+
+impl<'a> Families<'a> {
+    pub fn of(contributions: &'a Contributions, designation: &Designation) -> Families<'a> {
+        let decomposition = decomposition::decompose(contributions, designation);
+        let scores = Scores::new(contributions, crossover::weights(&decomposition).as_deref());
+        let families = vec![
+            decomposition::family(&scores, designation),
+            cumulative::family(&scores, &Grouping::from(designation), 0, 1),
+            crossover::family(&scores, designation),
+        ];
+        Families { scores, families }
+    }
+
+    pub fn linear(&self, family: usize, member: usize) -> Option<Linear> {
+        self.families[family].members[member]
+    }
+
+    /// z of a member in the world with the given designation.
+    pub fn z(&self, family: usize, member: usize, world: &Designation) -> Option<f64> {
+        permutation::z(&self.scores, &self.families, &Grouping::from(world))[family][member]
+    }
+
+    pub fn test(&self, worlds: &NullWorlds, count: u32) -> Vec<FamilyTest> {
+        permutation::test_families(&self.scores, &self.families, worlds, count)
     }
 }
 

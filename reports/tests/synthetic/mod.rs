@@ -299,6 +299,7 @@ impl Tables {
             |row| &row.0,
             |rows| {
                 vec![
+                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
                     Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
                     Column::new("world".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
                     Column::new("alpha".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
@@ -321,6 +322,7 @@ impl Tables {
             |rows| {
                 let difference = rows.iter().map(|row| Some(row.3? - row.4?)).collect::<Vec<_>>();
                 vec![
+                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
                     Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
                     Column::new("world".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
                     Column::new("pristine".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
@@ -336,6 +338,7 @@ impl Tables {
             |row| &row.0,
             |rows| {
                 vec![
+                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
                     Column::new("statistic".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
                     Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
                     Column::new("mean".into(), rows.iter().map(|row| row.3[0]).collect::<Vec<_>>()),
@@ -352,6 +355,7 @@ impl Tables {
             |rows| {
                 let p = |row: &(Key, &str, Option<f64>, Option<u32>)| row.3.map(|count| f64::from(1 + count) / 1001.0);
                 vec![
+                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
                     Column::new("statistic".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
                     Column::new("observed".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
                     Column::new("worlds".into(), vec![1000_u32; rows.len()]),

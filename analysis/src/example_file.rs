@@ -1,0 +1,134 @@
+//! A file of a person's own that names examples, and perhaps a group for each: Parquet or CSV.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader};
+
+use crate::AnalysisError;
+
+/// The rows of such a file, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct ExampleFile {
+    pub(crate) example_ids: Vec<u32>,
+    /// One an example; empty if the groups were not asked for.
+    pub(crate) groups: Vec<String>,
+}
+
+const ID: &str = "example_id";
+const GROUP: &str = "group";
+
+/// Reads column `example_id`, and column `group` if it is asked for. A file that begins as Parquet does is Parquet; any other
+/// is CSV with the names of the columns in its first line.
+///
+/// # Errors
+/// The file cannot be read, lacks a column, or an entry is missing or of another kind.
+pub(crate) fn read(path: &Path, with_group: bool) -> Result<ExampleFile, AnalysisError> {
+    let bytes = fs::read(path).map_err(|source| AnalysisError::Input { path: path.to_path_buf(), source })?;
+    let rows = if bytes.starts_with(b"PAR1") { from_parquet(bytes, with_group) } else { from_csv(&bytes, with_group) };
+    rows.map_err(|message| AnalysisError::ExampleFile { path: path.to_path_buf(), message })
+}
+
+fn from_parquet(bytes: Vec<u8>, with_group: bool) -> Result<ExampleFile, String> {
+    let table = ParquetReader::new(Cursor::new(bytes)).finish().map_err(|error| format!("it is damaged: {error}"))?;
+    let ids = column(&table, ID)?;
+    if !ids.dtype().is_integer() {
+        return Err(format!("column `{ID}` is {}, but must be whole numbers", ids.dtype()));
+    }
+    let example_ids = texts(ids, ID)?;
+    let example_ids = example_ids.iter().enumerate().map(|(row, text)| id(text, || format!("row {row}")));
+    let groups = if with_group { column(&table, GROUP)? } else { return rows(example_ids, Vec::new()) };
+    if !(groups.dtype().is_integer() || groups.dtype() == &DataType::String) {
+        return Err(format!("column `{GROUP}` is {}, but must be text or whole numbers", groups.dtype()));
+    }
+    rows(example_ids, texts(groups, GROUP)?)
+}
+
+fn rows(example_ids: impl Iterator<Item = Result<u32, String>>, groups: Vec<String>) -> Result<ExampleFile, String> {
+    Ok(ExampleFile { example_ids: example_ids.collect::<Result<_, _>>()?, groups })
+}
+
+fn column<'a>(table: &'a DataFrame, name: &str) -> Result<&'a Column, String> {
+    let names = || table.get_column_names().iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    table.column(name).map_err(|_| format!("it has no column `{name}` (it has {})", names()))
+}
+
+fn texts(column: &Column, name: &str) -> Result<Vec<String>, String> {
+    let text = column.cast(&DataType::String).map_err(|error| format!("column `{name}` cannot be read: {error}"))?;
+    let text = text.str().map_err(|error| format!("column `{name}` cannot be read: {error}"))?;
+    let present = |(row, text): (usize, Option<&str>)| match text {
+        Some(text) => Ok(text.to_string()),
+        None => Err(format!("row {row}, column `{name}`: there is no value")),
+    };
+    text.iter().enumerate().map(present).collect()
+}
+
+fn id(text: &str, place: impl Fn() -> String) -> Result<u32, String> {
+    text.trim().parse().map_err(|_| format!("{}, column `{ID}`: `{text}` is no id of an example", place()))
+}
+
+fn from_csv(bytes: &[u8], with_group: bool) -> Result<ExampleFile, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is neither Parquet nor text in UTF-8".to_string())?;
+    let mut records = csv_records(text.trim_start_matches('\u{feff}'))?.into_iter();
+    let (_, names) = records.next().ok_or("it is empty: its first line must name the columns")?;
+    let place = |name: &str| {
+        let found = names.iter().position(|found| found.trim() == name);
+        found.ok_or_else(|| format!("it has no column `{name}` (its first line has {})", names.join(", ")))
+    };
+    let (id_place, group_place) = (place(ID)?, if with_group { Some(place(GROUP)?) } else { None });
+    let mut file = ExampleFile::default();
+    for (line, record) in records {
+        if record.len() != names.len() {
+            return Err(format!("line {line} has {} fields where {} are due", record.len(), names.len()));
+        }
+        file.example_ids.push(id(&record[id_place], || format!("line {line}"))?);
+        if let Some(place) = group_place {
+            let group = record[place].trim();
+            if group.is_empty() {
+                return Err(format!("line {line}, column `{GROUP}`: there is no value"));
+            }
+            file.groups.push(group.to_string());
+        }
+    }
+    Ok(file)
+}
+
+/// The records of a CSV text (RFC 4180), each with the number of its first line; blank lines are left out.
+fn csv_records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
+    let mut records = Vec::new();
+    let (mut line, mut begun) = (1, 1);
+    let (mut record, mut field, mut quoted) = (Vec::new(), String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        line += usize::from(character == '\n');
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            '"' if quoted || field.is_empty() => quoted = !quoted,
+            _ if quoted => field.push(character),
+            ',' => record.push(std::mem::take(&mut field)),
+            '\r' if characters.peek() == Some(&'\n') => {}
+            '\n' => {
+                end_record(&mut records, begun, &mut record, &mut field);
+                begun = line;
+            }
+            _ => field.push(character),
+        }
+    }
+    if quoted {
+        return Err(format!("a quotation that begins in line {begun} has no end"));
+    }
+    end_record(&mut records, begun, &mut record, &mut field);
+    Ok(records)
+}
+
+fn end_record(records: &mut Vec<(usize, Vec<String>)>, line: usize, record: &mut Vec<String>, field: &mut String) {
+    record.push(std::mem::take(field));
+    let record = std::mem::take(record);
+    if record.len() > 1 || !record[0].trim().is_empty() {
+        records.push((line, record));
+    }
+}

@@ -1,0 +1,130 @@
+//! The scores that permutation statistics are linear in, as rows of n numbers, and how much each row spreads.
+//!
+//! ```text
+//! rows 0 … T−1        s_{t,i}, the contributions at each recorded step
+//! then                S_{t,i} = Σ_{t'≤t} s_{t',i}, at each step that is contiguous from 0
+//! then, if there is   Σ_t w_t s_{t,i} / Σ_j s_{t,j}, the scores of the crossover statistic
+//! ```
+//!
+//! All are linear in the first T rows, of which alone the null worlds' group sums are taken. A row that spreads less than
+//! 10⁻¹² of its largest score is taken as constant: rounding must not be standardised. Source: [S 3.1].
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::contribution::Contributions;
+
+/// Scores that spread less than this, relative to the largest, differ by rounding only.
+const RELATIVE_ZERO: f64 = 1e-12;
+
+/// The score rows of the contributions of one run.
+#[derive(Clone, Debug)]
+pub struct Scores<'a> {
+    contributions: &'a Contributions,
+    totals: Vec<f64>,
+    spreads: Vec<Option<f64>>,
+    contiguous: usize,
+    weights: Option<Vec<f64>>,
+}
+
+impl<'a> Scores<'a> {
+    /// Of contributions, and the weights w_t of the crossover statistic if there is one.
+    pub fn new(contributions: &'a Contributions, crossover_weights: Option<&[f64]>) -> Scores<'a> {
+        let steps: Vec<&[f64]> = contributions.by_step().collect();
+        let totals: Vec<f64> = steps.par_iter().map(|of_step| of_step.iter().sum()).collect();
+        let mut spreads: Vec<Option<f64>> = steps.par_iter().map(|of_step| spread(of_step)).collect();
+        let contiguous = contributions.contiguous_steps();
+        let mut sums = vec![0.0; contributions.examples()];
+        for of_step in &steps[..contiguous] {
+            add_scaled(&mut sums, of_step, 1.0);
+            spreads.push(spread(&sums));
+        }
+        let weights: Option<Vec<f64>> = crossover_weights.map(|weights| per_total(weights, &totals));
+        if let Some(weights) = &weights {
+            sums.fill(0.0);
+            let weighted = steps.iter().zip(weights).filter(|(_, weight)| **weight != 0.0);
+            weighted.for_each(|(of_step, &weight)| add_scaled(&mut sums, of_step, weight));
+            spreads.push(spread(&sums));
+        }
+        Scores { contributions, totals, spreads, contiguous, weights }
+    }
+
+    /// The contributions they are made of.
+    pub fn contributions(&self) -> &'a Contributions {
+        self.contributions
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.spreads.len()
+    }
+
+    /// Rows of the contributions, one a recorded step.
+    pub fn step_rows(&self) -> Range<usize> {
+        0..self.totals.len()
+    }
+
+    /// Rows of the cumulative contributions, one a contiguous step.
+    pub fn cumulative_rows(&self) -> Range<usize> {
+        self.totals.len()..self.totals.len() + self.contiguous
+    }
+
+    /// The row of the crossover statistic; empty if there is none.
+    pub fn crossover_row(&self) -> Range<usize> {
+        self.totals.len() + self.contiguous..self.spreads.len()
+    }
+
+    /// σ of a row; 0 if it is constant, `None` if a score is not finite.
+    pub fn spread(&self, row: usize) -> Option<f64> {
+        self.spreads[row]
+    }
+
+    /// ‖g_t‖² = Σ_i s_{t,i} of the recorded step at `place`, where shares of it are defined: `None` unless positive and finite.
+    pub fn total(&self, place: usize) -> Option<f64> {
+        Some(self.totals[place]).filter(|&total| total > 0.0 && total.is_finite())
+    }
+
+    /// Completes the rows of a group sum X_k of which those of the steps are given.
+    pub(super) fn complete(&self, group_sums: &mut [f64]) {
+        let (steps, rest) = group_sums.split_at_mut(self.totals.len());
+        let (cumulative, crossover) = rest.split_at_mut(self.contiguous);
+        let mut sum = 0.0;
+        for (cumulative, of_step) in cumulative.iter_mut().zip(steps.iter()) {
+            sum += of_step;
+            *cumulative = sum;
+        }
+        for (crossover, weights) in crossover.iter_mut().zip(&self.weights) {
+            *crossover = steps.iter().zip(weights).map(|(of_step, weight)| of_step * weight).sum();
+        }
+    }
+}
+
+/// w_t / ‖g_t‖²; 0 where w_t is, whatever ‖g_t‖² may be there.
+fn per_total(weights: &[f64], totals: &[f64]) -> Vec<f64> {
+    let scaled = |(&weight, &total): (&f64, &f64)| if weight == 0.0 { 0.0 } else { weight / total };
+    weights.iter().zip(totals).map(scaled).collect()
+}
+
+fn add_scaled(sums: &mut [f64], values: &[f64], factor: f64) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+}
+
+/// The mean of scores, corrected by that of what it leaves: no rounding adds up over the examples.
+pub(super) fn mean(scores: &[f64]) -> f64 {
+    let n = scores.len() as f64;
+    let first = scores.iter().sum::<f64>() / n;
+    first + scores.iter().map(|score| score - first).sum::<f64>() / n
+}
+
+/// σ, the population standard deviation; 0 for scores that differ by rounding only, `None` if one is not finite.
+fn spread(scores: &[f64]) -> Option<f64> {
+    if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
+        return None;
+    }
+    let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
+    let mean = mean(scores);
+    let squares: f64 = scores.iter().map(|score| (score - mean) * (score - mean)).sum();
+    let spread = (squares / scores.len() as f64).sqrt();
+    if spread <= RELATIVE_ZERO * largest { Some(0.0) } else { Some(spread).filter(|spread| spread.is_finite()) }
+}
