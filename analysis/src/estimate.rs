@@ -20,6 +20,8 @@ const FIRST_STEPS: usize = 10;
 pub enum Estimator {
     /// Those of the sampled examples and coordinates, as they are: the paper's [S 2].
     Paper,
+    /// Those of the sample, scaled to estimate the population [S 4.2].
+    Population,
     /// Those of all examples and parameters [S 4.1].
     Exact,
 }
@@ -29,6 +31,7 @@ impl Estimator {
     pub fn as_str(self) -> &'static str {
         match self {
             Estimator::Paper => "paper",
+            Estimator::Population => "population",
             Estimator::Exact => "exact",
         }
     }

@@ -8,6 +8,7 @@
 //! Statistics compute on slices and small structures and never touch a file; `results` writes and never computes.
 #![warn(missing_docs)]
 
+pub mod coherence;
 mod error;
 mod estimate;
 mod example_file;

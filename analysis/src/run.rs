@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cograd_trace::{Example, Manifest, Metric, PopulationStep, Run, StepGradients, TraceError};
+use cograd_trace::{Example, Manifest, Metric, PopulationLayer, PopulationStep, Run, StepGradients, TraceError};
 
+use crate::coherence::{self, Coherence, CoherenceCurves, PopulationCurves, Sample, StepCoherence};
 use crate::estimate::{Estimate, Estimator};
 use crate::groups::Groups;
 use crate::selection::Selection;
@@ -11,6 +12,7 @@ use crate::statistic::contribution::{self, Contributions, StepContributions};
 use crate::statistic::designation::Designation;
 use crate::statistic::learned;
 use crate::statistic::overfit::{self, Overfit};
+use crate::statistic::population::Sizes;
 use crate::{AnalysisError, Observer, Options};
 
 /// Everything that an analysis finds out about one run.
@@ -32,6 +34,13 @@ pub struct RunAnalysis {
     pub paper: Estimate,
     /// From the population record; `None` if there is none or it is left out.
     pub exact: Option<Estimate>,
+    /// The coherence statistics of the sample, and those of the population as estimated from it.
+    pub coherence: CoherenceCurves,
+    /// Those of the population itself; `None` as `exact`.
+    pub exact_coherence: Option<CoherenceCurves>,
+    /// The decomposition and the cumulative contributions of the population as estimated from the sample; `None` if the sizes of
+    /// the layers are not known.
+    pub population: Option<PopulationCurves>,
 }
 
 impl RunAnalysis {
@@ -48,7 +57,7 @@ impl RunAnalysis {
         let in_run = |source: TraceError| AnalysisError::Run { run: manifest.run.clone(), source };
         let (verified, trace) = rayon::join(|| run.verify().map_err(in_run), || Trace::read(run, options, observer));
         verified?;
-        let Trace { examples, metrics, selection, groups, sample, population } = trace?;
+        let Trace { examples, metrics, selection, groups, sample, coherence, population, exact_coherence } = trace?;
 
         let pristine_of = |ids: &mut dyn Iterator<Item = u32>| -> Designation {
             Designation::new(ids.map(|id| examples[id as usize].pristine).collect())
@@ -61,6 +70,8 @@ impl RunAnalysis {
             &manifest.run,
             options,
         );
+        let sizes = population_sizes(&examples, &selection.population, &paper.designation);
+        let estimated = coherence.population(sizes);
         let all = 0..examples.len() as u32;
         let exact = population.map(|population| {
             let (designation, grouping) = (pristine_of(&mut all.clone()), groups.of_ids(all));
@@ -74,6 +85,9 @@ impl RunAnalysis {
             groups,
             paper,
             exact,
+            coherence,
+            exact_coherence,
+            population: estimated,
             examples,
         })
     }
@@ -108,7 +122,9 @@ struct Trace {
     selection: Selection,
     groups: Groups,
     sample: Contributions,
+    coherence: CoherenceCurves,
     population: Option<Contributions>,
+    exact_coherence: Option<CoherenceCurves>,
 }
 
 impl Trace {
@@ -125,60 +141,115 @@ impl Trace {
         let groups = Groups::of(id, &examples, analysed, &options.group_by)?;
         let steps_read = AtomicUsize::new(0);
         let step_read = || observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
-        let sample = read_sample(run, &examples, &selection, &step_read)?;
+        let coherence = coherence_of_sample(run, &examples, &selection, &groups, options);
+        let (sample, coherence) = read_sample(run, &examples, &selection, &coherence, &step_read)?;
         let population =
             with_population.then(|| read_population(run, examples.len(), &selection, &step_read)).transpose();
-        Ok(Trace { metrics, groups, sample, population: population.map_err(in_run)?, selection, examples })
+        let (population, exact_coherence) = population.map_err(in_run)?.unzip();
+        Ok(Trace { metrics, groups, sample, coherence, population, exact_coherence, selection, examples })
     }
 }
 
-/// Contributions and self terms of the chosen part of the sample.
+/// How many examples of each group the sampled ones stand for.
+fn population_sizes(examples: &[Example], population: &[u32], sampled: &Designation) -> Sizes {
+    let pristine = population.iter().filter(|&&id| examples[id as usize].pristine).count();
+    Sizes {
+        pristine: if sampled.pristine() > 0 { pristine } else { 0 },
+        corrupt: if sampled.corrupt() > 0 { population.len() - pristine } else { 0 },
+    }
+}
+
+fn coherence_of_sample(
+    run: &Run,
+    examples: &[Example],
+    selection: &Selection,
+    groups: &Groups,
+    options: &Options,
+) -> Coherence {
+    let sampled = || selection.sampled.iter().map(|&id| &examples[id as usize]);
+    let sample = Sample {
+        run: &run.manifest().run,
+        population: selection.population.len(),
+        pristine: &sampled().map(|example| example.pristine).collect::<Vec<bool>>(),
+        grouping: &groups.of_ids(selection.sampled.iter().copied()),
+        labels: &sampled().map(|example| example.label).collect::<Vec<u8>>(),
+        layer_of_coordinate: &selection.layer_of_coordinate,
+        network: &run.manifest().network,
+    };
+    Coherence::new(&sample, options)
+}
+
+/// Contributions, self terms and coherence of the chosen part of the sample.
 fn read_sample(
     run: &Run,
     examples: &[Example],
     selection: &Selection,
+    coherence: &Coherence,
     step_read: &(dyn Fn() + Sync),
-) -> Result<Contributions, AnalysisError> {
+) -> Result<(Contributions, CoherenceCurves), AnalysisError> {
     let marked: Vec<u32> =
         examples.iter().filter(|example| example.sampled).map(|example| example.example_id).collect();
-    let of_step = |step: StepGradients<'_>| -> Result<Option<(i64, StepContributions)>, (i64, usize)> {
+    let of_step = |step: StepGradients<'_>| {
         if step.example_ids != marked {
             return Err((step.step, step.example_ids.len()));
         }
+        let of_step = || {
+            let gradients = selection.gradients(&step);
+            let contributions = contribution::of_step(&gradients, selection.sampled.len());
+            (step.step, contributions, coherence.of_step(&gradients))
+        };
+        let of_step = selection.has_step(step.step).then(of_step);
         step_read();
-        let of_step = || contribution::of_step(&selection.gradients(&step), selection.sampled.len());
-        Ok(selection.has_step(step.step).then(|| (step.step, of_step())))
+        Ok(of_step)
     };
     let steps = run.map_steps(of_step);
     let run = &run.manifest().run;
     let mut contributions = Contributions::new(selection.sampled.len());
+    let mut curves = CoherenceCurves::new(coherence.classes());
     for step in steps.map_err(|source| AnalysisError::Run { run: run.clone(), source })? {
-        let step = step.map_err(|(step, recorded)| AnalysisError::Sample {
+        let step = step.map_err(|(step, recorded): (i64, usize)| AnalysisError::Sample {
             run: run.clone(),
             step,
             marked: marked.len(),
             recorded,
         })?;
-        step.into_iter().for_each(|(step, of_step)| contributions.push(step, of_step));
+        if let Some((step, of_step, coherence)) = step {
+            contributions.push(step, of_step);
+            curves.push(step, coherence);
+        }
     }
-    Ok(contributions)
+    Ok((contributions, curves))
 }
 
-/// Contributions and self terms of all `examples` over the chosen layers.
+/// Contributions, self terms and coherence of all `examples` over the chosen layers.
 fn read_population(
     run: &Run,
     examples: usize,
     selection: &Selection,
     step_read: &(dyn Fn() + Sync),
-) -> Result<Contributions, TraceError> {
+) -> Result<(Contributions, CoherenceCurves), TraceError> {
     let of_step = |step: PopulationStep<'_>| {
+        let of_step = || (step.step, of_layers(&step, selection), coherence_of_layers(&step, selection));
+        let of_step = selection.has_step(step.step).then(of_step);
         step_read();
-        selection.has_step(step.step).then(|| (step.step, of_layers(&step, selection)))
+        of_step
     };
     let mut contributions = Contributions::new(examples);
-    let steps = run.map_population(of_step)?;
-    steps.into_iter().flatten().for_each(|(step, of_step)| contributions.push(step, of_step));
-    Ok(contributions)
+    let mut curves = CoherenceCurves::default();
+    for (step, of_step, coherence) in run.map_population(of_step)?.into_iter().flatten() {
+        contributions.push(step, of_step);
+        curves.push(step, coherence);
+    }
+    Ok((contributions, curves))
+}
+
+/// The closed-form statistics of the chosen layers.
+fn coherence_of_layers(step: &PopulationStep<'_>, selection: &Selection) -> StepCoherence {
+    let sums = |(layer, of_layer): (usize, &PopulationLayer<'_>)| {
+        (layer as u32, of_layer.contributions.iter().sum(), of_layer.self_terms.iter().sum())
+    };
+    let chosen = step.layers.iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer));
+    coherence::exact(step.contributions.len(), &chosen.map(sums).collect::<Vec<(u32, f64, f64)>>())
 }
 
 /// Sums over the chosen layers; of all of them, the totals as recorded.

@@ -16,6 +16,8 @@ pub(crate) struct Selection {
     layers: Option<Vec<usize>>,
     /// Ids of the sampled examples chosen, ascending.
     pub(crate) sampled: Vec<u32>,
+    /// Ids of the examples that those were sampled from, ascending: all, or those of all that are chosen.
+    pub(crate) population: Vec<u32>,
     /// Layer of each coordinate chosen, in the order of the coordinates.
     pub(crate) layer_of_coordinate: Vec<u32>,
     /// Rows of the examples chosen in the recorded gradients; `None`: all.
@@ -37,6 +39,7 @@ impl Selection {
             steps: options.steps,
             layers: options.layers.clone(),
             sampled,
+            population: examples.iter().map(|example| example.example_id).collect(),
             layer_of_coordinate,
             rows: None,
             columns: None,
@@ -68,17 +71,23 @@ impl Selection {
     }
 
     fn choose_examples(&mut self, run: &str, m: usize, examples: &ExampleSelection) -> Result<(), AnalysisError> {
-        let chosen: Vec<bool> = match examples {
-            ExampleSelection::Ids(span) => self.sampled.iter().map(|&id| span.contains(i64::from(id))).collect(),
+        let ids: Option<BTreeSet<u32>> = match examples {
+            ExampleSelection::Ids(_) => None,
             ExampleSelection::File(path) => {
                 let ids: BTreeSet<u32> = example_file::read(path, false)?.example_ids.into_iter().collect();
                 if let Some(id) = ids.last().filter(|&&id| id as usize >= m) {
                     let message = format!("it names example {id}, but run {run} has examples 0 to {}", m - 1);
                     return Err(AnalysisError::ExampleFile { path: path.clone(), message });
                 }
-                self.sampled.iter().map(|id| ids.contains(id)).collect()
+                Some(ids)
             }
         };
+        let is_chosen = |id: &u32| match (examples, &ids) {
+            (ExampleSelection::Ids(span), _) => span.contains(i64::from(*id)),
+            (ExampleSelection::File(_), ids) => ids.as_ref().is_some_and(|ids| ids.contains(id)),
+        };
+        self.population.retain(is_chosen);
+        let chosen: Vec<bool> = self.sampled.iter().map(is_chosen).collect();
         let rows: Vec<usize> = (0..chosen.len()).filter(|&row| chosen[row]).collect();
         if rows.is_empty() {
             let examples = examples.to_string();

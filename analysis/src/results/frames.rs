@@ -2,6 +2,9 @@
 
 use polars::prelude::*;
 
+use crate::coherence::{CoherenceCurves, Pair};
+use crate::statistic::bootstrap::Measured;
+use crate::statistic::cross_terms;
 use crate::statistic::permutation::Test;
 use crate::{Estimate, Estimator, GroupTest, NullCurve, RunAnalysis, World};
 
@@ -101,42 +104,123 @@ fn by_world<'a, Row>(
 }
 
 pub(super) fn decomposition(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let rows = by_world(analysis, |estimate| estimate.contributions.steps(), |world| &world.decomposition);
+    let of_worlds = by_world(analysis, |estimate| estimate.contributions.steps(), |world| &world.decomposition);
+    let of_worlds = of_worlds
+        .into_iter()
+        .map(|(estimator, step, world, row)| (estimator, step, world, row.alpha, row.beta, row.gradient_norm_sq, None));
+    let of_population = analysis.population.iter().flat_map(|population| {
+        analysis.coherence.steps.iter().zip(&population.decomposition).map(|(&step, row)| {
+            let interval = row.alpha.interval;
+            (Estimator::Population.as_str(), step, 0, row.alpha.value, row.beta, row.gradient_norm_sq, interval)
+        })
+    });
+    let rows: Vec<_> = of_worlds.chain(of_population).collect();
     let columns = vec![
         column_of!("estimator", rows, |row| row.0),
         column_of!("step", rows, |row| row.1),
         column_of!("world", rows, |row| row.2),
-        column_of!("alpha", rows, |row| row.3.alpha),
-        column_of!("beta", rows, |row| row.3.beta),
-        column_of!("gradient_norm_sq", rows, |row| row.3.gradient_norm_sq),
-        missing("alpha_lower", rows.len()),
-        missing("alpha_upper", rows.len()),
+        column_of!("alpha", rows, |row| row.3),
+        column_of!("beta", rows, |row| row.4),
+        column_of!("gradient_norm_sq", rows, |row| row.5),
+        column_of!("alpha_lower", rows, |row| lower(row.6)),
+        column_of!("alpha_upper", rows, |row| upper(row.6)),
     ];
     frame(analysis, rows.len(), columns)
 }
 
 pub(super) fn cumulative(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
-    let rows = by_world(analysis, Estimate::contiguous, |world| &world.cumulative);
+    let known = |value| Measured { value, interval: None };
+    let of_worlds = by_world(analysis, Estimate::contiguous, |world| &world.cumulative);
+    let of_worlds = of_worlds.into_iter().map(|(estimator, step, world, row)| {
+        (estimator, step, world, [row.pristine, row.corrupt, row.difference].map(known))
+    });
+    let of_population =
+        analysis.population.iter().flat_map(|population| {
+            analysis.coherence.steps.iter().zip(&population.cumulative).map(|(&step, row)| {
+                (Estimator::Population.as_str(), step, 0, [row.pristine, row.corrupt, row.difference])
+            })
+        });
+    let rows: Vec<_> = of_worlds.chain(of_population).collect();
     let columns = vec![
         column_of!("estimator", rows, |row| row.0),
         column_of!("step", rows, |row| row.1),
         column_of!("world", rows, |row| row.2),
-        column_of!("pristine", rows, |row| row.3.pristine),
-        column_of!("corrupt", rows, |row| row.3.corrupt),
-        column_of!("difference", rows, |row| row.3.difference),
-        missing("pristine_lower", rows.len()),
-        missing("pristine_upper", rows.len()),
-        missing("corrupt_lower", rows.len()),
-        missing("corrupt_upper", rows.len()),
-        missing("difference_lower", rows.len()),
-        missing("difference_upper", rows.len()),
+        column_of!("pristine", rows, |row| row.3[0].value),
+        column_of!("corrupt", rows, |row| row.3[1].value),
+        column_of!("difference", rows, |row| row.3[2].value),
+        column_of!("pristine_lower", rows, |row| lower(row.3[0].interval)),
+        column_of!("pristine_upper", rows, |row| upper(row.3[0].interval)),
+        column_of!("corrupt_lower", rows, |row| lower(row.3[1].interval)),
+        column_of!("corrupt_upper", rows, |row| upper(row.3[1].interval)),
+        column_of!("difference_lower", rows, |row| lower(row.3[2].interval)),
+        column_of!("difference_upper", rows, |row| upper(row.3[2].interval)),
     ];
     frame(analysis, rows.len(), columns)
 }
 
-/// A column of numbers without any.
-fn missing(name: &str, height: usize) -> Column {
-    column(name, vec![None::<f64>; height])
+fn lower(interval: Option<(f64, f64)>) -> Option<f64> {
+    interval.map(|(lower, _)| lower)
+}
+
+fn upper(interval: Option<(f64, f64)>) -> Option<f64> {
+    interval.map(|(_, upper)| upper)
+}
+
+/// One series after the other, each over all of its steps.
+pub(super) fn coherence(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let curves: Vec<&CoherenceCurves> = std::iter::once(&analysis.coherence).chain(&analysis.exact_coherence).collect();
+    let group_names: Vec<&str> = analysis.groups.names().iter().map(String::as_str).collect();
+    let class_names: Vec<String> = analysis.coherence.classes.iter().map(u8::to_string).collect();
+    let of_pair = |pair: Pair| match pair {
+        Pair::All => (None, None),
+        Pair::Groups(a, b) => (Some(group_names[a]), Some(group_names[b])),
+        Pair::Classes(a, b) => (Some(class_names[a].as_str()), Some(class_names[b].as_str())),
+    };
+    let mut rows = Vec::new();
+    for curves in curves {
+        for (place, series) in curves.series.iter().enumerate() {
+            let (group_a, group_b) = of_pair(series.pair);
+            let of_steps = curves.steps.iter().zip(&curves.values);
+            rows.extend(of_steps.map(|(&step, values)| (series, group_a, group_b, step, values[place])));
+        }
+    }
+    let columns = vec![
+        column_of!("estimator", rows, |row| row.0.estimator.as_str()),
+        column_of!("step", rows, |row| row.3),
+        column_of!("layer", rows, |row| row.0.layer.map(i64::from)),
+        column_of!("statistic", rows, |row| row.0.statistic),
+        column_of!("group_a", rows, |row| row.1),
+        column_of!("group_b", rows, |row| row.2),
+        column_of!("value", rows, |row| row.4.value),
+        column_of!("lower", rows, |row| lower(row.4.interval)),
+        column_of!("upper", rows, |row| upper(row.4.interval)),
+    ];
+    frame(analysis, rows.len(), columns)
+}
+
+/// One pair of groups after the other, each over all steps.
+pub(super) fn cross_terms(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {
+    let names = analysis.groups.names();
+    let curves = &analysis.coherence;
+    let mut rows = Vec::new();
+    for (a, group_a) in names.iter().enumerate() {
+        for (b, group_b) in names.iter().enumerate() {
+            for (&step, matrix) in curves.steps.iter().zip(&curves.cross_terms) {
+                let Some(&value) = matrix.get(a * names.len() + b) else { continue };
+                let fraction = cross_terms::fraction(matrix, value);
+                rows.push((step, group_a.as_str(), group_b.as_str(), value, fraction));
+            }
+        }
+    }
+    let columns = vec![
+        column("estimator", vec![Estimator::Paper.as_str(); rows.len()]),
+        column_of!("step", rows, |row| row.0),
+        column_of!("group_a", rows, |row| row.1),
+        column_of!("group_b", rows, |row| row.2),
+        column_of!("value", rows, |row| row.3),
+        column_of!("fraction", rows, |row| row.4),
+    ];
+    frame(analysis, rows.len(), columns)
 }
 
 pub(super) fn null(analysis: &RunAnalysis) -> PolarsResult<DataFrame> {

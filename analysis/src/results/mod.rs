@@ -17,7 +17,7 @@ use table::Table;
 type Kind = (&'static str, fn(&RunAnalysis) -> PolarsResult<DataFrame>);
 
 /// The tables, in the order in which they are written.
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 13] = [
     ("curves.parquet", frames::curves),
     ("learned.parquet", frames::learned),
     ("overfit.parquet", frames::overfit),
@@ -29,6 +29,8 @@ const KINDS: [Kind; 11] = [
     ("groups.parquet", frames::groups),
     ("shares.parquet", frames::shares),
     ("group_tests.parquet", frames::group_tests),
+    ("cross_terms.parquet", frames::cross_terms),
+    ("coherence.parquet", frames::coherence),
 ];
 
 /// Written last, so that a directory that has one has all tables.

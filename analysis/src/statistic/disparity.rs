@@ -1,0 +1,52 @@
+//! Gradient disparity: how far apart the mean gradients of random disjoint batches are.
+//!
+//! ```text
+//! mean over the pairs of batches a < c of ‖ḡ_a − ḡ_c‖₂
+//! ```
+//!
+//! Batches have b = max(1, ⌊n/10⌋) examples (**choice**); the ⌊n/b⌋ of them are consecutive slices of one uniform shuffle of
+//! the examples, the same at every step, and in a resample consecutive slices of its draws. Examples that are left over
+//! take no part. Missing for one example. Over several layers together the squared distances add up. Source: Forouzesh &
+//! Thiran 2021, "Disparity Between Batches as a Signal for Early Stopping"; [S 8].
+
+use std::ops::Range;
+
+/// Name in the results.
+pub const NAME: &str = "disparity";
+
+/// Batches that there are about.
+const BATCHES: usize = 10;
+
+/// Size b and number ⌊n/b⌋ of the batches of n examples.
+pub fn batches(examples: usize) -> (usize, usize) {
+    let size = (examples / BATCHES).max(1);
+    (size, examples / size)
+}
+
+/// ‖ḡ_a − ḡ_c‖² of every pair of batches a < c, in order: of gradients `[n, d]`, row-major, over the coordinates `columns`
+/// of the d, with the examples in the order `shuffled`.
+pub fn squared_distances(gradients: &[f64], shuffled: &[u32], columns: Range<usize>) -> Vec<f64> {
+    let d = gradients.len().checked_div(shuffled.len()).unwrap_or(0);
+    let (size, count) = batches(shuffled.len());
+    let mut means = vec![0.0; count * columns.len()];
+    for (batch, mean) in shuffled.chunks_exact(size).zip(means.chunks_exact_mut(columns.len().max(1))) {
+        for &example in batch {
+            let gradient = &gradients[example as usize * d..][columns.clone()];
+            mean.iter_mut().zip(gradient).for_each(|(mean, value)| *mean += value / size as f64);
+        }
+    }
+    let batch = |k: usize| &means[k * columns.len()..(k + 1) * columns.len()];
+    let distance = |(a, c)| batch(a).iter().zip(batch(c)).map(|(x, y): (&f64, &f64)| (x - y) * (x - y)).sum();
+    pairs(count).map(distance).collect()
+}
+
+/// Every pair of `count` batches, in order.
+pub(super) fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..count).flat_map(move |a| (a + 1..count).map(move |c| (a, c)))
+}
+
+/// The disparity, from the squared distance of every pair of batches; `None` if there is no pair.
+pub fn value(squared_distances: &[f64]) -> Option<f64> {
+    let sum: f64 = squared_distances.iter().map(|squared| squared.sqrt()).sum();
+    (!squared_distances.is_empty()).then(|| sum / squared_distances.len() as f64)
+}

@@ -1,0 +1,18 @@
+//! Gradient diversity, the inverse of m-coherence.
+//!
+//! ```text
+//! Σ_i ‖g_i‖² / ‖Σ_i g_i‖²
+//! ```
+//!
+//! 1 when the gradients are orthogonal, 1/n when they are equal. Missing where ‖Σ g_i‖² is not positive. Source: Yin et al.
+//! 2018, "Gradient Diversity: a Key Ingredient for Scalable Distributed Learning"; [S 8].
+
+use super::moments::{Moments, ratio};
+
+/// Name in the results.
+pub const NAME: &str = "diversity";
+
+/// The gradient diversity.
+pub fn value(moments: &Moments) -> Option<f64> {
+    ratio(moments.self_sum, moments.norm_sq)
+}

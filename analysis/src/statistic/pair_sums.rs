@@ -1,0 +1,293 @@
+//! Sums over pairs of distinct examples of a function of their inner product, by pairs of groups, and in every resample.
+//!
+//! ```text
+//! Σ_{i<j} f_ij        in a resample Σ_{i<j} w_i w_j f_ij, w the multiplicities        over the pairs of groups (a, b)
+//! ```
+//!
+//! with f the inner product itself, its sign, or the cosine. The sums are in f64; those of resamples, which only intervals
+//! are made of, are products in f32 that are added up in f64. Inner products are scaled by the largest self term first, so
+//! that no range of gradients is out of reach of f32. Cost: n²B/2 multiplications a function, as products of blocks of
+//! F `[rows, columns]` with multiplicities `[columns, B]`. Source: [S 8].
+
+use std::ops::Range;
+
+use pulp::{Arch, NullaryFnOnce};
+
+use super::bootstrap::Resamples;
+use super::gram::Gram;
+use super::partition::{Cells, Partition};
+use super::product::{Matrix, product};
+
+/// Accumulators of a sum, the same on every machine so that results are.
+const LANES: usize = 16;
+
+/// Which function of the inner product of two gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// ⟨g_i, g_j⟩.
+    Inner,
+    /// Its sign: −1, 0 or 1.
+    Sign,
+    /// ⟨g_i, g_j⟩/(‖g_i‖‖g_j‖); 0 if either is 0.
+    Cosine,
+}
+
+/// Resamples as the products take them.
+#[derive(Clone, Debug)]
+pub struct Multiplicities {
+    resamples: usize,
+    /// `[n, B]`, row-major.
+    values: Vec<f32>,
+}
+
+impl Multiplicities {
+    /// Of resamples of the examples in the order of the cells.
+    pub fn new(resamples: &Resamples) -> Multiplicities {
+        Multiplicities { resamples: resamples.count(), values: resamples.multiplicities() }
+    }
+
+    /// Of no resample, for the sums of the sample alone.
+    pub fn none() -> Multiplicities {
+        Multiplicities { resamples: 0, values: Vec::new() }
+    }
+
+    /// Number of resamples, B.
+    pub fn resamples(&self) -> usize {
+        self.resamples
+    }
+
+    /// How often the example at `place` is drawn in each resample.
+    pub fn of_example(&self, place: usize) -> &[f32] {
+        &self.values[place * self.resamples..(place + 1) * self.resamples]
+    }
+
+    /// Σ_i w_i x_i in each resample, over the examples that `included` says.
+    pub fn sums(&self, values: &[f64], included: impl Fn(usize) -> bool) -> Vec<f64> {
+        let mut sums = vec![0.0; self.resamples];
+        for (place, value) in values.iter().enumerate().filter(|(place, _)| included(*place)) {
+            sums.iter_mut().zip(self.of_example(place)).for_each(|(sum, &weight)| *sum += value * f64::from(weight));
+        }
+        sums
+    }
+}
+
+/// Sums, one for each pair of groups of one partition, in the order of [`Partition::pairs`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairSums {
+    /// Of the sample, one a pair of groups.
+    pub actual: Vec<f64>,
+    /// Of the resamples, `[pairs, B]`, row-major.
+    pub resampled: Vec<f64>,
+    resamples: usize,
+}
+
+impl PairSums {
+    fn zero(partition: &Partition, resamples: usize) -> PairSums {
+        let pairs = partition.pair_count();
+        PairSums { actual: vec![0.0; pairs], resampled: vec![0.0; pairs * resamples], resamples }
+    }
+
+    /// The B sums of a pair of groups.
+    pub fn of_pair(&self, pair: usize) -> &[f64] {
+        &self.resampled[pair * self.resamples..(pair + 1) * self.resamples]
+    }
+
+    /// The sums over those pairs of groups together that `included` says.
+    pub fn together(&self, included: impl Fn(usize) -> bool) -> (f64, Vec<f64>) {
+        let (mut actual, mut resampled) = (0.0, vec![0.0; self.resamples]);
+        for (pair, value) in self.actual.iter().enumerate().filter(|(pair, _)| included(*pair)) {
+            actual += value;
+            resampled.iter_mut().zip(self.of_pair(pair)).for_each(|(sum, value)| *sum += value);
+        }
+        (actual, resampled)
+    }
+
+    fn add(&mut self, pair: usize, resampled: &[f32], factor: f64) {
+        let sums = &mut self.resampled[pair * self.resamples..(pair + 1) * self.resamples];
+        sums.iter_mut().zip(resampled).for_each(|(sum, &value)| *sum += f64::from(value) * factor);
+    }
+}
+
+/// The numbers of pairs: Σ_{i<j} 1, in a resample Σ_{i<j} w_i w_j, over the examples that `included` says.
+pub fn counts(partition: &Partition, multiplicities: &Multiplicities, included: impl Fn(usize) -> bool) -> PairSums {
+    let resamples = multiplicities.resamples();
+    let groups = partition.groups();
+    let mut sizes = vec![0.0; groups];
+    let mut sums = vec![0.0; groups * resamples];
+    let mut squares = vec![0.0; groups * resamples];
+    for (place, &group) in partition.of_example().iter().enumerate().filter(|(place, _)| included(*place)) {
+        let of_group = usize::from(group) * resamples..(usize::from(group) + 1) * resamples;
+        sizes[usize::from(group)] += 1.0;
+        let weights = multiplicities.of_example(place);
+        sums[of_group.clone()].iter_mut().zip(weights).for_each(|(sum, &w)| *sum += f64::from(w));
+        squares[of_group].iter_mut().zip(weights).for_each(|(sum, &w)| *sum += f64::from(w * w));
+    }
+    let mut counts = PairSums::zero(partition, resamples);
+    for (pair, (a, b)) in partition.pairs().enumerate() {
+        counts.actual[pair] = if a == b { sizes[a] * (sizes[a] - 1.0) / 2.0 } else { sizes[a] * sizes[b] };
+        for resample in 0..resamples {
+            let (of_a, of_b) = (sums[a * resamples + resample], sums[b * resamples + resample]);
+            counts.resampled[pair * resamples + resample] =
+                if a == b { (of_a * of_a - squares[a * resamples + resample]) / 2.0 } else { of_a * of_b };
+        }
+    }
+    counts
+}
+
+/// The sums of `kernel` over pairs of examples, for each of those `partitions` of the cells in turn.
+///
+/// The examples of `gram` and of `multiplicities` are in the order of the cells.
+pub fn sums<const PARTITIONS: usize>(
+    gram: &Gram,
+    kernel: Kernel,
+    cells: &Cells,
+    partitions: [usize; PARTITIONS],
+    multiplicities: &Multiplicities,
+) -> [PairSums; PARTITIONS] {
+    let scales = Scales::new(gram, kernel);
+    let resamples = multiplicities.resamples();
+    let mut result = partitions.map(|partition| PairSums::zero(&cells.partitions()[partition], resamples));
+    let (mut block, mut weighted, mut forms) = (Vec::new(), Vec::new(), vec![0.0; resamples]);
+    let arch = Arch::new();
+    for columns in cells.blocks() {
+        let (rows, width) = (columns.places.end, columns.places.len());
+        block.clear();
+        block.resize(rows * width, 0.0);
+        if resamples > 0 {
+            weighted.resize(rows * resamples, 0.0);
+        }
+        let mut row_sums = vec![0.0; rows];
+        let columns_of_block = columns.places.clone();
+        arch.dispatch(Fill {
+            scales: &scales,
+            gram,
+            columns: columns_of_block,
+            block: &mut block,
+            row_sums: &mut row_sums,
+        });
+        let of_columns = &multiplicities.values[columns.places.start * resamples..];
+        if resamples > 0 {
+            let (left, right) =
+                (Matrix::new(&block, rows, width, width), Matrix::new(of_columns, width, resamples, resamples));
+            product(left, right, &mut weighted, resamples);
+        }
+        for of_rows in cells.blocks().iter().take_while(|block| block.places.end <= rows) {
+            let places = of_rows.places.clone();
+            let actual: f64 = row_sums[places.clone()].iter().sum();
+            let range = places.start * resamples..places.end * resamples;
+            arch.dispatch(Weigh {
+                multiplicities: &multiplicities.values[range.clone()],
+                weighted: &weighted[range],
+                forms: &mut forms,
+            });
+            for (&partition, sums) in partitions.iter().zip(&mut result) {
+                let (a, b) = (of_rows.groups[partition], columns.groups[partition]);
+                let pair = cells.partitions()[partition].pair(a, b);
+                sums.actual[pair] += actual;
+                sums.add(pair, &forms, scales.unit);
+            }
+        }
+    }
+    result
+}
+
+/// What the kernel makes of an inner product.
+struct Scales {
+    kernel: Kernel,
+    /// 1/‖g_i‖ of each example, 0 if that is 0; only of the cosine.
+    inverse_norms: Vec<f64>,
+    /// The entries of a block are in this unit.
+    unit: f64,
+}
+
+impl Scales {
+    fn new(gram: &Gram, kernel: Kernel) -> Scales {
+        let self_terms = gram.self_terms();
+        let largest = self_terms.iter().fold(0.0_f64, |largest, &q| largest.max(q));
+        let inverse = |q: f64| if q > 0.0 { 1.0 / q.sqrt() } else { 0.0 };
+        Scales {
+            kernel,
+            inverse_norms: self_terms.into_iter().map(inverse).collect(),
+            unit: if kernel == Kernel::Inner && largest > 0.0 { largest } else { 1.0 },
+        }
+    }
+}
+
+/// Fills a block `[columns.end, columns]`, row-major, zero on and below the diagonal, and the f64 sum of each row.
+struct Fill<'a> {
+    scales: &'a Scales,
+    gram: &'a Gram,
+    columns: Range<usize>,
+    block: &'a mut [f32],
+    row_sums: &'a mut [f64],
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+impl NullaryFnOnce for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Fill { scales: Scales { kernel, inverse_norms, unit }, gram, columns, block, row_sums } = self;
+        let per_unit = 1.0 / unit;
+        let mut values = vec![0.0; columns.len()];
+        for (i, row_sum) in row_sums.iter_mut().enumerate() {
+            let first = columns.start.max(i + 1).min(columns.end);
+            let inner = &gram.row(i)[first..columns.end];
+            let values = &mut values[..inner.len()];
+            match kernel {
+                Kernel::Inner => values.copy_from_slice(inner),
+                Kernel::Sign => values.iter_mut().zip(inner).for_each(|(value, &k)| *value = sign(k)),
+                Kernel::Cosine => {
+                    let (norm, others) = (inverse_norms[i], &inverse_norms[first..columns.end]);
+                    let cosine = |((value, k), other): ((&mut f64, &f64), &f64)| *value = k * (norm * other);
+                    values.iter_mut().zip(inner).zip(others).for_each(cosine);
+                }
+            }
+            *row_sum = sum(values);
+            let row = &mut block[i * columns.len()..(i + 1) * columns.len()][first - columns.start..];
+            row.iter_mut().zip(values).for_each(|(entry, &mut value)| *entry = (value * per_unit) as f32);
+        }
+    }
+}
+
+#[inline(always)]
+fn sign(value: f64) -> f64 {
+    (if value > 0.0 { 1.0 } else { 0.0 }) - (if value < 0.0 { 1.0 } else { 0.0 })
+}
+
+#[inline(always)]
+fn sum(values: &[f64]) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
+/// `forms` = Σ over rows of multiplicity times weighted row, resample by resample.
+struct Weigh<'a> {
+    multiplicities: &'a [f32],
+    weighted: &'a [f32],
+    forms: &'a mut [f32],
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+impl NullaryFnOnce for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Weigh { multiplicities, weighted, forms } = self;
+        forms.fill(0.0);
+        let resamples = forms.len().max(1);
+        for (multiplicities, weighted) in multiplicities.chunks_exact(resamples).zip(weighted.chunks_exact(resamples)) {
+            for ((form, multiplicity), weighted) in forms.iter_mut().zip(multiplicities).zip(weighted) {
+                *form += multiplicity * weighted;
+            }
+        }
+    }
+}

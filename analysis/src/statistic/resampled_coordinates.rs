@@ -1,0 +1,306 @@
+//! GSNR, same-sign fraction and batch distances in every resample: what needs the coordinates, not the inner products.
+//!
+//! 64 coordinates at a time, whose values for all examples stay in cache, the n draws of each resample are added up, batch by
+//! batch: the batch sums give the distances of [`disparity`](super::disparity), their total the mean, the squares the
+//! variance. Signs are counted in bytes. The sums are in f32, the values scaled by a power of two; where that is too little
+//! to tell a variance, it is computed again in f64.
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::bootstrap::Resamples;
+use super::coordinate::Coordinates;
+use super::disparity;
+use super::gsnr::Ratios;
+use super::same_sign::Agreements;
+
+/// Coordinates taken together: four registers of 512 bits.
+const WIDTH: usize = 64;
+/// Lanes that squared distances are added up in.
+const LANES: usize = 16;
+/// Bytes that are added up before one could overflow.
+const BYTE_DRAWS: usize = 255;
+/// A variance that is a smaller part of the mean square is not told from rounding in f32.
+const LEAST_VARIANCE: f32 = 1e-3;
+/// Sums of squares below this may have lost some to underflow.
+const LEAST_SQUARES: f32 = 1e-30;
+
+/// One layer in every resample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResampledCoordinates {
+    /// For the GSNR, one a resample.
+    pub ratios: Vec<Ratios>,
+    /// For the same-sign fraction, one a resample.
+    pub agreements: Vec<Agreements>,
+    /// Squared distances of every pair of batches, `[B, pairs]`, row-major.
+    pub squared_distances: Vec<f64>,
+}
+
+/// 64 coordinates of all examples, and what has been found out of each resample so far.
+struct Slab {
+    values: Vec<Values>,
+    signs: Vec<Signs>,
+    /// Sums of the batches of one resample.
+    batches: Vec<[f32; WIDTH]>,
+    /// `[B, pairs]`, row-major; in lanes that are still to be added up.
+    distances: Vec<[f32; LANES]>,
+    ratios: Vec<Ratios>,
+    agreements: Vec<Agreements>,
+}
+
+/// Values of one example: aligned, so that no load straddles two cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Values([f32; WIDTH]);
+
+/// 1 where a value is positive, and where it is negative.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Signs([[u8; WIDTH]; 2]);
+
+impl ResampledCoordinates {
+    /// Of gradients `[n, d]`, row-major, over the coordinates `columns` of the d, whose moments are `coordinates`.
+    pub fn of(
+        gradients: &[f64],
+        columns: Range<usize>,
+        coordinates: &Coordinates,
+        resamples: &Resamples,
+    ) -> ResampledCoordinates {
+        let layer = Layer::new(gradients, columns, coordinates, resamples.examples());
+        let (size, count) = disparity::batches(resamples.examples());
+        let pairs = count * count.saturating_sub(1) / 2;
+        let mut slab = Slab {
+            values: vec![Values([0.0; WIDTH]); layer.examples],
+            signs: vec![Signs([[0; WIDTH]; 2]); layer.examples],
+            batches: vec![[0.0; WIDTH]; count],
+            distances: vec![[0.0; LANES]; pairs * resamples.count()],
+            ratios: vec![Ratios::default(); resamples.count()],
+            agreements: vec![Agreements::default(); resamples.count()],
+        };
+        let arch = Arch::new();
+        let slabs = if resamples.count() > 0 { layer.columns.len() } else { 0 };
+        for first in (0..slabs).step_by(WIDTH) {
+            arch.dispatch(Visit { layer: &layer, first, size, resamples, slab: &mut slab });
+        }
+        let unit = layer.unit * size as f64;
+        let squared = |lanes: &[f32; LANES]| lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() / (unit * unit);
+        ResampledCoordinates {
+            squared_distances: slab.distances.iter().map(squared).collect(),
+            ratios: slab.ratios,
+            agreements: slab.agreements,
+        }
+    }
+
+    /// Adds those of another layer.
+    pub fn join(&mut self, other: &ResampledCoordinates) {
+        self.ratios.iter_mut().zip(&other.ratios).for_each(|(sum, ratios)| *sum = sum.join(*ratios));
+        self.agreements.iter_mut().zip(&other.agreements).for_each(|(sum, of)| *sum = sum.join(*of));
+        let distances = self.squared_distances.iter_mut().zip(&other.squared_distances);
+        distances.for_each(|(sum, squared)| *sum += squared);
+    }
+}
+
+/// What the sums are taken of.
+struct Layer<'a> {
+    gradients: &'a [f64],
+    examples: usize,
+    d: usize,
+    columns: Range<usize>,
+    coordinates: &'a Coordinates,
+    /// Values are multiplied by this power of two: the largest is then between 1 and 2.
+    unit: f64,
+}
+
+impl<'a> Layer<'a> {
+    fn new(gradients: &'a [f64], columns: Range<usize>, coordinates: &'a Coordinates, examples: usize) -> Layer<'a> {
+        let d = gradients.len().checked_div(examples).unwrap_or(0);
+        let rows = gradients.chunks_exact(d.max(1)).map(|row| &row[columns.clone()]);
+        let largest = rows.flatten().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let unit = if largest > 0.0 { (-largest.log2().floor()).exp2() } else { 1.0 };
+        Layer { gradients, examples, d, columns, coordinates, unit }
+    }
+
+    /// Loads the 64 coordinates from `first`, zeros past the last.
+    #[inline(always)]
+    fn load(&self, first: usize, slab: &mut Slab) {
+        let from = self.columns.start + first;
+        let columns = from..(from + WIDTH).min(self.columns.end);
+        let of_examples = slab.values.iter_mut().zip(&mut slab.signs);
+        for (row, (Values(values), Signs([positive, negative]))) in self.gradients.chunks_exact(self.d).zip(of_examples)
+        {
+            let mut padded = [0.0; WIDTH];
+            padded[..columns.len()].copy_from_slice(&row[columns.clone()]);
+            for lane in 0..WIDTH {
+                values[lane] = (padded[lane] * self.unit) as f32;
+            }
+            for lane in 0..WIDTH {
+                positive[lane] = u8::from(values[lane] > 0.0);
+            }
+            for lane in 0..WIDTH {
+                negative[lane] = u8::from(values[lane] < 0.0);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_ratios(&self, first: usize, sums: &Sums, draws: &[u32], ratios: &mut Ratios) {
+        let n = draws.len() as f32;
+        if draws.len() < 2 {
+            return;
+        }
+        let (mut sum, mut counted) = ([0.0; WIDTH], [0_u32; WIDTH]);
+        let mut exactly = [false; WIDTH];
+        for lane in 0..WIDTH {
+            let (total, squares) = (sums.total[lane], sums.squares[lane]);
+            let spread = squares - total * total / n;
+            let reliable = spread > LEAST_VARIANCE * squares && squares > LEAST_SQUARES;
+            sum[lane] = if reliable { total * total / (n * n) * (n - 1.0) / spread } else { 0.0 };
+            counted[lane] = u32::from(reliable);
+            exactly[lane] = !reliable && total != 0.0;
+        }
+        ratios.sum += f64::from(add_up(sum));
+        ratios.coordinates += counted.iter().sum::<u32>();
+        for (lane, _) in exactly.iter().enumerate().filter(|(_, exactly)| **exactly) {
+            if self.coordinates.variances[first + lane] > 0.0 {
+                self.add_exact_ratio(first + lane, draws, ratios);
+            }
+        }
+    }
+
+    fn add_exact_ratio(&self, coordinate: usize, draws: &[u32], ratios: &mut Ratios) {
+        let value = |&draw: &u32| self.gradients[draw as usize * self.d + self.columns.start + coordinate];
+        let n = draws.len() as f64;
+        if draws.iter().any(|draw| value(draw) != value(&draws[0])) {
+            let mean = draws.iter().map(value).sum::<f64>() / n;
+            let squares: f64 = draws.iter().map(|draw| (value(draw) - mean).powi(2)).sum();
+            ratios.add(mean, squares / (n - 1.0));
+        }
+    }
+}
+
+/// Visits every resample with 64 coordinates.
+struct Visit<'a> {
+    layer: &'a Layer<'a>,
+    /// The first of the coordinates, in the layer.
+    first: usize,
+    /// Size of a batch.
+    size: usize,
+    resamples: &'a Resamples,
+    slab: &'a mut Slab,
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+impl WithSimd for Visit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Visit { layer, first, size, resamples, slab } = self;
+        let pairs = slab.distances.len().checked_div(resamples.count()).unwrap_or(0);
+        layer.load(first, slab);
+        for (resample, draws) in resamples.draws().enumerate() {
+            let sums = Sums::of(&slab.values, draws, size, &mut slab.batches);
+            add_distances(simd, &slab.batches, &mut slab.distances[resample * pairs..(resample + 1) * pairs]);
+            layer.add_ratios(first, &sums, draws, &mut slab.ratios[resample]);
+            let counts = count_signs(&slab.signs, draws);
+            add_agreements(&sums, &counts, draws.len(), &mut slab.agreements[resample]);
+        }
+    }
+}
+
+/// Σ g and Σ g² of 64 coordinates over the draws of a resample.
+struct Sums {
+    total: [f32; WIDTH],
+    squares: [f32; WIDTH],
+}
+
+impl Sums {
+    /// Leaves the sums of the batches of `size` draws in `batches`.
+    #[inline(always)]
+    fn of(values: &[Values], draws: &[u32], size: usize, batches: &mut [[f32; WIDTH]]) -> Sums {
+        let mut sums = Sums { total: [0.0; WIDTH], squares: [0.0; WIDTH] };
+        let mut left_over = [0.0; WIDTH];
+        let (whole, rest) = draws.split_at(size * batches.len());
+        for (batch, draws) in batches.iter_mut().zip(whole.chunks_exact(size)).chain([(&mut left_over, rest)]) {
+            let (mut total, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
+            for &draw in draws {
+                let row = &values[draw as usize].0;
+                for lane in 0..WIDTH {
+                    total[lane] += row[lane];
+                    squares[lane] = row[lane].mul_add(row[lane], squares[lane]);
+                }
+            }
+            *batch = total;
+            for lane in 0..WIDTH {
+                sums.total[lane] += total[lane];
+                sums.squares[lane] += squares[lane];
+            }
+        }
+        sums
+    }
+}
+
+/// The sum, by halves.
+#[inline(always)]
+fn add_up(mut values: [f32; WIDTH]) -> f32 {
+    let mut width = WIDTH;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            values[lane] += values[lane + width];
+        }
+    }
+    values[0]
+}
+
+#[inline(always)]
+fn add_distances<S: Simd>(simd: S, batches: &[[f32; WIDTH]], distances: &mut [[f32; LANES]]) {
+    let mut distances = distances.iter_mut();
+    for (place, a) in batches.iter().enumerate() {
+        for (c, distance) in batches[place + 1..].iter().zip(&mut distances) {
+            let (a, c, distance) = (S::as_simd_f32s(a).0, S::as_simd_f32s(c).0, S::as_mut_simd_f32s(distance).0);
+            for (a, c) in a.chunks_exact(distance.len()).zip(c.chunks_exact(distance.len())) {
+                for ((&a, &c), distance) in a.iter().zip(c).zip(distance.iter_mut()) {
+                    let difference = simd.sub_f32s(a, c);
+                    *distance = simd.mul_add_f32s(difference, difference, *distance);
+                }
+            }
+        }
+    }
+}
+
+/// How many draws are positive, and how many negative.
+#[inline(always)]
+fn count_signs(signs: &[Signs], draws: &[u32]) -> [[u32; WIDTH]; 2] {
+    let mut counts = [[0; WIDTH]; 2];
+    for draws in draws.chunks(BYTE_DRAWS) {
+        let mut bytes = [[0_u8; WIDTH]; 2];
+        for &draw in draws {
+            let [positive, negative] = &signs[draw as usize].0;
+            for lane in 0..WIDTH {
+                bytes[0][lane] = bytes[0][lane].wrapping_add(positive[lane]);
+                bytes[1][lane] = bytes[1][lane].wrapping_add(negative[lane]);
+            }
+        }
+        for (counts, bytes) in counts.iter_mut().zip(bytes) {
+            for lane in 0..WIDTH {
+                counts[lane] += u32::from(bytes[lane]);
+            }
+        }
+    }
+    counts
+}
+
+#[inline(always)]
+fn add_agreements(sums: &Sums, [positive, negative]: &[[u32; WIDTH]; 2], draws: usize, agreements: &mut Agreements) {
+    let (mut agreeing, mut signed) = (0, 0);
+    for lane in 0..WIDTH {
+        let total = sums.total[lane];
+        agreeing += if total > 0.0 { positive[lane] } else { 0 };
+        agreeing += if total < 0.0 { negative[lane] } else { 0 };
+        signed += u32::from(total != 0.0);
+    }
+    agreements.agreeing += u64::from(agreeing);
+    agreements.of += u64::from(signed) * draws as u64;
+}
