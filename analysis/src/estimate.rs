@@ -114,6 +114,9 @@ pub struct GroupTest {
     pub p_holm: Option<f64>,
 }
 
+/// A group, or a pair of groups.
+type Subject = (usize, Option<usize>);
+
 /// What is tested of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupStatistic {
@@ -139,7 +142,7 @@ impl GroupStatistic {
     }
 
     /// The groups or pairs that it is tested of.
-    fn subjects(self, grouping: &Grouping) -> Vec<(usize, Option<usize>)> {
+    fn subjects(self, grouping: &Grouping) -> Vec<Subject> {
         match self {
             GroupStatistic::Share => (0..grouping.groups()).map(|group| (group, None)).collect(),
             _ => grouping.pairs().map(|(a, b)| (a, Some(b))).collect(),
@@ -258,21 +261,19 @@ impl GroupTest {
     /// One test a subject, then that of all at once.
     fn of_statistic(
         statistic: GroupStatistic,
-        subjects: &[(usize, Option<usize>)],
+        subjects: &[Subject],
         tests: &[FamilyTest],
         worlds: u32,
     ) -> Vec<GroupTest> {
         let corrected = holm::holm(&tests.iter().map(|test| test.simultaneous.p).collect::<Vec<_>>());
-        let of_subject = |((&(a, b), test), p_holm): ((&(usize, Option<usize>), &FamilyTest), Option<f64>)| GroupTest {
-            statistic,
-            group_a: Some(a),
-            group_b: b,
-            test: test.simultaneous,
-            p_holm,
-        };
-        let at_once = permutation::test_at_once(tests, worlds);
-        let all = GroupTest { statistic, group_a: None, group_b: None, test: at_once, p_holm: None };
-        subjects.iter().zip(tests).zip(corrected).map(of_subject).chain([all]).collect()
+        let mut group_tests = Vec::with_capacity(tests.len() + 1);
+        for ((&(group_a, group_b), test), p_holm) in subjects.iter().zip(tests).zip(corrected) {
+            let (group_a, test) = (Some(group_a), test.simultaneous);
+            group_tests.push(GroupTest { statistic, group_a, group_b, test, p_holm });
+        }
+        let test = permutation::test_at_once(tests, worlds);
+        group_tests.push(GroupTest { statistic, group_a: None, group_b: None, test, p_holm: None });
+        group_tests
     }
 }
 

@@ -132,3 +132,74 @@ fn end_record(records: &mut Vec<(usize, Vec<String>)>, line: usize, record: &mut
         records.push((line, record));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{ParquetWriter, PolarsResult};
+    use tempfile::NamedTempFile;
+
+    use super::*;
+
+    fn read_bytes(bytes: &[u8], with_group: bool) -> Result<ExampleFile, AnalysisError> {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        read(file.path(), with_group)
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        match read_bytes(bytes, true).unwrap_err() {
+            AnalysisError::ExampleFile { message, .. } => message,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn parquet(columns: Vec<Column>) -> Vec<u8> {
+        let write = || -> PolarsResult<Vec<u8>> {
+            let mut bytes = Vec::new();
+            ParquetWriter::new(&mut bytes).finish(&mut DataFrame::new(columns[0].len(), columns)?)?;
+            Ok(bytes)
+        };
+        write().unwrap()
+    }
+
+    #[test]
+    fn csv_is_read_whatever_its_line_ends_quotes_and_order_of_columns() {
+        let expected =
+            ExampleFile { example_ids: vec![3, 0], groups: vec!["a, \"b\"".to_string(), "two\nlines".to_string()] };
+        for text in [
+            "example_id,group\n3,\"a, \"\"b\"\"\"\n0,\"two\nlines\"\n",
+            "\u{feff}group,other,example_id\r\n\"a, \"\"b\"\"\",,3\r\n\r\n\"two\nlines\",x,0",
+        ] {
+            assert_eq!(read_bytes(text.as_bytes(), true).unwrap(), expected, "{text}");
+        }
+        let ids = read_bytes(b"example_id\n7\n 8 \n", false).unwrap();
+        assert_eq!((ids.example_ids, ids.groups.len()), (vec![7, 8], 0));
+    }
+
+    #[test]
+    fn parquet_is_read_with_groups_of_text_or_of_whole_numbers() {
+        let ids = Column::new(ID.into(), [5_i64, 2]);
+        let text = parquet(vec![Column::new(GROUP.into(), ["easy", "hard"]), ids.clone()]);
+        assert_eq!(read_bytes(&text, true).unwrap().groups, ["easy", "hard"]);
+        let numbers = parquet(vec![ids, Column::new(GROUP.into(), [10_u32, 9])]);
+        let file = read_bytes(&numbers, true).unwrap();
+        assert_eq!((file.example_ids, file.groups), (vec![5, 2], vec!["10".to_string(), "9".to_string()]));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_its_place() {
+        assert!(message(b"").contains("empty"));
+        assert!(message(b"id,group\n1,a\n").contains("no column `example_id` (its first line has id, group)"));
+        assert!(message(b"example_id,group\n1,a\n-2,b\n").contains("line 3, column `example_id`: `-2`"));
+        assert!(message(b"example_id,group\n1,a\n2\n").contains("line 3 has 1 fields where 2 are due"));
+        assert!(message(b"example_id,group\n1,\n").contains("line 2, column `group`: there is no value"));
+        assert!(message(b"example_id,group\n1,\"a\n").contains("begins in line 2 has no end"));
+        assert!(message(&[0xff, 0xfe, 0]).contains("neither Parquet nor text"));
+        assert!(message(b"PAR1 and no more").contains("damaged"));
+        let missing = parquet(vec![Column::new(ID.into(), [Some(1_u32), None]), Column::new(GROUP.into(), ["a", "b"])]);
+        assert!(message(&missing).contains("row 1, column `example_id`: there is no value"));
+        let fractions = parquet(vec![Column::new(ID.into(), [1_u32]), Column::new(GROUP.into(), [0.5])]);
+        assert!(message(&fractions).contains("column `group` is f64"));
+        assert!(matches!(read(Path::new("nowhere.csv"), true), Err(AnalysisError::Input { .. })));
+    }
+}

@@ -184,3 +184,42 @@ pub trait Observer: Sync {
 pub struct NoObserver;
 
 impl Observer for NoObserver {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_rust_writes_ranges() {
+        let span = |text: &str| text.parse::<Span>().map(|span| (span.first, span.past));
+        assert_eq!(span("2..5"), Ok((2, Some(5))));
+        assert_eq!(span("2..=5"), Ok((2, Some(6))));
+        assert_eq!(
+            (span("2.."), span("..5"), span("..=0"), span("..")),
+            (Ok((2, None)), Ok((0, Some(5))), Ok((0, Some(1))), Ok((0, None)))
+        );
+        for text in ["", "5", "a..b", "-1..3", "1..2..3", "1...3", "+1..3", "1..=", "..99999999999"] {
+            assert!(span(text).unwrap_err().contains("no range of whole numbers"), "{text}");
+        }
+        for text in ["5..5", "5..2", "5..=4", "..0"] {
+            assert!(span(text).unwrap_err().contains("empty"), "{text}");
+        }
+        let steps: Span = "3..=7".parse().unwrap();
+        assert_eq!(
+            (steps.to_string(), steps.contains(2), steps.contains(3), steps.contains(7), steps.contains(8)),
+            ("3..8".to_string(), false, true, true, false)
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_name_or_range_is_a_path() {
+        assert_eq!(GroupBy::from("label"), GroupBy::Label);
+        assert_eq!(GroupBy::from("./label"), GroupBy::File("./label".into()));
+        for name in ["pristine", "label", "original-label", "learned", "groups.csv"] {
+            assert_eq!(GroupBy::from(name).to_string(), name);
+        }
+        assert_eq!("0..9".parse(), Ok(ExampleSelection::Ids(Span { first: 0, past: Some(9) })));
+        assert_eq!("../ids.csv".parse(), Ok(ExampleSelection::File("../ids.csv".into())));
+        assert!("9..0".parse::<ExampleSelection>().is_err());
+    }
+}

@@ -20,9 +20,17 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    for arguments in
-        [&["nonsense"][..], &[], &["record"], &["demo", "--threads", "0"], &["analyze", "x", "--null-worlds", "0"]]
-    {
+    for arguments in [
+        &["nonsense"][..],
+        &[],
+        &["record"],
+        &["demo", "--threads", "0"],
+        &["analyze", "x", "--null-worlds", "0"],
+        &["analyze", "x", "--steps", "5..2"],
+        &["analyze", "x", "--steps", "all"],
+        &["analyze", "x", "--layers", "0,one"],
+        &["analyze", "x", "--examples", "9..0"],
+    ] {
         Place::new().cograd(arguments.iter().copied()).assert().code(2);
     }
 }

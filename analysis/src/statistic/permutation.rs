@@ -142,7 +142,7 @@ fn unit(member: &Option<Linear>) -> f64 {
 
 /// The masks of one world, of the groups `drawn`.
 fn masks_of(world: &Grouping, drawn: &[usize]) -> Masks {
-    Masks::new(1, drawn.len(), world.examples(), |_, mut masks| {
+    Masks::new(1, drawn.len(), world.examples(), |_, _, mut masks| {
         for (example, &group) in world.of_example().iter().enumerate() {
             let place = drawn.iter().position(|&drawn| drawn == usize::from(group));
             place.into_iter().for_each(|place| masks.set(place, example));
@@ -171,9 +171,8 @@ impl<'a> Tester<'a> {
     /// Takes the worlds `first..first + worlds`.
     fn take(&mut self, first: u64, worlds: usize) {
         let (drawn, examples) = (self.null_worlds.drawn(), self.null_worlds.actual().examples());
-        let masks = Masks::new(worlds, drawn.len(), examples, |world, mut masks| {
-            let mut order = Vec::new();
-            self.null_worlds.draw(first + world as u64, &mut order, |place, example| masks.set(place, example));
+        let masks = Masks::new(worlds, drawn.len(), examples, |order, world, mut masks| {
+            self.null_worlds.draw(first + world as u64, order, |place, example| masks.set(place, example));
         });
         let sums = self.centred.sums(&masks);
         let counted: Vec<Vec<Count>> = (0..worlds)

@@ -10,7 +10,7 @@
 //! of a table being itself summed from the first example on. So a sum is the same to the last bit on every processor, for
 //! every number of threads and of worlds. Source: Arlazarov, Dinic, Kronrod & Faradzhev 1970.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::contribution::Contributions;
@@ -26,8 +26,10 @@ const PANEL: usize = 16;
 /// Masks of a task: enough to use each table often, few enough for their sums to stay in cache.
 const MASKS: usize = 512;
 
-/// One value a step of a tile.
-type Row = [f64; TILE];
+/// One value a step of a tile, in whole cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Row([f64; TILE]);
 
 /// The contributions less their mean over the examples, step by step.
 pub(super) struct Centred {
@@ -61,17 +63,18 @@ impl Masks {
         examples.div_ceil(TABLE).max(1)
     }
 
-    /// Masks of `groups` groups in `worlds` worlds of `examples` examples; `fill` sets those of the world at a place.
+    /// Masks of `groups` groups in `worlds` worlds of `examples` examples; `fill(scratch, place, masks)` sets those of the world
+    /// at a place.
     pub(super) fn new(
         worlds: usize,
         groups: usize,
         examples: usize,
-        fill: impl Fn(usize, WorldMasks<'_>) + Sync,
+        fill: impl Fn(&mut Vec<u32>, usize, WorldMasks<'_>) + Sync,
     ) -> Masks {
         let width = Masks::bytes_each(examples);
         let mut bytes = vec![0; worlds * groups * width];
         let of_world = bytes.par_chunks_mut((groups * width).max(1)).enumerate();
-        of_world.for_each(|(world, bytes)| fill(world, WorldMasks { width, bytes }));
+        of_world.for_each_init(Vec::new, |scratch, (world, bytes)| fill(scratch, world, WorldMasks { width, bytes }));
         Masks { width, bytes }
     }
 }
@@ -89,11 +92,11 @@ impl Centred {
         let steps: Vec<&[f64]> = contributions.by_step().collect();
         let examples = contributions.examples();
         let tile = |of_tile: &[&[f64]]| {
-            let mut rows = vec![[0.0; TILE]; examples];
+            let mut rows = vec![Row([0.0; TILE]); examples];
             for (place, of_step) in of_tile.iter().enumerate() {
                 let mean = mean(of_step);
                 if of_step.iter().all(|score| (score - mean).is_finite()) {
-                    rows.iter_mut().zip(*of_step).for_each(|(row, score)| row[place] = score - mean);
+                    rows.iter_mut().zip(*of_step).for_each(|(row, score)| row.0[place] = score - mean);
                 }
             }
             rows
@@ -104,9 +107,9 @@ impl Centred {
     /// The sums over each mask.
     pub(super) fn sums(&self, masks: &Masks) -> Sums {
         let of_tile = |tile: &Vec<Row>| {
-            let mut sums = vec![[0.0; TILE]; masks.bytes.len() / masks.width];
+            let mut sums = vec![Row([0.0; TILE]); masks.bytes.len() / masks.width];
             let tasks = sums.par_chunks_mut(MASKS).zip(masks.bytes.par_chunks(MASKS * masks.width));
-            tasks.for_each(|(sums, bytes)| add(tile, bytes, masks.width, sums));
+            tasks.for_each(|(sums, bytes)| Arch::new().dispatch(Add { rows: tile, bytes, width: masks.width, sums }));
             sums
         };
         Sums { steps: self.steps, tiles: self.tiles.par_iter().map(of_tile).collect() }
@@ -117,49 +120,113 @@ impl Sums {
     /// The sums over the mask of number `mask`, one a step; `sums` has room for the steps and may have more.
     pub(super) fn copy(&self, mask: usize, sums: &mut [f64]) {
         for (tile, sums) in self.tiles.iter().zip(sums[..self.steps].chunks_mut(TILE)) {
-            sums.copy_from_slice(&tile[mask][..sums.len()]);
+            sums.copy_from_slice(&tile[mask].0[..sums.len()]);
         }
     }
 }
 
 /// Adds to `sums`, one row a mask, those of the examples `rows` in the masks `bytes`.
-fn add(rows: &[Row], bytes: &[u8], width: usize, sums: &mut [Row]) {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || add_panels(rows, bytes, width, sums),
-    )
+struct Add<'a> {
+    rows: &'a [Row],
+    bytes: &'a [u8],
+    width: usize,
+    sums: &'a mut [Row],
 }
 
-/// Compiled once for each instruction set, by being inlined into the dispatch.
-#[inline(always)]
-fn add_panels(rows: &[Row], bytes: &[u8], width: usize, sums: &mut [Row]) {
-    let mut tables = [[[0.0; TILE]; ENTRIES]; PANEL];
-    for (panel, rows) in rows.chunks(PANEL * TABLE).enumerate() {
-        let used = rows.len().div_ceil(TABLE);
-        rows.chunks(TABLE).zip(&mut tables).for_each(|(rows, table)| fill_table(rows, table));
-        for (mask, sums) in bytes.chunks_exact(width).zip(sums.iter_mut()) {
-            let entries = &mask[panel * PANEL..panel * PANEL + used];
-            let mut sum = *sums;
-            for (table, &entry) in tables.iter().zip(entries) {
-                let partial = &table[usize::from(entry) % ENTRIES];
-                for place in 0..TILE {
-                    sum[place] += partial[place];
-                }
+impl WithSimd for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut tables = [[Row([0.0; TILE]); ENTRIES]; PANEL];
+        for (panel, rows) in self.rows.chunks(PANEL * TABLE).enumerate() {
+            for (table, rows) in tables.iter_mut().zip(rows.chunks(TABLE)) {
+                fill_table(rows, table);
             }
-            *sums = sum;
+            let entries = panel * PANEL..panel * PANEL + rows.len().div_ceil(TABLE);
+            for (mask, sums) in self.bytes.chunks_exact(self.width).zip(self.sums.iter_mut()) {
+                let mut sum = sums.0;
+                for (table, &entry) in tables.iter().zip(&mask[entries.clone()]) {
+                    let partial = &table[usize::from(entry) % ENTRIES].0;
+                    for place in 0..TILE {
+                        sum[place] += partial[place];
+                    }
+                }
+                sums.0 = sum;
+            }
         }
     }
 }
 
-/// The sums of all subsets of up to four rows, subset e those whose bit of e is set.
+/// The sums of all subsets of up to four rows: those of subset e are the rows whose bit in e is set.
 #[inline(always)]
 fn fill_table(rows: &[Row], table: &mut [Row; ENTRIES]) {
     for (example, row) in rows.iter().enumerate() {
         let with = 1 << example;
         for subset in 0..with {
             for place in 0..TILE {
-                table[with + subset][place] = table[subset][place] + row[place];
+                table[with + subset].0[place] = table[subset].0[place] + row.0[place];
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contribution::StepContributions;
+    use super::*;
+
+    /// Contributions of small whole numbers with a whole mean, so that every sum is exact.
+    fn contributions(steps: usize, examples: usize) -> Contributions {
+        let mut contributions = Contributions::new(examples);
+        for step in 0..steps {
+            let mut s: Vec<f64> = (0..examples).map(|i| ((i * 37 + step * 11) % 23) as f64).collect();
+            s[0] += (examples - s.iter().sum::<f64>() as usize % examples) as f64;
+            contributions.push(step as i64, StepContributions { self_terms: s.clone(), contributions: s });
+        }
+        contributions
+    }
+
+    /// Whether an example is in the group at a place in a world.
+    fn member(world: usize, place: usize, example: usize) -> bool {
+        (example * 7 + world * 5 + place * 3 + example * example) % 5 < 2
+    }
+
+    #[test]
+    fn sums_are_those_of_a_plain_loop_at_every_size() {
+        for (steps, examples, worlds, groups) in
+            [(1, 1, 1, 1), (3, 2, 2, 2), (16, 4, 3, 1), (17, 65, 5, 2), (33, 63, 2, 1), (5, 130, 600, 1), (2, 5, 0, 3)]
+        {
+            let contributions = contributions(steps, examples);
+            let masks = Masks::new(worlds, groups, examples, |_, world, mut masks| {
+                let members = (0..groups).flat_map(|place| (0..examples).map(move |example| (place, example)));
+                members
+                    .filter(|&(place, example)| member(world, place, example))
+                    .for_each(|(place, example)| masks.set(place, example));
+            });
+            let sums = Centred::new(&contributions).sums(&masks);
+            for (world, place) in (0..worlds).flat_map(|world| (0..groups).map(move |place| (world, place))) {
+                let mut found = vec![0.0; steps];
+                sums.copy(world * groups + place, &mut found);
+                for (step, s) in contributions.by_step().enumerate() {
+                    let mean = s.iter().sum::<f64>() / examples as f64;
+                    let of_group = (0..examples).filter(|&example| member(world, place, example));
+                    let expected: f64 = of_group.map(|example| s[example] - mean).sum();
+                    assert_eq!(found[step], expected, "{steps} × {examples}, step {step}, world {world}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_that_is_not_finite_leaves_the_others_as_they_are() {
+        let mut contributions = Contributions::new(3);
+        for (step, s) in [(0, [1.0, f64::INFINITY, 2.0]), (1, [3.0, 0.0, 0.0]), (2, [f64::MAX, f64::MAX, 0.0])] {
+            contributions.push(step, StepContributions { contributions: s.to_vec(), self_terms: s.to_vec() });
+        }
+        let masks = Masks::new(1, 1, 3, |_, _, mut masks| masks.set(0, 0));
+        let mut found = [f64::NAN; 3];
+        Centred::new(&contributions).sums(&masks).copy(0, &mut found);
+        assert_eq!(found, [0.0, 2.0, 0.0]);
     }
 }

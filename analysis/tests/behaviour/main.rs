@@ -1,10 +1,12 @@
 //! What the analysis promises, checked against slow direct implementations, hand-computed cases and whole studies.
 
 mod contributions;
+mod groups;
 mod null_worlds;
 mod overfit;
 mod p_values;
 mod predictions;
+mod restrictions;
 mod studies;
 mod support;
 mod time_steps;

@@ -10,7 +10,7 @@ use cograd_analysis::{AnalysisError, GroupBy, NoObserver, Observer, Options, Rep
 use cograd_trace::{Manifest, Split, sha256_of_file};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use polars::prelude::{AnyValue, DataFrame, DataType};
+use polars::prelude::DataType;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,28 +56,6 @@ fn study(runs: &[Synthetic]) -> TempDir {
 
 fn analysed(study: &TempDir) -> PathBuf {
     analyze(study.path(), None, &OPTIONS, &NoObserver).unwrap().directory
-}
-
-/// Row `row` of the rows whose columns have the given texts or numbers.
-fn rows(table: &DataFrame, conditions: &[(&str, &str)]) -> Vec<usize> {
-    let matches = |row: usize| conditions.iter().all(|(name, value)| text(table, name, row) == *value);
-    (0..table.height()).filter(|&row| matches(row)).collect()
-}
-
-fn text(table: &DataFrame, name: &str, row: usize) -> String {
-    match table.column(name).unwrap().get(row).unwrap() {
-        AnyValue::String(text) => text.to_string(),
-        AnyValue::StringOwned(text) => text.to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn number(table: &DataFrame, name: &str, row: usize) -> Option<f64> {
-    table.column(name).unwrap().f64().unwrap().get(row)
-}
-
-fn summary(analysis: &Path) -> Value {
-    serde_json::from_slice(&fs::read(analysis.join("summary.json")).unwrap()).unwrap()
 }
 
 fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -191,6 +169,23 @@ fn the_summary_holds_the_numbers_of_the_tables_and_where_they_come_from() {
     assert_close(run["crossover"]["value"].as_f64().unwrap(), number(&tests, "observed", crossover).unwrap(), 1e-15);
     assert_close(run["crossover"]["p_upper"].as_f64().unwrap(), number(&tests, "p_upper", crossover).unwrap(), 1e-15);
     assert_eq!(summary["predictions"].as_array().unwrap().len(), 10);
+    let options = serde_json::json!({
+        "group_by": "pristine", "steps": null, "layers": null, "examples": null,
+        "bootstrap": 0, "null_worlds": 199, "seed": 3,
+    });
+    assert_eq!(summary["options"], options);
+    for (name, table) in summary["files"].as_object().unwrap() {
+        let path = analysis.join(name);
+        assert_eq!(table["sha256"], sha256_of_file(&path).unwrap(), "{name}");
+        assert_eq!(table["bytes"].as_u64(), Some(fs::metadata(&path).unwrap().len()), "{name}");
+        assert_eq!(table["rows"].as_u64(), Some(read(&analysis, name).height() as u64), "{name}");
+    }
+    assert_eq!(summary["files"].as_object().unwrap().len(), 11);
+    assert!(run["population"].is_null() && run["population_left_out"].is_null());
+    let bytes = fs::read(analysis.join("summary.json")).unwrap();
+    assert_eq!(cograd_trace::check_seal(&bytes), Ok(()));
+    let altered = String::from_utf8(bytes).unwrap().replacen("\"seed\": 3", "\"seed\": 4", 1);
+    assert!(cograd_trace::check_seal(altered.as_bytes()).is_err());
 }
 
 #[test]

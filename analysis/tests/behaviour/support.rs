@@ -10,10 +10,13 @@ use cograd_analysis::statistic::null_world::NullWorlds;
 use cograd_analysis::statistic::permutation::{self, FamilyTest};
 use cograd_analysis::statistic::scores::Scores;
 use cograd_analysis::statistic::{crossover, cumulative, decomposition};
-use cograd_trace::{Coordinate, Example, Metric, RunDescription, RunWriter, Split, Subset};
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use cograd_trace::{
+    Coordinate, Example, Metric, PopulationLayer, PopulationRows, RunDescription, RunWriter, Split, Subset,
+};
+use polars::prelude::{AnyValue, DataFrame, ParquetReader, SerReader};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::Value;
 
 pub fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -36,7 +39,11 @@ pub struct Synthetic {
     pub noise: f64,
     pub seed: u64,
     pub coordinates: usize,
+    /// Coordinate c is of layer c mod `layers`.
+    pub layers: usize,
     pub steps: Vec<(i64, Vec<f32>)>,
+    /// At each population step the gradients of all m examples, `[m, p]`, layer by layer.
+    pub population: Vec<(i64, Vec<Vec<f32>>)>,
     pub examples: Vec<Example>,
     pub metrics: Vec<Metric>,
 }
@@ -55,7 +62,26 @@ impl Synthetic {
         };
         let steps = steps.iter().enumerate().map(|(index, &step)| (step, gradients(index, &mut generator))).collect();
         let examples = pristine.iter().zip(0..).map(|(&is, id)| example(id, is, true, Some(i64::from(id)))).collect();
-        Synthetic { rule: "sgd".into(), noise: 0.5, seed: 1, coordinates, steps, examples, metrics: vec![] }
+        Synthetic {
+            rule: "sgd".into(),
+            noise: 0.5,
+            seed: 1,
+            coordinates,
+            layers: 1,
+            steps,
+            population: vec![],
+            examples,
+            metrics: vec![],
+        }
+    }
+
+    /// With a population record of as many layers as it has, four parameters each.
+    pub fn with_population(mut self, steps: &[i64]) -> Synthetic {
+        let mut generator = generator(self.seed + 100);
+        let m = self.examples.len();
+        let mut layer = || -> Vec<f32> { (0..4 * m).map(|_| (normal(&mut generator) + 0.4) as f32).collect() };
+        self.population = steps.iter().map(|&step| (step, (0..self.layers).map(|_| layer()).collect())).collect();
+        self
     }
 
     pub fn id(&self) -> String {
@@ -79,14 +105,20 @@ impl Synthetic {
     pub fn write(&self, study: &Path) {
         let example_ids =
             self.examples.iter().filter(|example| example.sampled).map(|example| example.example_id).collect();
-        let coordinate = |coordinate: u32| Coordinate { coordinate, layer: 0, row: coordinate, column: 0 };
+        let layers = self.layers as u32;
+        let coordinate =
+            |coordinate: u32| Coordinate { coordinate, layer: coordinate % layers, row: coordinate, column: 0 };
         let description = RunDescription {
             run: self.id(),
             rule: self.rule.clone(),
             noise: self.noise,
             seed: self.seed,
-            network: vec![1, self.coordinates],
-            steps: self.steps.last().map_or(0, |(step, _)| *step as u64 + 1),
+            network: std::iter::once(1).chain(vec![self.coordinates; self.layers]).collect(),
+            steps: {
+                let last =
+                    self.steps.iter().map(|(step, _)| *step).chain(self.population.iter().map(|(step, _)| *step));
+                last.max().map_or(0, |step| step as u64 + 1)
+            },
             writer: "test".into(),
             train_examples: self.examples.len(),
             example_ids,
@@ -95,6 +127,18 @@ impl Synthetic {
         let mut writer = RunWriter::create(study, description).expect("a new run");
         for (step, gradients) in &self.steps {
             writer.write_gradients(*step, gradients).expect("gradients");
+        }
+        for (step, layers) in &self.population {
+            let m = self.examples.len();
+            let values: Vec<(Vec<f64>, Vec<f64>)> =
+                layers.iter().map(|layer| (slow_contributions(layer, m), slow_self_terms(layer, m))).collect();
+            let norms: Vec<f64> = values.iter().map(|(contributions, _)| contributions.iter().sum()).collect();
+            let layers: Vec<PopulationLayer<'_>> = values
+                .iter()
+                .map(|(contributions, self_terms)| PopulationLayer { contributions, self_terms })
+                .collect();
+            let rows = PopulationRows { layers: &layers, gradient_norms_sq: &norms };
+            writer.write_population(*step, &rows).expect("a population step");
         }
         writer.finish(&self.examples, &self.metrics).expect("a finished run");
     }
@@ -152,6 +196,28 @@ pub fn example(example_id: u32, pristine: bool, sampled: bool, learned_step: Opt
 
 pub fn metric(step: i64, split: Split, loss: f64) -> Metric {
     Metric { step, split, subset: Subset::All, examples: 10, loss, accuracy: 1.0 / (1.0 + loss) }
+}
+
+/// Row `row` of the rows whose columns have the given texts or numbers.
+pub fn rows(table: &DataFrame, conditions: &[(&str, &str)]) -> Vec<usize> {
+    let matches = |row: usize| conditions.iter().all(|(name, value)| text(table, name, row) == *value);
+    (0..table.height()).filter(|&row| matches(row)).collect()
+}
+
+pub fn text(table: &DataFrame, name: &str, row: usize) -> String {
+    match table.column(name).unwrap().get(row).unwrap() {
+        AnyValue::String(text) => text.to_string(),
+        AnyValue::StringOwned(text) => text.to_string(),
+        other => other.to_string(),
+    }
+}
+
+pub fn number(table: &DataFrame, name: &str, row: usize) -> Option<f64> {
+    table.column(name).unwrap().f64().unwrap().get(row)
+}
+
+pub fn summary(analysis: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(analysis.join("summary.json")).unwrap()).unwrap()
 }
 
 pub fn read(analysis: &Path, table: &str) -> DataFrame {
