@@ -148,6 +148,8 @@ fn summary(run: &Recomputed) -> Tree {
         ),
         ("max_train_accuracy", Value::exact(matched::largest(&overfit)).into()),
         ("population", population(run)),
+        // A sentence, if there is something to explain.
+        ("population_left_out", if run.is_population_left_out { Tree::Anything } else { Value::Null.into() }),
     ])
 }
 

@@ -8,6 +8,7 @@
 
 mod check;
 mod claim;
+mod coherence;
 mod evidence;
 mod options;
 mod plain;
@@ -84,13 +85,14 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
     let mut evidence = Vec::new();
     for name in &names {
         let (directory, whole) = (runs.join(name), Selection::default());
-        let checked =
-            check::run::check(&directory, experiment.as_deref(), selection.as_ref().unwrap_or(&whole), &mut claims);
+        let options = results.as_ref().filter(|_| selection.is_ok()).map(|results| &results.options);
+        let selected = selection.as_ref().unwrap_or(&whole);
+        let checked = check::run::check(&directory, experiment.as_deref(), options, selected, &mut claims);
         let (Some(checked), Some(results)) = (checked, &results) else { continue };
         let recomputed = selection
             .as_ref()
             .map_err(String::clone)
-            .and_then(|selection| Recomputed::of(&checked, &results.options, selection));
+            .and_then(|selection| Recomputed::of(checked, &results.options, selection));
         match recomputed {
             Ok(recomputed) => {
                 results.compare(&recomputed, &mut claims);

@@ -3,11 +3,13 @@
 use cograd_trace::{Example, Manifest, Metric, Subset, sha256_of_file};
 
 use crate::check::run::Checked;
+use crate::coherence::{self, StepCoherence};
 use crate::options::{Options, Selection};
 use crate::plain::contribution::Terms;
 use crate::plain::groups::Grouping;
 use crate::plain::learned::learned;
 use crate::plain::overfit::{self, Overfit};
+use crate::plain::population;
 use crate::record::{Grouped, Pristine, Record};
 
 /// The recomputed statistics of one run.
@@ -27,6 +29,14 @@ pub(crate) struct Recomputed {
     pub grouping: Result<Grouping, String>,
     /// The sample's numbers, and the population's if it was recorded.
     pub estimates: Vec<Estimate>,
+    /// Coherence of the sample, one a step.
+    pub coherence: Vec<StepCoherence>,
+    /// Coherence of the population, one list a step.
+    pub exact_coherence: Vec<(i64, Vec<coherence::Row>)>,
+    /// Whether there is a record of the population that the analysis could not use.
+    pub is_population_left_out: bool,
+    /// What the sample says of the population; `None` if the network is not known.
+    pub population: Option<population::Estimated>,
 }
 
 /// One estimator's numbers.
@@ -38,34 +48,47 @@ pub(crate) struct Estimate {
 }
 
 impl Recomputed {
-    pub(crate) fn of(checked: &Checked, options: &Options, selection: &Selection) -> Result<Recomputed, String> {
+    pub(crate) fn of(checked: Checked, options: &Options, selection: &Selection) -> Result<Recomputed, String> {
         let trace = &checked.trace;
         let manifest = trace.manifest().clone();
         let manifest_sha256 =
             sha256_of_file(&trace.run.directory().join("manifest.json")).map_err(|error| error.to_string())?;
         let grouping = Grouping::of(&options.group_by, &trace.examples);
         let selected = trace.selected(selection);
-        let (mut steps, mut terms) = (Vec::new(), Vec::new());
-        for step in checked.sample.iter().filter(|step| selection.has_step(step.step)) {
+        let (mut steps, mut terms, mut of_steps) = (Vec::new(), Vec::new(), Vec::new());
+        for step in checked.sample.into_iter().filter(|step| selection.has_step(step.step)) {
             let mut sum = Terms::of_none(selected.len());
             let chosen = step.layers.iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer));
             chosen.for_each(|(_, of_layer)| sum.add(of_layer, 1.0));
             steps.push(step.step);
             terms.push(sum);
+            of_steps.push(step.coherence.unwrap_or_default());
         }
         let pristine = |place: &usize| trace.examples[*place].label == trace.examples[*place].original_label;
+        let sampled: Vec<bool> = selected.iter().map(pristine).collect();
+        let all: Vec<bool> = (0..trace.examples.len()).map(|place| pristine(&place)).collect();
+        let chosen: Vec<bool> =
+            (0..all.len()).filter(|&place| selection.has_example(place)).map(|place| all[place]).collect();
+        let population = population::Estimated::of(&steps, &of_steps, &sampled, &chosen);
+        let mut exact_coherence = Vec::new();
+        let is_population_left_out = !checked.whole.is_empty() && selection.examples.is_some();
         let mut records = vec![Record {
             estimator: "paper",
-            pristine: selected.iter().map(pristine).collect(),
+            pristine: sampled,
             steps,
             contributions: terms.iter().map(|terms| terms.contributions.clone()).collect(),
         }];
         // The population's g is that of all examples: of some it has no record.
         if !checked.whole.is_empty() && selection.examples.is_none() {
-            let whole = checked.whole.iter().filter(|step| selection.has_step(step.step));
-            let (steps, contributions) = whole.map(|step| (step.step, step.contributions.clone())).unzip();
-            let pristine = (0..trace.examples.len()).map(|place| pristine(&place)).collect();
-            records.push(Record { estimator: "exact", pristine, steps, contributions });
+            let (mut steps, mut contributions) = (Vec::new(), Vec::new());
+            for step in checked.whole.into_iter().filter(|step| selection.has_step(step.step)) {
+                let layers: Vec<(usize, [f64; 3])> =
+                    step.sums.into_iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer)).collect();
+                exact_coherence.push((step.step, coherence::exact(all.len(), &layers)));
+                steps.push(step.step);
+                contributions.push(step.contributions);
+            }
+            records.push(Record { estimator: "exact", pristine: all, steps, contributions });
         }
         let estimates = records.into_iter().map(|record| {
             let pristine = record.pristine(&manifest.run, options);
@@ -86,6 +109,10 @@ impl Recomputed {
             manifest_sha256,
             selected,
             terms,
+            coherence: of_steps,
+            exact_coherence,
+            population,
+            is_population_left_out,
             coordinates: trace.coordinates.iter().filter(|at| selection.has_layer(at.layer as usize)).count(),
             grouping,
         })

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cograd_trace::{
-    Coordinate, Example, GradientNorm, Manifest, Metric, PopulationStep, Run, StepGradients, TraceError,
+    Coordinate, Example, GradientNorm, Manifest, Metric, PopulationLayer, PopulationStep, Run, StepGradients,
+    TraceError,
 };
 use rayon::prelude::*;
 
 use crate::check::{gradients, learned_steps, population};
-use crate::options::Selection;
+use crate::coherence::{Sample, Setting, StepCoherence};
+use crate::options::{Options, Selection};
 use crate::plain::contribution::{Terms, terms};
+use crate::plain::groups::Grouping;
 use crate::plain::network::Network;
 use crate::tally::Tally;
 
@@ -34,6 +37,8 @@ pub(crate) struct SampleStep {
     pub layers: Vec<Terms>,
     /// Against the snapshot, if the step has one.
     pub recomputed: Option<Tally>,
+    /// If the step was analysed.
+    pub coherence: Option<StepCoherence>,
 }
 
 /// What the whole training set's record of one step says.
@@ -41,6 +46,8 @@ pub(crate) struct WholeStep {
     pub step: i64,
     /// Over the layers asked for.
     pub contributions: Vec<f64>,
+    /// Σ s, Σ |s| and Σ q of each layer.
+    pub sums: Vec<[f64; 3]>,
     /// Self terms of the sampled examples, by layer.
     pub sampled_self_terms: Vec<Vec<f64>>,
     /// Against itself.
@@ -113,8 +120,37 @@ impl Trace {
         self.sampled.iter().copied().filter(|&place| selection.has_example(place)).collect()
     }
 
+    /// What the coherence statistics need that is the same at every step; `grouping` is empty if the groups cannot be told.
+    pub(crate) fn setting(&self, options: &Options, selection: &Selection, grouping: Option<&Grouping>) -> Setting {
+        let selected = self.selected(selection);
+        let example = |place: &usize| self.examples[*place];
+        let unknown = ["unknown".to_string()];
+        let (groups, group_names) = match grouping {
+            Some(grouping) => (grouping.of_some(&selected), &grouping.names[..]),
+            None => (vec![0; selected.len()], &unknown[..]),
+        };
+        let layer =
+            |coordinate: &Coordinate| Some(coordinate.layer as usize).filter(|&layer| selection.has_layer(layer));
+        let sample = Sample {
+            run: &self.manifest().run,
+            // The chosen examples are a sample of those that could have been chosen.
+            population: (0..self.examples.len()).filter(|&place| selection.has_example(place)).count(),
+            pristine: selected.iter().map(example).map(|example| example.label == example.original_label).collect(),
+            groups,
+            group_names,
+            labels: selected.iter().map(example).map(|example| example.label).collect(),
+            layer_of_coordinate: self.coordinates.iter().map(layer).collect(),
+            network: &self.manifest().network,
+        };
+        Setting::new(sample, options)
+    }
+
     /// Reads the gradients.
-    pub(crate) fn sample_steps(&self, selection: &Selection) -> Result<Vec<SampleStep>, TraceError> {
+    pub(crate) fn sample_steps(
+        &self,
+        selection: &Selection,
+        setting: Option<&Setting>,
+    ) -> Result<Vec<SampleStep>, TraceError> {
         let places: Vec<Vec<usize>> = (0..self.layers())
             .map(|layer| (0..self.coordinates.len()).filter(|&c| self.coordinates[c].layer as usize == layer).collect())
             .collect();
@@ -126,6 +162,7 @@ impl Trace {
                 step: of_step.step,
                 layers: places.iter().map(|places| terms(&rows, places)).collect(),
                 recomputed: self.recompute(&of_step),
+                coherence: setting.filter(|_| selection.has_step(of_step.step)).map(|setting| setting.of_step(&rows)),
             }
         })
     }
@@ -168,12 +205,24 @@ impl Trace {
             WholeStep {
                 step: of_step.step,
                 contributions: over_layers(&of_step, selection),
+                sums: of_step.layers.iter().map(sums).collect(),
                 sampled_self_terms,
                 consistent,
                 recomputed,
             }
         })
     }
+}
+
+/// Σ s, Σ |s| and Σ q.
+fn sums(layer: &PopulationLayer<'_>) -> [f64; 3] {
+    let mut sums = [0.0; 3];
+    for (s, q) in layer.contributions.iter().zip(layer.self_terms) {
+        sums[0] += s;
+        sums[1] += s.abs();
+        sums[2] += q;
+    }
+    sums
 }
 
 /// Contributions over the analysed layers.

@@ -9,7 +9,8 @@ use cograd_trace::{Manifest, Run, check_seal};
 use crate::check::files::{self, Listed};
 use crate::check::{examples, experiment, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
-use crate::options::Selection;
+use crate::options::{Options, Selection};
+use crate::plain::groups::Grouping;
 use crate::tally::Tally;
 use crate::trace::{SampleStep, Trace, WholeStep};
 
@@ -26,6 +27,7 @@ pub(crate) struct Checked {
 pub(crate) fn check(
     directory: &Path,
     experiment: Option<&str>,
+    options: Option<&Options>,
     selection: &Selection,
     claims: &mut Vec<Claim>,
 ) -> Option<Checked> {
@@ -55,7 +57,11 @@ pub(crate) fn check(
         return None;
     }
     let read = Trace::read(&run).and_then(|trace| {
-        let (sample, whole) = (trace.sample_steps(selection)?, trace.whole_steps(selection)?);
+        let setting = options.map(|options| {
+            let grouping = Grouping::of(&options.group_by, &trace.examples).ok();
+            trace.setting(options, selection, grouping.as_ref())
+        });
+        let (sample, whole) = (trace.sample_steps(selection, setting.as_ref())?, trace.whole_steps(selection)?);
         Ok(Checked { trace, sample, whole })
     });
     match read {

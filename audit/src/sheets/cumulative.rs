@@ -28,5 +28,11 @@ pub(super) fn sheet(run: &Recomputed) -> Sheet {
             }
         }
     }
+    for (step, at) in run.paper().record.steps.iter().zip(run.population.iter().flat_map(|of| &of.cumulative)) {
+        let key = vec!["population".into(), Key::Int(*step), Key::Int(0)];
+        let mut values: Vec<Value> = at.iter().map(|estimate| estimate.value.clone()).collect();
+        values.extend(at.iter().flat_map(|estimate| [estimate.lower.clone(), estimate.upper.clone()]));
+        sheet.push(key, values);
+    }
     sheet
 }

@@ -1,5 +1,6 @@
 //! decomposition.parquet: α, β and ‖g‖² by estimator, world and step.
 
+use crate::plain::bootstrap::Estimate;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
 use crate::tally::Number;
@@ -15,6 +16,11 @@ pub(super) fn sheet(run: &Recomputed) -> Sheet {
                 sheet.push(key, vec![cell(at.alpha), cell(at.beta), cell(at.norm_sq), Value::Null, Value::Null]);
             }
         }
+    }
+    for (step, at) in run.paper().record.steps.iter().zip(run.population.iter().flat_map(|of| &of.decomposition)) {
+        let key = vec!["population".into(), Key::Int(*step), Key::Int(0)];
+        let Estimate { value, lower, upper, .. } = at.alpha.clone();
+        sheet.push(key, vec![value, cell(at.beta), cell(at.norm_sq), lower, upper]);
     }
     sheet
 }

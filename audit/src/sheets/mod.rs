@@ -1,6 +1,8 @@
 //! The rows that each results table must have for one run, one file a table.
 
+mod coherence;
 mod contributions;
+mod cross_terms;
 mod cumulative;
 mod curves;
 mod decomposition;
@@ -19,7 +21,7 @@ use crate::sheet::Sheet;
 type Make = fn(&Recomputed) -> Result<Sheet, String>;
 
 /// The tables of runs, and how their sheets are made.
-pub(crate) const OF_RUN: [(&str, Make); 11] = [
+pub(crate) const OF_RUN: [(&str, Make); 13] = [
     ("curves.parquet", |run| Ok(curves::sheet(run))),
     ("learned.parquet", |run| Ok(learned::sheet(run))),
     ("overfit.parquet", |run| Ok(overfit::sheet(run))),
@@ -31,4 +33,6 @@ pub(crate) const OF_RUN: [(&str, Make); 11] = [
     ("groups.parquet", |run| Ok(groups::sheet(run, run.grouping.as_ref()?))),
     ("shares.parquet", |run| Ok(shares::sheet(run, run.grouping.as_ref()?))),
     ("group_tests.parquet", |run| Ok(group_tests::sheet(run, run.grouping.as_ref()?))),
+    ("cross_terms.parquet", |run| Ok(cross_terms::sheet(run, run.grouping.as_ref()?))),
+    ("coherence.parquet", |run| run.grouping.as_ref().map(|_| coherence::sheet(run)).map_err(String::clone)),
 ];
