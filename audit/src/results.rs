@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::check::files::{self, Listed};
+use crate::check::over_seeds;
 use crate::claim::Claim;
 use crate::options::Options;
 use crate::recompute::Recomputed;
@@ -172,7 +173,12 @@ impl Results {
             (Some(decomposition), Some(contributions)) => contributions_add_up(decomposition, contributions),
             _ => Tally::default(),
         };
+        let over_seeds = match self.tables.contains_key(OVER_SEEDS.name) {
+            true => over_seeds::check(&self.tables).into_claim("over_seeds.parquet is recomputed", SUBJECT),
+            false => Claim::unchecked("over_seeds.parquet is recomputed", SUBJECT, "the table cannot be read"),
+        };
         vec![
+            over_seeds,
             shares.into_claim("α + β = 1 wherever they are published", SUBJECT),
             sums.into_claim("Σ s = ‖g‖² wherever they are published", SUBJECT),
         ]

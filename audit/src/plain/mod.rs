@@ -21,4 +21,5 @@ pub(crate) mod permutation;
 pub(crate) mod population;
 pub(crate) mod predictions;
 pub(crate) mod random;
+pub(crate) mod student_t;
 pub(crate) mod worlds;
