@@ -15,8 +15,8 @@ use serde::Serialize;
 use crate::AnalysisError;
 use crate::curve::{self, CurveName, CurvePoint, RunCurves};
 use crate::over_seeds::{by_step, interval_columns, name_columns};
-use crate::statistic::student_t::{self, MeanInterval, Quantiles};
 use crate::statistic::holm::holm;
+use crate::statistic::student_t::{self, MeanInterval, Quantiles};
 use crate::statistic::welch;
 
 /// What is compared unless curves are named, of what the studies have.
@@ -152,8 +152,7 @@ fn chosen(studies: &[Compared], options: &CompareOptions) -> Result<Vec<CurveNam
         name.estimator.as_ref().is_none_or(estimated) && !(usual && (name.layer.is_some() || name.group_a.is_some()))
     };
     let place = |name: &&CurveName| curves.iter().position(|curve| name.curve == *curve);
-    let mut chosen: Vec<&CurveName> =
-        common.into_iter().filter(wanted).filter(|name| place(name).is_some()).collect();
+    let mut chosen: Vec<&CurveName> = common.into_iter().filter(wanted).filter(|name| place(name).is_some()).collect();
     chosen.sort_by_key(place);
     if chosen.is_empty() { Err(AnalysisError::NothingInCommon) } else { Ok(chosen.into_iter().cloned().collect()) }
 }
@@ -202,7 +201,9 @@ fn at_noise(studies: &[Compared], noise: f64) -> Vec<Condition<'_>> {
     let condition = |rule: Option<&str>| Condition {
         noise,
         studies: (0..studies.len())
-            .map(|study| (study, runs(study).filter(|run| rule.is_none_or(|rule| run.rule == rule)).collect::<Vec<_>>()))
+            .map(|study| {
+                (study, runs(study).filter(|run| rule.is_none_or(|rule| run.rule == rule)).collect::<Vec<_>>())
+            })
             .filter(|(_, runs)| !runs.is_empty())
             .collect(),
     };
@@ -383,8 +384,8 @@ fn write_provenance(path: &Path, studies: &[Compared]) -> Result<PathBuf, Analys
     let named: Vec<(String, String)> = studies.iter().map(study).collect();
     let studies = named.iter().map(|(study, summary_sha256)| ComparedStudy { study, summary_sha256 }).collect();
     let provenance = Provenance { cograd: env!("CARGO_PKG_VERSION"), studies };
-    let mut text = serde_json::to_vec_pretty(&provenance)
-        .map_err(|error| crate::results::output("write", path)(error.into()))?;
+    let mut text =
+        serde_json::to_vec_pretty(&provenance).map_err(|error| crate::results::output("write", path)(error.into()))?;
     text.push(b'\n');
     write_atomically(path, &text).map_err(AnalysisError::Write)?;
     Ok(path.to_path_buf())

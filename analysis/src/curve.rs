@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::AnalysisError;
 
@@ -224,7 +224,8 @@ impl Collected {
             let run = self.texts.number(text(&rows.run, row));
             if !self.runs.iter().any(|known| known.0 == run) {
                 let rule = text(&rows.rule, row).unwrap_or_default().to_string();
-                let (noise, seed) = (number(&rows.noise, row).unwrap_or(f64::NAN), integer(&rows.seed, row).unwrap_or(0));
+                let (noise, seed) =
+                    (number(&rows.noise, row).unwrap_or(f64::NAN), integer(&rows.seed, row).unwrap_or(0));
                 self.runs.push((run, rule, noise, seed));
             }
             let step = integer(&rows.step, row).ok_or("column `step` has a missing value")?;

@@ -94,11 +94,11 @@ fn write(table: &Path, path: &Path, format: Format) -> Result<(), AnalysisError>
 }
 
 fn convert(table: &Path, temporary: &Path, path: &Path, format: Format) -> Result<(), AnalysisError> {
-    let unreadable =
-        |source: Failure| AnalysisError::Results { path: table.to_path_buf(), source };
+    let unreadable = |source: Failure| AnalysisError::Results { path: table.to_path_buf(), source };
     let unwritable = |source: Failure| AnalysisError::Export { path: path.to_path_buf(), source };
     let file = File::open(table).map_err(|error| unreadable(error.into()))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(BATCH).build());
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(BATCH).build());
     let batches = reader.map_err(|error| unreadable(error.into()))?;
     let schema = batches.schema();
     let file = File::create(temporary).map_err(output("write", temporary))?;

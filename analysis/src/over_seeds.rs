@@ -23,7 +23,10 @@ pub struct SeedsCurve {
 pub fn of_condition(runs: &[&RunCurves]) -> Vec<SeedsCurve> {
     let quantiles = Quantiles::up_to(runs.len());
     let names: std::collections::BTreeSet<&CurveName> = runs.iter().flat_map(|run| run.curves.keys()).collect();
-    names.into_iter().map(|name| SeedsCurve { name: name.clone(), points: over_seeds(runs, name, &quantiles) }).collect()
+    names
+        .into_iter()
+        .map(|name| SeedsCurve { name: name.clone(), points: over_seeds(runs, name, &quantiles) })
+        .collect()
 }
 
 fn over_seeds(runs: &[&RunCurves], name: &CurveName, quantiles: &Quantiles) -> Vec<(i64, MeanInterval)> {

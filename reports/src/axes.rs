@@ -4,9 +4,9 @@ use plotters::style::RGBColor;
 
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
+use crate::curves::Point;
 use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
 use crate::numbers;
-use crate::curves::Point;
 use crate::results::Series;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.

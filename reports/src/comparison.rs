@@ -119,7 +119,8 @@ impl Provenance {
 
 /// The part of its figure that a curve is, made where it is new.
 fn part(figures: &mut Vec<Overlay>, key: CurveKey) -> &mut Part {
-    let same = |figure: &Overlay| *figure.curve == *key.curve && figure.estimator.as_deref() == key.estimator.as_deref();
+    let same =
+        |figure: &Overlay| *figure.curve == *key.curve && figure.estimator.as_deref() == key.estimator.as_deref();
     let figure = figures.iter().position(same).unwrap_or_else(|| {
         let (curve, estimator) = (key.curve.to_string(), key.estimator.as_deref().map(str::to_owned));
         figures.push(Overlay { curve, estimator, parts: Vec::new(), conditions: Vec::new() });

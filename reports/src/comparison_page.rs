@@ -92,9 +92,8 @@ fn row(overlay: &Overlay, part: &Part, test: &Tested, several_parts: bool, sever
     };
     row.push(format!("{}{interval}", numbers::optional(test.difference, 3)));
     row.push(numbers::optional(test.p, 2));
-    let of_pair = |other: &&Tested| {
-        other.condition == test.condition && other.studies == test.studies && other.step.is_some()
-    };
+    let of_pair =
+        |other: &&Tested| other.condition == test.condition && other.studies == test.studies && other.step.is_some();
     let steps = part.tests.iter().filter(of_pair).filter_map(|test| test.p_holm);
     let (significant, all) = steps.fold((0, 0), |(significant, all), p| (significant + u64::from(p <= LEVEL), all + 1));
     row.push(format!("{}\u{a0}of\u{a0}{}", numbers::count(significant), numbers::count(all)));

@@ -62,10 +62,7 @@ pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> 
     write_all(directory, figures.chain([("index.html", page.as_str())]))
 }
 
-fn write_all<'a>(
-    out: &Path,
-    files: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<Vec<PathBuf>, ReportError> {
+fn write_all<'a>(out: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<PathBuf>, ReportError> {
     fs::create_dir_all(out).map_err(|source| ReportError::CreateDirectory { path: out.to_owned(), source })?;
     let mut written = Vec::new();
     for (name, text) in files {

@@ -143,7 +143,11 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
         population_tests: table_of_runs(results, POPULATION_TESTS, with_population(results), population_tests),
         grouping: Some(results.grouping()).filter(|_| !results.grouped_by_designation()),
         group_tests: if results.grouped_by_designation() { Vec::new() } else { group_tests(results) },
-        coherence: coherence::STATISTICS.iter().filter(|statistic| is_drawn(figures, statistic.file)).map(described).collect(),
+        coherence: coherence::STATISTICS
+            .iter()
+            .filter(|statistic| is_drawn(figures, statistic.file))
+            .map(described)
+            .collect(),
         over_seeds: results.shows_means_over_seeds(),
         winsorized: results.winsorized().map(|winsorized| measured_winsorized(results, &winsorized)),
         rules: (results.rules().len() > 1).then(|| measured_rules(results)),
@@ -313,7 +317,9 @@ const GROUP_TESTS: [(&str, &str, &str); 6] = [
 fn group_tests(results: &Results) -> Vec<GroupTests> {
     let conditions = results.plain_conditions();
     let tests = |(statistic, estimator, title): (&'static str, &'static str, &'static str)| {
-        let with_tests = |condition: &&Condition| condition.runs.iter().any(|run| run.group_tests(statistic, estimator).next().is_some());
+        let with_tests = |condition: &&Condition| {
+            condition.runs.iter().any(|run| run.group_tests(statistic, estimator).next().is_some())
+        };
         let conditions: Vec<&Condition> = conditions.iter().filter(with_tests).collect();
         let mut names: Vec<[Option<&str>; 2]> = Vec::new();
         let runs = conditions.iter().flat_map(|condition| &condition.runs);

@@ -100,7 +100,10 @@ const FIRST_SOURCES: [Source; 5] = [
         only: Some(("subset", "all")),
         kind: Some("split"),
         estimator: false,
-        values: &[plain("loss", |split| format!("{split}_loss")), plain("accuracy", |split| format!("{split}_accuracy"))],
+        values: &[
+            plain("loss", |split| format!("{split}_loss")),
+            plain("accuracy", |split| format!("{split}_accuracy")),
+        ],
         ..TABLE
     },
     Source {
@@ -110,12 +113,7 @@ const FIRST_SOURCES: [Source; 5] = [
         values: &[plain("fraction", |subset| format!("learned_{subset}"))],
         ..TABLE
     },
-    Source {
-        table: "overfit.parquet",
-        estimator: false,
-        values: &[plain("overfit", |_| "overfit".into())],
-        ..TABLE
-    },
+    Source { table: "overfit.parquet", estimator: false, values: &[plain("overfit", |_| "overfit".into())], ..TABLE },
     Source {
         table: "decomposition.parquet",
         world: true,
@@ -389,7 +387,8 @@ impl Table {
     /// What curve each row is of, in a table whose columns name it.
     pub fn keys(&self) -> Result<Vec<CurveKey>, ReportError> {
         let (curves, estimators) = (self.strings("curve")?, self.texts("estimator")?);
-        let (layers, first, second) = (self.optional_integers("layer")?, self.texts("group_a")?, self.texts("group_b")?);
+        let (layers, first, second) =
+            (self.optional_integers("layer")?, self.texts("group_a")?, self.texts("group_b")?);
         let mut names = Names::default();
         let key = |row: usize| {
             let mut optional = |text: &Option<String>| text.as_deref().map(|text| names.of(text));

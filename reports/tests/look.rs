@@ -10,8 +10,19 @@ fn look() {
     };
     all(Study::whole(), "whole");
     all(Study { seeds: vec![1, 2, 3], ..Study::whole() }, "seeds");
-    all(Study { grouping: "label", groups: vec!["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"], ..Study::whole() }, "label");
+    all(
+        Study { grouping: "label", groups: vec!["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"], ..Study::whole() },
+        "label",
+    );
     all(Study { grouping: "learned", groups: vec!["early", "late"], noise: vec![0.5], ..Study::whole() }, "learned");
-    all(Study { grouping: "a file", groups: vec!["ordinary", "a very long name of a group", "third"], noise: vec![0.0, 0.25, 0.5, 0.75, 1.0], ..Study::whole() }, "five");
+    all(
+        Study {
+            grouping: "a file",
+            groups: vec!["ordinary", "a very long name of a group", "third"],
+            noise: vec![0.0, 0.25, 0.5, 0.75, 1.0],
+            ..Study::whole()
+        },
+        "five",
+    );
     all(Study { seeds: vec![1, 2, 3], ..Study::winsorized() }, "winsorized");
 }

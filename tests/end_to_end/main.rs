@@ -3,5 +3,6 @@
 mod bad_input;
 mod command_line;
 mod common;
+mod comparing;
 mod interruptions;
 mod whole_path;

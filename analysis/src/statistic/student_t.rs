@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (freedom, expected) in [(1.0, 12.706_204_736), (2.0, 4.302_652_730), (9.0, 2.262_157_163), (30.0, 2.042_272_456)]
+        for (freedom, expected) in
+            [(1.0, 12.706_204_736), (2.0, 4.302_652_730), (9.0, 2.262_157_163), (30.0, 2.042_272_456)]
         {
             close(quantile(freedom), expected);
         }
@@ -103,6 +104,9 @@ mod tests {
 
     #[test]
     fn equal_values_have_an_interval_without_width() {
-        assert_eq!(interval(&[2.0; 4]), MeanInterval { number: 4, mean: Some(2.0), lower: Some(2.0), upper: Some(2.0) });
+        assert_eq!(
+            interval(&[2.0; 4]),
+            MeanInterval { number: 4, mean: Some(2.0), lower: Some(2.0), upper: Some(2.0) }
+        );
     }
 }

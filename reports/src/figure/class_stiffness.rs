@@ -6,7 +6,8 @@ use crate::curves::{CurveKey, PAPER};
 use crate::results::{Results, RunResults};
 
 const CURVE: &str = "class_stiffness_cosine";
-const TITLE: &str = "Class stiffness: mean cosine of the gradients of two examples, by their labels, at steps over training";
+const TITLE: &str =
+    "Class stiffness: mean cosine of the gradients of two examples, by their labels, at steps over training";
 
 /// None if the results have none.
 pub fn draw(results: &Results) -> Result<Option<String>, ReportError> {

@@ -124,14 +124,19 @@ pub fn draw(results: &Results, statistic: &Statistic) -> Result<Option<String>, 
     let has = |run: &RunResults, estimators: &[&str]| {
         let of_estimator = |key: &&CurveKey| key.estimator.as_deref().is_some_and(|name| estimators.contains(&name));
         let whole = |key: &&CurveKey| key.group_a.is_none() && of_estimator(key);
-        run.keys(statistic.curve).into_iter().filter(whole).filter_map(|key| run.curve(key)).any(|curve| curve.has_values())
+        run.keys(statistic.curve)
+            .into_iter()
+            .filter(whole)
+            .filter_map(|key| run.curve(key))
+            .any(|curve| curve.has_values())
     };
     let conditions = results.plain_conditions_with(|run| has(run, &[PAPER, POPULATION, EXACT]));
     if conditions.is_empty() {
         return Ok(None);
     }
     let layers = layers(&conditions, statistic.curve);
-    let of_population = conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[POPULATION, EXACT])));
+    let of_population =
+        conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[POPULATION, EXACT])));
     let mut rows = vec![row(&conditions, statistic, &layers, "sample", &[PAPER])];
     if of_population {
         rows.push(row(&conditions, statistic, &layers, "population", &[POPULATION, EXACT]));

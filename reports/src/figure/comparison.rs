@@ -8,7 +8,7 @@ use super::panel_grid::{Heading, PanelGrid, PanelRow};
 use super::short_name;
 use crate::ReportError;
 use crate::canvas::{Marker, Stroke};
-use crate::comparison::{Comparison, ComparedCondition, Overlay, Part, Tested};
+use crate::comparison::{ComparedCondition, Comparison, Overlay, Part, Tested};
 use crate::comparison_page::LEVEL;
 use crate::curves::CurveKey;
 use crate::numbers;
@@ -83,9 +83,7 @@ fn look(overlay: &Overlay) -> (String, String, bool, f64) {
     let known = LOOKS.iter().find(|(curve, _)| *curve == overlay.curve).map(|(_, look)| look);
     let (name, y_axis, logarithmic, factor) = match (known, statistic) {
         (Some(look), _) => (look.name.to_owned(), look.y_axis.to_owned(), look.logarithmic, look.factor),
-        (_, Some(statistic)) => {
-            (statistic.name.to_owned(), statistic.y_axis.to_owned(), statistic.logarithmic, 1.0)
-        }
+        (_, Some(statistic)) => (statistic.name.to_owned(), statistic.y_axis.to_owned(), statistic.logarithmic, 1.0),
         _ => (overlay.curve.replace('_', " "), overlay.curve.replace('_', " "), false, 1.0),
     };
     match &overlay.estimator {
@@ -108,14 +106,7 @@ pub fn part_name(key: &CurveKey) -> String {
     }
 }
 
-fn row(
-    overlay: &Overlay,
-    part: &Part,
-    studies: &[&str],
-    y_axis: &str,
-    logarithmic: bool,
-    factor: f64,
-) -> PanelRow {
+fn row(overlay: &Overlay, part: &Part, studies: &[&str], y_axis: &str, logarithmic: bool, factor: f64) -> PanelRow {
     let several = overlay.parts.len() > 1;
     let curves = |condition: usize| -> Vec<Drawn> {
         let of_study = |study: usize| {
@@ -147,7 +138,8 @@ fn heading(overlay: &Overlay, index: usize, condition: &ComparedCondition) -> He
         None => format!("noise {}", condition.noise),
     };
     let of_mean = |test: &&Tested| test.condition == index && test.step.is_none();
-    let tests: Vec<f64> = overlay.parts.iter().flat_map(|part| part.tests.iter().filter(of_mean)).filter_map(|test| test.p).collect();
+    let tests: Vec<f64> =
+        overlay.parts.iter().flat_map(|part| part.tests.iter().filter(of_mean)).filter_map(|test| test.p).collect();
     let notes = match tests[..] {
         [p] => vec![format!("mean: p = {}", numbers::significant(p, 2))],
         _ => Vec::new(),
@@ -163,7 +155,8 @@ fn legend(overlay: &Overlay, studies: &[&str]) -> Legend {
     let legend = studies.iter().enumerate().fold(Legend::new(), key);
     let banded = overlay.parts.iter().flat_map(|part| part.curves.values()).any(|curve| curve.has_band());
     let legend = if banded { legend.with(Key::Band(QUIET), super::OVER_SEEDS) } else { legend };
-    let significant = overlay.parts.iter().flat_map(|part| &part.tests).any(|test| test.p_holm.is_some_and(|p| p <= LEVEL));
+    let significant =
+        overlay.parts.iter().flat_map(|part| &part.tests).any(|test| test.p_holm.is_some_and(|p| p <= LEVEL));
     if significant && studies.len() == 2 {
         legend.with(Key::Tick(INK), "differ, Holm-corrected p ≤ 0.05")
     } else {

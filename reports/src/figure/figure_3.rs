@@ -64,7 +64,10 @@ pub fn first_steps_grid<'t>(conditions: &[Condition], rows: Vec<Vec<Vec<Vec<Seri
 
 fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> Vec<Vec<Vec<Series>>> {
     let series = |curve: &str, world: i64| early(condition.series(&CurveKey::of(curve, estimator).world(world)));
-    worlds.iter().map(|&world| vec![series("cumulative_pristine", world), series("cumulative_corrupt", world)]).collect()
+    worlds
+        .iter()
+        .map(|&world| vec![series("cumulative_pristine", world), series("cumulative_corrupt", world)])
+        .collect()
 }
 
 /// The whole range of a few values, 0 included: nothing of ten steps is cut off.

@@ -30,10 +30,11 @@ pub fn row(conditions: &[Condition], title: &'static str, estimator: &str) -> Re
     let ranges: Vec<_> = curves.iter().zip(&bands).map(|(curves, bands)| range(curves, bands)).collect();
     let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
     let columns = conditions.iter().zip(curves.into_iter().zip(bands)).zip(ranges);
-    let column = |((condition, (curves, bands)), (low, high)): ((&Condition, (Vec<Series>, Vec<BandRun>)), (f64, f64))| {
-        let y = Scale::linear(low, high, 5, exponent);
-        BandColumn { heading: heading(condition), y, curves, bands, notes: notes(condition, estimator) }
-    };
+    let column =
+        |((condition, (curves, bands)), (low, high)): ((&Condition, (Vec<Series>, Vec<BandRun>)), (f64, f64))| {
+            let y = Scale::linear(low, high, 5, exponent);
+            BandColumn { heading: heading(condition), y, curves, bands, notes: notes(condition, estimator) }
+        };
     NullBand {
         title,
         columns: columns.map(column).collect(),

@@ -43,7 +43,8 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
     let rules = looks(results.rules());
     let noise = results.noise_levels();
     let columns = Columns::new(noise.len(), false, MARGIN);
-    let conditions: Vec<Condition> = results.runs.iter().map(|run| results.condition(run.rule(), run.summary.noise)).collect();
+    let conditions: Vec<Condition> =
+        results.runs.iter().map(|run| results.condition(run.rule(), run.summary.noise)).collect();
     let legend = drawn::with_interval(legend(&rules), &conditions, false);
     let top = legend.height(columns.legend_width()) + HEADING;
     let grid = Grid { results, noise, rules, columns, top };
@@ -88,7 +89,9 @@ fn matched() -> Stroke {
 
 fn overfit_scale(results: &Results) -> Scale {
     let values = results.runs.iter().flat_map(|run| run.line(&CurveKey::new("overfit"))).filter_map(|point| point.1);
-    let (low, high) = values.map(|value| 100.0 * value).fold((0.0, 10.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+    let (low, high) = values
+        .map(|value| 100.0 * value)
+        .fold((0.0, 10.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
     let room = 0.04 * (high - low);
     Scale::linear(low - room, high + room, 5, 0)
 }

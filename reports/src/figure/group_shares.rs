@@ -19,10 +19,8 @@ pub fn draw(results: &Results, title: &str, estimator: &str) -> Result<String, R
         let key = |name: &String| CurveKey::of("share", estimator).world(world).group(name);
         names.iter().map(|name| condition.series(&key(name))).collect()
     };
-    let rows: Vec<Vec<Vec<Vec<Series>>>> = conditions
-        .iter()
-        .map(|condition| worlds.iter().map(|&world| series(condition, world)).collect())
-        .collect();
+    let rows: Vec<Vec<Vec<Vec<Series>>>> =
+        conditions.iter().map(|condition| worlds.iter().map(|&world| series(condition, world)).collect()).collect();
     let every = || rows.iter().flatten().flatten().flatten();
     let points = every().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
     let (low, high) = robust_range(points, &[0.0]);

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn groups_are_told_apart_by_colour_and_marker() {
-        let looks: Vec<_> = (0..50).map(group_look).map(|(colour, marker)| (colour.0, colour.1, colour.2, marker)).collect();
+        let looks: Vec<_> =
+            (0..50).map(group_look).map(|(colour, marker)| (colour.0, colour.1, colour.2, marker)).collect();
         let twice = looks.iter().enumerate().any(|(index, look)| looks[..index].contains(look));
         assert!(!twice);
     }

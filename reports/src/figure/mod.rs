@@ -98,7 +98,8 @@ fn of_groups(results: &Results) -> Result<Vec<Figure>, ReportError> {
     if !results.grouped_by_designation() && !results.conditions_with_groups(PAPER).is_empty() {
         let title = "Figure 2 by group: share of every group in the squared gradient norm, actual and in null worlds";
         figures.push(figure("figure-groups-shares.svg", group_shares::draw(results, title, PAPER)?, &tables));
-        let title = "Figure 3 by group: cumulative mean contributions over the first ten steps, actual and in null worlds";
+        let title =
+            "Figure 3 by group: cumulative mean contributions over the first ten steps, actual and in null worlds";
         figures.push(figure("figure-groups-cumulative.svg", group_cumulative::draw(results, title, PAPER)?, &tables));
     }
     if !results.grouped_by_designation() && !results.conditions_with_groups(EXACT).is_empty() {

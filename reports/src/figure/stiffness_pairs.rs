@@ -59,11 +59,9 @@ pub fn draw_groups(results: &Results) -> Result<Option<String>, ReportError> {
             let (colour, marker) = pair_look(a, b, names.len(), designations);
             kinds.push(Pairs {
                 name: if a == b { format!("within {first}") } else { format!("{first} with {second}") },
-                keys: ["stiffness_sign", "stiffness_cosine"].map(|curve| CurveKey::of(curve, PAPER).pair(first, second)),
-                stroke: Stroke {
-                    dash: if a == b { Dash::Solid } else { Dash::Dashed },
-                    ..Stroke::solid(colour, 1.25)
-                },
+                keys: ["stiffness_sign", "stiffness_cosine"]
+                    .map(|curve| CurveKey::of(curve, PAPER).pair(first, second)),
+                stroke: Stroke { dash: if a == b { Dash::Solid } else { Dash::Dashed }, ..Stroke::solid(colour, 1.25) },
                 marker,
             });
         }
@@ -109,7 +107,8 @@ fn curves(conditions: &[Condition], title: &str, kinds: &[Pairs]) -> Result<Opti
     if rows.iter().flat_map(|row| &row.panels).all(|panel| panel.curves.is_empty()) {
         return Ok(None);
     }
-    let key = |legend: Legend, pairs: &Pairs| legend.with(Key::MarkedLine(pairs.stroke, pairs.marker), pairs.name.as_str());
+    let key =
+        |legend: Legend, pairs: &Pairs| legend.with(Key::MarkedLine(pairs.stroke, pairs.marker), pairs.name.as_str());
     let legend = kinds.iter().fold(Legend::new(), key);
     let mut drawn = rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.curves);
     let over_examples = drawn.any(|drawn| drawn.series.curve.has_band());
