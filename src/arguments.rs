@@ -29,6 +29,8 @@ pub enum Command {
     Record(Record),
     Analyze(Analyze),
     Report(Report),
+    Compare(Compare),
+    Export(Export),
     Inspect(Inspect),
     Audit(Audit),
     Completions(Completions),
@@ -142,6 +144,62 @@ pub struct Report {
     /// Directory of the figures and the page [default: STUDY/report]
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
+}
+
+/// Lay any curves of several analysed studies over each other and test where they differ
+///
+/// Conditions are matched by label noise, and by update rule where a study has several. With two seeds or more on both sides
+/// Welch's t test compares the studies at every step they have in common, and over the mean of those steps.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd compare studies/one studies/other --curve test_accuracy --curve alpha")]
+pub struct Compare {
+    /// Directories of the studies, or of results
+    #[arg(required = true, num_args = 2.., value_name = "STUDY")]
+    pub studies: Vec<PathBuf>,
+
+    /// A curve to compare, of all layers and groups it has; may be repeated [default: the usual ones of all layers together]
+    #[arg(long, value_name = "NAME")]
+    pub curve: Vec<String>,
+
+    /// An estimator to compare, paper, population or exact; may be repeated [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub estimator: Vec<String>,
+
+    /// Directory of the tables, the figures and the page
+    #[arg(long, value_name = "DIRECTORY", default_value = "comparison")]
+    pub out: PathBuf,
+}
+
+/// Write the results of `analyze` as CSV or JSON
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd export studies/demo --format json --table tests --table decomposition")]
+pub struct Export {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// A format; may be repeated
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: Vec<ExportFormat>,
+
+    /// A table, by the name of its file without `.parquet`; may be repeated [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub table: Vec<String>,
+
+    /// Directory of the results [default: STUDY/analysis]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub analysis: Option<PathBuf>,
+
+    /// Directory of the files [default: STUDY/export]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+pub enum ExportFormat {
+    /// Comma-separated values
+    Csv,
+    /// An array of one object a row
+    Json,
 }
 
 /// Tell what a study holds: runs, steps, sizes, columns

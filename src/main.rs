@@ -48,6 +48,8 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
         Command::Record(record) => command::record::run(&record, output),
         Command::Analyze(analyze) => command::analyze::run(&analyze, output),
         Command::Report(report) => command::report::run(&report, output),
+        Command::Compare(compare) => command::compare::run(&compare, output),
+        Command::Export(export) => command::export::run(&export, output),
         Command::Inspect(inspect) => command::inspect::run(&inspect, output),
         Command::Audit(audit) => command::audit::run(&audit, output),
         Command::Completions(completions) => command::completions::run(&completions, output),

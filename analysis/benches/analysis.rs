@@ -22,7 +22,7 @@ const WORLDS: usize = 10_000;
 
 static STUDY: LazyLock<TempDir> = LazyLock::new(|| {
     let study = TempDir::new().expect("a temporary directory");
-    synthesise::synthesise(study.path(), STEPS, 1).expect("a synthetic run");
+    synthesise::synthesise(study.path(), STEPS, 1, 0).expect("a synthetic run");
     study
 });
 

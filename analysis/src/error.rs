@@ -119,9 +119,63 @@ pub enum AnalysisError {
         /// Why it failed.
         source: PolarsError,
     },
+    /// There are no results where some were looked for.
+    #[error("{} holds no results: run `cograd analyze` on the study first", path.display())]
+    NotAnalysed {
+        /// The directory looked into.
+        path: PathBuf,
+    },
+    /// A results table could not be read.
+    #[error("{} is not a readable table of results: run `cograd analyze` again", path.display())]
+    Results {
+        /// Path of the table.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A table could not be written in another format.
+    #[error("cannot write {}", path.display())]
+    Export {
+        /// Path of the file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A name that nothing has.
+    #[error("there is no {kind} `{name}`; there are {known}")]
+    Unknown {
+        /// What is named.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A single study cannot be compared.
+    #[error("a comparison needs at least two studies")]
+    OneStudy,
+    /// A study named twice.
+    #[error("{} is named twice; a study cannot be compared with itself", path.display())]
+    StudyTwice {
+        /// The study.
+        path: PathBuf,
+    },
+    /// Studies without a curve in common.
+    #[error("no two of the studies have any of these curves in common")]
+    NothingInCommon,
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(TraceError),
     /// `summary.json` could not be written.
     #[error("cannot write the summary")]
     Summary(#[source] TraceError),
+}
+
+impl AnalysisError {
+    pub(crate) fn unknown(kind: &'static str, name: &str, known: impl IntoIterator<Item = String>) -> AnalysisError {
+        let known: Vec<String> = known.into_iter().collect();
+        AnalysisError::Unknown { kind, name: name.to_string(), known: known.join(", ") }
+    }
 }
 
 fn list(numbers: &[usize]) -> String {

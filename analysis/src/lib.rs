@@ -9,11 +9,15 @@
 #![warn(missing_docs)]
 
 pub mod coherence;
+mod compare;
+pub mod curve;
 mod error;
 mod estimate;
 mod example_file;
+mod export;
 mod groups;
 mod options;
+pub mod over_seeds;
 pub mod prediction;
 mod results;
 pub mod rule;
@@ -26,8 +30,10 @@ use std::path::{Path, PathBuf};
 
 use cograd_trace::Study;
 
+pub use compare::{CompareOptions, Comparison, compare};
 pub use error::AnalysisError;
 pub use estimate::{Estimate, Estimator, GroupStatistic, GroupTest, NullCurve, NullPoint, World};
+pub use export::{Format, export};
 pub use groups::Groups;
 pub use options::{ExampleSelection, GroupBy, NoObserver, Observer, Options, Span};
 pub use run::RunAnalysis;

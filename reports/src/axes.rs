@@ -4,9 +4,10 @@ use plotters::style::RGBColor;
 
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
-use crate::figure::look::{GRID, INK, QUIET};
+use crate::curves::Point;
+use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
 use crate::numbers;
-use crate::results::Point;
+use crate::results::Series;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
 const BEFORE_FIRST_STEP: f64 = 0.5;
@@ -20,6 +21,8 @@ enum Kind {
     Linear,
     /// Linear from step 0 to step 1, logarithmic from there.
     Steps,
+    /// Of positive values; others lie below the low end.
+    Logarithmic,
 }
 
 /// A range of values and where they lie on an axis.
@@ -72,6 +75,19 @@ impl Scale {
         Scale { low: 0.0, high: last, kind: Kind::Steps, ticks }
     }
 
+    /// Positive values, with ticks at powers of ten, at most about `intervals` of them, or at round values of a short range.
+    pub fn logarithmic(low: f64, high: f64, intervals: usize) -> Scale {
+        let (low, high) = if low > 0.0 && high > low { (low, high) } else { (0.1, 10.0) };
+        let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
+        let stride = 1 + (last - first).max(0) / intervals.max(1) as i32;
+        let decades: Vec<i32> = (first..=last).filter(|decade| decade.rem_euclid(stride) == 0).collect();
+        let ticks = match decades.len() {
+            0 | 1 => round_values(low, high, intervals),
+            _ => decades.iter().map(|&decade| power_tick(decade, &decades)).collect(),
+        };
+        Scale { low, high, kind: Kind::Logarithmic, ticks }
+    }
+
     pub fn is_logarithmic(&self) -> bool {
         self.kind == Kind::Steps
     }
@@ -85,12 +101,14 @@ impl Scale {
         match self.kind {
             Kind::Linear => (value - self.low) / (self.high - self.low),
             Kind::Steps => decades(value) / decades(self.high),
+            Kind::Logarithmic if value > 0.0 => (value / self.low).log10() / (self.high / self.low).log10(),
+            Kind::Logarithmic => -1.0,
         }
     }
 
     /// Unlabelled values between ticks: 2 to 9 times each power of ten.
     fn minor_ticks(&self) -> Vec<f64> {
-        if self.kind == Kind::Linear {
+        if self.kind != Kind::Steps {
             return Vec::new();
         }
         let multiples = self.ticks.iter().skip(1).flat_map(|tick| (2..10).map(|factor| tick.value * f64::from(factor)));
@@ -101,7 +119,7 @@ impl Scale {
     fn labelled_ticks(&self, width: f64) -> Vec<&Tick> {
         let every = |stride: usize| -> Vec<&Tick> {
             let chosen = |(index, _): &(usize, &Tick)| match self.kind {
-                Kind::Linear => index % stride == 0,
+                Kind::Linear | Kind::Logarithmic => index % stride == 0,
                 Kind::Steps => *index == 0 || (index - 1) % stride == 0,
             };
             self.ticks.iter().enumerate().filter(chosen).map(|(_, tick)| tick).collect()
@@ -116,6 +134,25 @@ impl Scale {
         // 0 and 1 stand half a decade apart and have no neighbour to be mistaken for.
         let gap = if left.value == 0.0 { 1.5 } else { LABEL_GAP };
         centres - halves >= gap
+    }
+}
+
+/// 0.01, 1, 100, or powers of ten where one of the axis's `decades` is far from 1.
+fn power_tick(decade: i32, decades: &[i32]) -> Tick {
+    let value = 10f64.powi(decade);
+    let near = decades.iter().all(|decade| (-3..=3).contains(decade));
+    Tick { value, label: if near { value.to_string() } else { numbers::power_of_ten(decade) } }
+}
+
+/// Ticks of a logarithmic axis of less than two decades: 1, 2 and 5 times powers of ten, or those of a linear one if it is
+/// shorter still.
+fn round_values(low: f64, high: f64, intervals: usize) -> Vec<Tick> {
+    let decades = low.log10().floor() as i32..=high.log10().floor() as i32;
+    let multiples = decades.flat_map(|decade| [1.0, 2.0, 5.0].map(|factor| factor * 10f64.powi(decade)));
+    let within: Vec<f64> = multiples.filter(|value| (low..=high).contains(value)).collect();
+    match within.len() {
+        0..=2 => Scale::linear(low, high, intervals, 0).ticks.into_iter().filter(|tick| tick.value > 0.0).collect(),
+        _ => within.into_iter().map(|value| Tick { value, label: numbers::short(value) }).collect(),
     }
 }
 
@@ -180,6 +217,18 @@ pub fn robust_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64,
         _ if low.is_finite() => (low - 0.5, low + 0.5),
         _ => (0.0, 1.0),
     }
+}
+
+/// The range of a logarithmic axis for all but the most extreme of the positive values.
+pub fn robust_logarithmic_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let exponents: Vec<f64> = values.filter(|&value| value > 0.0).map(f64::log10).collect();
+    if exponents.is_empty() {
+        return (0.1, 10.0);
+    }
+    let (low, high) = robust_range(exponents.into_iter(), &[]);
+    // Half a decade at least: less is no change worth the eye's attention.
+    let room = (0.25 - 0.5 * (high - low)).max(0.0);
+    (10f64.powf(low - room), 10f64.powf(high + room))
 }
 
 /// One plot on a canvas: its rectangle in points and its scales.
@@ -309,6 +358,26 @@ impl Panel<'_, '_> {
             self.canvas.area(&there.chain(back).collect::<Vec<_>>(), colour, opacity)?;
         }
         Ok(())
+    }
+
+    /// The interval of a curve.
+    pub fn interval(&self, series: &Series, colour: RGBColor) -> Result<(), ReportError> {
+        self.band(&series.curve.lower, &series.curve.upper, colour, BAND_OPACITY)
+    }
+
+    /// A horizontal line at `value`, from edge to edge, if it is within the range.
+    pub fn level(&self, value: f64, stroke: Stroke) -> Result<(), ReportError> {
+        let y = self.down(value);
+        if !self.inside((self.left, y)) {
+            return Ok(());
+        }
+        self.canvas.line(&[(self.left, y), (self.right(), y)], stroke)
+    }
+
+    /// A short bar on the bottom edge at a step.
+    pub fn mark_step(&self, step: f64, colour: RGBColor) -> Result<(), ReportError> {
+        let x = self.across(step);
+        self.canvas.line(&[(x, self.bottom() - 4.0), (x, self.bottom() - 0.5)], Stroke::solid(colour, 1.0))
     }
 
     /// A vertical line at `value`, from edge to edge.
@@ -462,6 +531,17 @@ mod tests {
         assert!((-0.1..0.0).contains(&low) && (1.0..1.1).contains(&high), "{low} {high}");
         assert_eq!(robust_range(std::iter::empty(), &[]), (0.0, 1.0));
         assert_eq!(robust_range([2.0].into_iter(), &[]), (1.5, 2.5));
+    }
+
+    #[test]
+    fn logarithmic_axes_have_powers_of_ten_or_round_values() {
+        assert_eq!(labels(&Scale::logarithmic(0.5, 2000.0, 4)), "1 10 100 1000");
+        assert_eq!(labels(&Scale::logarithmic(1e-9, 1.0, 4)), "10⁻⁹ 10⁻⁶ 10⁻³ 10⁰");
+        assert_eq!(labels(&Scale::logarithmic(0.8, 6.0, 4)), "1 2 5");
+        assert_eq!(labels(&Scale::logarithmic(11.0, 14.0, 4)), "11 12 13 14");
+        let scale = Scale::logarithmic(1.0, 100.0, 4);
+        assert_eq!([1.0, 10.0, 100.0].map(|value| scale.position(value)), [0.0, 0.5, 1.0]);
+        assert!(scale.position(0.0) < 0.0 && scale.position(-3.0) < 0.0);
     }
 
     #[test]

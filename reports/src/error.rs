@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use cograd_trace::TraceError;
 use polars::error::PolarsError;
 
 /// Why a report could not be made.
@@ -85,12 +86,34 @@ pub enum ReportError {
         /// What the template engine said.
         source: minijinja::Error,
     },
-    /// A file or directory of the report could not be written.
+    /// The directory of the report could not be made.
     #[error("cannot write {}: check that there is space and permission", path.display())]
-    Write {
-        /// The file or directory.
+    CreateDirectory {
+        /// The directory.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// A file of an earlier report could not be removed.
+    #[error("cannot remove {}, a file of an earlier report", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `manifest.json` could not be made.
+    #[error("cannot write {}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A file of the report could not be written.
+    #[error(transparent)]
+    Write(TraceError),
+    /// A file could not be hashed.
+    #[error(transparent)]
+    Hash(TraceError),
 }

@@ -7,22 +7,30 @@
 
 mod axes;
 mod canvas;
+mod comparison;
+mod comparison_page;
+mod curves;
 mod error;
 mod figure;
+mod manifest;
 mod numbers;
 mod page;
 mod results;
 mod summary;
 mod tables;
-mod write;
 
 pub use error::ReportError;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use cograd_trace::write_atomically;
+
+use comparison::Comparison;
 use results::Results;
 
-/// Draws every figure and the page of a study's results and returns the files written, `index.html` last.
+/// Draws every figure and the page of a study's results and returns the files written: the figures, `index.html`, and
+/// `manifest.json`, which has their hashes and is written last.
 ///
 /// `analysis` is the directory that analysis wrote; `out` is created where it does not exist. Each file appears
 /// whole or not at all, and the same results give the same bytes.
@@ -34,11 +42,33 @@ pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> 
     let figures = figure::draw_all(&results)?;
     let page = page::render(&results, &figures)?;
 
-    write::create_directory(out)?;
+    let files = figures.iter().map(|figure| (figure.file, figure.svg.as_str())).chain([("index.html", page.as_str())]);
+    manifest::clear(out, &files.clone().map(|(name, _)| name).collect::<Vec<_>>())?;
+    let mut written = write_all(out, files)?;
+    written.push(manifest::write(&analysis.join("summary.json"), out, &written)?);
+    Ok(written)
+}
+
+/// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, and returns the files
+/// written, `index.html` last.
+///
+/// # Errors
+/// A table of the comparison that is missing, unreadable or lacks a column, or a file that cannot be written.
+pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let comparison = Comparison::read(directory)?;
+    let figures = figure::comparison::draw_all(&comparison)?;
+    let page = comparison_page::render(&comparison, &figures)?;
+    let figures = figures.iter().map(|figure| (figure.file.as_str(), figure.svg.as_str()));
+    write_all(directory, figures.chain([("index.html", page.as_str())]))
+}
+
+fn write_all<'a>(out: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(out).map_err(|source| ReportError::CreateDirectory { path: out.to_owned(), source })?;
     let mut written = Vec::new();
-    for figure in &figures {
-        written.push(write::atomically(&out.join(figure.file), figure.svg.as_bytes())?);
+    for (name, text) in files {
+        let path = out.join(name);
+        write_atomically(&path, text.as_bytes()).map_err(ReportError::Write)?;
+        written.push(path);
     }
-    written.push(write::atomically(&out.join("index.html"), page.as_bytes())?);
     Ok(written)
 }

@@ -28,9 +28,23 @@ pub fn optional(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| significant(value, digits))
 }
 
+/// As few digits as the value needs, up to three: for axes of round values.
+pub fn short(value: f64) -> String {
+    match significant(value, 3) {
+        text if text.contains('×') => text,
+        text if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        text => text,
+    }
+}
+
 /// A share with three decimals, as α, β and group sizes are read.
 pub fn share(value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| with_minus(&format!("{value:.3}")))
+}
+
+/// A number with two decimals, where there is room for no more.
+pub fn two_decimals(value: Option<f64>) -> String {
+    value.map_or_else(|| MISSING.to_owned(), |value| with_minus(&format!("{value:.2}")))
 }
 
 /// A fraction as a percentage with one decimal.

@@ -6,12 +6,18 @@ use minijinja::Environment;
 use serde::Serialize;
 
 use crate::ReportError;
-use crate::figure::Figure;
+use crate::curves::{EXACT, PAPER};
+use crate::figure::{Figure, coherence};
 use crate::numbers::{self, MISSING};
-use crate::results::{Results, RunResults, Winsorized};
-use crate::summary::{MatchedRule, Prediction, Summary};
+use crate::results::{Condition, Results, RunResults, Winsorized};
+use crate::summary::{Covered, MatchedRule, Prediction, Summary};
+use crate::tables::GroupTest;
 
-const TEMPLATE: &str = include_str!("../templates/index.html");
+const TEMPLATES: [(&str, &str); 3] = [
+    ("index.html", include_str!("../templates/index.html")),
+    ("comparison.html", include_str!("../templates/comparison.html")),
+    ("style.css", include_str!("../templates/style.css")),
+];
 
 /// What the template shows; every number is already text.
 #[derive(Serialize)]
@@ -20,13 +26,22 @@ struct Page<'a> {
     overview: String,
     tally: Vec<Tally>,
     predictions: Vec<Row<'a>>,
-    /// SVG documents by file name.
-    figures: BTreeMap<&'a str, &'a str>,
+    /// By file name.
+    figures: BTreeMap<&'a str, Drawing<'a>>,
     /// The rule of Figures 1 to 3, where the study has several.
     plain_rule: Option<String>,
     learning: Table,
     decomposition: Table,
     contributions: Table,
+    /// The sample against the population, and the population's tests; empty without a record of it.
+    population: Table,
+    population_tests: Table,
+    /// What examples are grouped by, where it is not their designation.
+    grouping: Option<&'a str>,
+    group_tests: Vec<GroupTests>,
+    coherence: Vec<Described>,
+    /// Whether curves are means over seeds.
+    over_seeds: bool,
     winsorized: Option<Measured>,
     rules: Option<Measured>,
     null_worlds: String,
@@ -34,6 +49,31 @@ struct Page<'a> {
     runs: Table,
     provenance: Vec<(&'static str, String)>,
     manifests: Vec<(&'a str, &'a str)>,
+}
+
+/// A figure and the files of results that it is drawn from.
+#[derive(Serialize)]
+struct Drawing<'a> {
+    svg: &'a str,
+    tables: &'a [&'static str],
+}
+
+/// A figure of a coherence statistic.
+#[derive(Serialize)]
+struct Described {
+    file: &'static str,
+    name: &'static str,
+    meaning: &'static str,
+}
+
+/// Tests of a kind, a row a group or pair and a column a condition.
+#[derive(Serialize)]
+struct GroupTests {
+    title: &'static str,
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// Too long to be shown at once.
+    long: bool,
 }
 
 #[derive(Serialize)]
@@ -66,17 +106,25 @@ struct Measured {
 }
 
 #[derive(Serialize)]
-struct Table {
-    head: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+pub struct Table {
+    pub head: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
 }
 
 pub fn render(results: &Results, figures: &[Figure]) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    // The name's ending turns HTML escaping on.
-    environment.add_template("index.html", TEMPLATE).map_err(|source| ReportError::Page { source })?;
+    let environment = environment()?;
     let template = environment.get_template("index.html").map_err(|source| ReportError::Page { source })?;
     template.render(page(results, figures)).map_err(|source| ReportError::Page { source })
+}
+
+/// With every template.
+pub fn environment() -> Result<Environment<'static>, ReportError> {
+    let mut environment = Environment::new();
+    // A name that ends in .html turns HTML escaping on.
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template).map_err(|source| ReportError::Page { source })?;
+    }
+    Ok(environment)
 }
 
 fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
@@ -86,11 +134,21 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
         overview: overview(results),
         tally: tally(&summary.predictions),
         predictions: summary.predictions.iter().map(prediction).collect(),
-        figures: figures.iter().map(|figure| (figure.file, figure.svg.as_str())).collect(),
+        figures: figures.iter().map(|figure| (figure.file, drawing(figure))).collect(),
         plain_rule: plain_rule(results),
         learning: table_of_runs(results, LEARNING, results.runs.iter(), learning),
         decomposition: table_of_runs(results, DECOMPOSITION, both_groups(results), decomposition),
         contributions: table_of_runs(results, CONTRIBUTIONS, both_groups(results), contributions),
+        population: table_of_runs(results, POPULATION, with_population(results), population),
+        population_tests: table_of_runs(results, POPULATION_TESTS, with_population(results), population_tests),
+        grouping: Some(results.grouping()).filter(|_| !results.grouped_by_designation()),
+        group_tests: if results.grouped_by_designation() { Vec::new() } else { group_tests(results) },
+        coherence: coherence::STATISTICS
+            .iter()
+            .filter(|statistic| is_drawn(figures, statistic.file))
+            .map(described)
+            .collect(),
+        over_seeds: results.shows_means_over_seeds(),
         winsorized: results.winsorized().map(|winsorized| measured_winsorized(results, &winsorized)),
         rules: (results.rules().len() > 1).then(|| measured_rules(results)),
         null_worlds: numbers::count(summary.null_worlds),
@@ -99,6 +157,22 @@ fn page<'a>(results: &'a Results, figures: &'a [Figure]) -> Page<'a> {
         provenance: provenance(summary),
         manifests: summary.runs.iter().map(|run| (run.run.as_str(), run.manifest_sha256.as_str())).collect(),
     }
+}
+
+fn drawing(figure: &Figure) -> Drawing<'_> {
+    Drawing { svg: &figure.svg, tables: &figure.tables }
+}
+
+fn is_drawn(figures: &[Figure], file: &str) -> bool {
+    figures.iter().any(|figure| figure.file == file)
+}
+
+fn described(statistic: &coherence::Statistic) -> Described {
+    Described { file: statistic.file, name: statistic.name, meaning: statistic.meaning }
+}
+
+fn with_population(results: &Results) -> impl Iterator<Item = &RunResults> {
+    results.runs.iter().filter(|run| run.has_population())
 }
 
 fn both_groups(results: &Results) -> impl Iterator<Item = &RunResults> {
@@ -182,6 +256,118 @@ fn contributions(run: &RunResults) -> Vec<String> {
     let mut row = vec![numbers::optional(ten_steps.and_then(|test| test.observed), 3)];
     row.extend([ten_steps, simultaneous].map(numbers::p_cell));
     row
+}
+
+const POPULATION: &[&str] = &["Recorded steps", "Group size |P|/m", "α first", "α last", "α covered", "D covered"];
+
+fn population(run: &RunResults) -> Vec<String> {
+    let summary = &run.summary;
+    let population = summary.population.as_ref();
+    let coverage = population.and_then(|population| population.coverage.as_ref());
+    let mut row = vec![population.map_or_else(|| MISSING.to_owned(), |population| numbers::count(population.steps))];
+    row.extend(
+        [
+            summary.pristine_fraction,
+            population.and_then(|population| population.alpha_first),
+            population.and_then(|population| population.alpha_last),
+        ]
+        .map(numbers::share),
+    );
+    row.extend([coverage.map(|coverage| coverage.alpha), coverage.map(|coverage| coverage.difference)].map(covered));
+    row
+}
+
+/// `17 of 20`.
+fn covered(covered: Option<Covered>) -> String {
+    match covered.filter(|covered| covered.of > 0) {
+        None => MISSING.to_owned(),
+        Some(Covered { covered, of }) => format!("{}\u{a0}of\u{a0}{}", numbers::count(covered), numbers::count(of)),
+    }
+}
+
+const POPULATION_TESTS: &[&str] =
+    &["Crossover", "p of crossover", "Simultaneous p of α", "D₁₀", "p of D₁₀", "Simultaneous p of D"];
+
+fn population_tests(run: &RunResults) -> Vec<String> {
+    let test = |statistic: &str| run.test_of(statistic, EXACT);
+    let observed = |statistic: &str| test(statistic).and_then(|test| test.observed);
+    vec![
+        numbers::share(observed("crossover")),
+        numbers::p_cell(test("crossover")),
+        numbers::p_cell(test("alpha")),
+        numbers::optional(observed("difference_10"), 3),
+        numbers::p_cell(test("difference_10")),
+        numbers::p_cell(test("difference")),
+    ]
+}
+
+/// Pairs shown without being asked for.
+const FEW_PAIRS: usize = 12;
+
+const GROUP_TESTS: [(&str, &str, &str); 6] = [
+    ("share", PAPER, "Share of each group, sample"),
+    ("mean_share", PAPER, "Mean share of one group less that of another, sample"),
+    ("difference", PAPER, "Cumulative mean contribution of one group less that of another, sample"),
+    ("share", EXACT, "Share of each group, population"),
+    ("mean_share", EXACT, "Mean share of one group less that of another, population"),
+    ("difference", EXACT, "Cumulative mean contribution of one group less that of another, population"),
+];
+
+/// Of the conditions that the figures show; of several seeds the largest p.
+fn group_tests(results: &Results) -> Vec<GroupTests> {
+    let conditions = results.plain_conditions();
+    let tests = |(statistic, estimator, title): (&'static str, &'static str, &'static str)| {
+        let with_tests = |condition: &&Condition| {
+            condition.runs.iter().any(|run| run.group_tests(statistic, estimator).next().is_some())
+        };
+        let conditions: Vec<&Condition> = conditions.iter().filter(with_tests).collect();
+        let mut names: Vec<[Option<&str>; 2]> = Vec::new();
+        let runs = conditions.iter().flat_map(|condition| &condition.runs);
+        for test in runs.flat_map(|run| run.group_tests(statistic, estimator)) {
+            let name = [test.group_a.as_deref(), test.group_b.as_deref()];
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        // All groups at once first.
+        names.sort_by_key(|name| name[0].is_some());
+        let row = |name: &[Option<&str>; 2]| {
+            let cell = |condition: &&Condition| group_cell(condition, statistic, estimator, name);
+            [group_name(name)].into_iter().chain(conditions.iter().map(cell)).collect()
+        };
+        let heading = |condition: &&Condition| format!("noise {}", condition.label);
+        GroupTests {
+            title,
+            head: [String::new()].into_iter().chain(conditions.iter().map(heading)).collect(),
+            rows: names.iter().map(row).collect(),
+            long: names.len() > FEW_PAIRS,
+        }
+    };
+    GROUP_TESTS.into_iter().map(tests).filter(|tests| !tests.rows.is_empty()).collect()
+}
+
+fn group_name(name: &[Option<&str>; 2]) -> String {
+    match name {
+        [None, _] => "all at once".to_owned(),
+        [Some(group), None] => (*group).to_owned(),
+        [Some(a), Some(b)] => format!("{a} − {b}"),
+    }
+}
+
+/// `0.012 (0.12)`: p, and with Holm's correction.
+fn group_cell(condition: &Condition, statistic: &str, estimator: &str, name: &[Option<&str>; 2]) -> String {
+    let wanted = |test: &&GroupTest| [test.group_a.as_deref(), test.group_b.as_deref()] == *name;
+    let tests = condition.runs.iter().filter_map(|run| run.group_tests(statistic, estimator).find(wanted));
+    let weakest = tests.filter(|test| test.test.p.is_some()).max_by(|a, b| {
+        let p = |test: &GroupTest| test.test.p.unwrap_or(0.0);
+        p(a).total_cmp(&p(b))
+    });
+    let Some(weakest) = weakest else { return MISSING.to_owned() };
+    let p = numbers::p_value(Some(&weakest.test)).trim_start_matches("= ").replace(' ', "\u{a0}");
+    match weakest.p_holm {
+        Some(adjusted) => format!("{p}\u{a0}({})", numbers::significant(adjusted, 2)),
+        None => p,
+    }
 }
 
 const RUNS: &[&str] = &[
@@ -269,9 +455,9 @@ fn overfit_changes(winsorized: &Winsorized) -> String {
 }
 
 /// From the runs at the smallest c to those at the largest, means over seeds; none if either has no overfit.
-fn overfit_change(noise: f64, least: &[&RunResults], most: &[&RunResults]) -> Option<String> {
-    let last = |runs: &[&RunResults]| mean(runs.iter().map(|run| run.summary.overfit.last));
-    let growth = |runs: &[&RunResults]| points(mean(runs.iter().map(|run| run.summary.overfit.slope)));
+fn overfit_change(noise: f64, least: &Condition, most: &Condition) -> Option<String> {
+    let last = |condition: &Condition| mean(condition.runs.iter().map(|run| run.summary.overfit.last));
+    let growth = |condition: &Condition| points(mean(condition.runs.iter().map(|run| run.summary.overfit.slope)));
     let [from, to] = [last(least)?, last(most)?].map(|overfit| numbers::percent(Some(overfit)));
     Some(format!("from {from} to {to} (growth {} to {}) at noise\u{a0}{noise}", growth(least), growth(most)))
 }
@@ -345,16 +531,31 @@ fn table_of_runs<'a>(
 fn provenance(summary: &Summary) -> Vec<(&'static str, String)> {
     let seeds = distinct(summary.runs.iter().map(|run| run.seed.to_string()));
     let writers = distinct(summary.runs.iter().filter_map(|run| run.writer.clone()));
-    vec![
+    let mut provenance = vec![
         ("Study", summary.study.name.clone().unwrap_or_else(|| MISSING.to_owned())),
         ("Experiment, SHA-256", summary.study.experiment_sha256.clone().unwrap_or_else(|| MISSING.to_owned())),
         ("Training seeds", seeds.join(", ")),
         ("Null worlds", numbers::count(summary.null_worlds)),
-        ("Seed of the null worlds", summary.seed.to_string()),
+        ("Seed of the analysis", summary.seed.to_string()),
         ("Recorded by", if writers.is_empty() { MISSING.to_owned() } else { writers.join(", ") }),
         ("Analysed by", format!("cograd {}", summary.cograd)),
         ("Reported by", format!("cograd {}", env!("CARGO_PKG_VERSION"))),
-    ]
+    ];
+    if let Some(options) = &summary.options {
+        let grouping = options.group_by.clone();
+        provenance.extend(grouping.map(|grouping| ("Examples grouped by", grouping)));
+        provenance.extend(options.bootstrap.map(|resamples| ("Bootstrap resamples", numbers::count(resamples))));
+        let restrictions =
+            [("Only steps", &options.steps), ("Only layers", &options.layers), ("Only examples", &options.examples)];
+        let restricted = restrictions.into_iter().filter(|(_, restriction)| !restriction.is_null());
+        provenance.extend(restricted.map(|(name, restriction)| (name, plain_text(restriction))));
+    }
+    provenance
+}
+
+/// A value of JSON as people write it.
+fn plain_text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn table(head: &'static [&'static str], rows: impl Iterator<Item = Vec<String>>) -> Table {

@@ -1,5 +1,6 @@
 //! `summary.json`: what analysis says of a study as a whole.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -20,6 +21,49 @@ pub struct Summary {
     pub matched: Vec<MatchedRule>,
     #[serde(default)]
     pub predictions: Vec<Prediction>,
+    /// What the analysis was asked for; none of an older one.
+    pub options: Option<OptionsSummary>,
+    /// The other files of the analysis, by name; empty of an older one.
+    #[serde(default)]
+    pub files: BTreeMap<String, serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OptionsSummary {
+    pub group_by: Option<String>,
+    /// Resamples of the examples that the intervals are of.
+    pub bootstrap: Option<u64>,
+    /// Restrictions, as the analysis writes them.
+    #[serde(default)]
+    pub steps: serde_json::Value,
+    #[serde(default)]
+    pub layers: serde_json::Value,
+    #[serde(default)]
+    pub examples: serde_json::Value,
+}
+
+/// What the record of the whole population says of a run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PopulationSummary {
+    /// Steps recorded.
+    pub steps: u64,
+    pub alpha_first: Option<f64>,
+    pub alpha_last: Option<f64>,
+    pub coverage: Option<Coverage>,
+}
+
+/// At how many steps the interval estimated from the sample covers the exact value.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Coverage {
+    pub alpha: Covered,
+    pub difference: Covered,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Covered {
+    pub covered: u64,
+    /// Steps with both an interval and an exact value.
+    pub of: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +101,7 @@ pub struct RunSummary {
     pub last: FinalMetrics,
     pub overfit: OverfitSummary,
     pub max_train_accuracy: Option<f64>,
+    pub population: Option<PopulationSummary>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,8 +2,10 @@
 
 pub mod analyze;
 pub mod audit;
+pub mod compare;
 pub mod completions;
 pub mod demo;
+pub mod export;
 pub mod inspect;
 pub mod record;
 pub mod report;

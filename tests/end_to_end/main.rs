@@ -4,5 +4,6 @@ mod audit;
 mod bad_input;
 mod command_line;
 mod common;
+mod comparing;
 mod interruptions;
 mod whole_path;

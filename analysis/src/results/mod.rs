@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use cograd_trace::write_atomically;
 use polars::prelude::{DataFrame, PolarsResult};
 
-use crate::{AnalysisError, RunAnalysis, Summary, TableSummary};
+use crate::{AnalysisError, RunAnalysis, Summary, TableSummary, curve, over_seeds};
 use table::Table;
 
 /// Name of a table and how the rows of one run are made.
@@ -32,6 +32,9 @@ const KINDS: [Kind; 13] = [
     ("cross_terms.parquet", frames::cross_terms),
     ("coherence.parquet", frames::coherence),
 ];
+
+/// Made of the other tables once they are complete.
+const OVER_SEEDS: &str = "over_seeds.parquet";
 
 /// Written last, so that a directory that has one has all tables.
 const SUMMARY: &str = "summary.json";
@@ -57,8 +60,14 @@ impl Tables {
 
     /// Completes every table, still under its temporary name; returns what each holds, by its name to be.
     pub(crate) fn complete(&mut self) -> Result<BTreeMap<String, TableSummary>, AnalysisError> {
-        let complete = |(kind, table): (&Kind, &mut Table)| Ok((kind.0.to_string(), table.complete()?));
-        KINDS.iter().zip(&mut self.tables).map(complete).collect()
+        let mut contents = BTreeMap::new();
+        for table in &mut self.tables {
+            contents.insert(table.name().to_string(), table.complete()?);
+        }
+        let mut over_seeds = self.over_seeds()?;
+        contents.insert(OVER_SEEDS.to_string(), over_seeds.complete()?);
+        self.tables.push(over_seeds);
+        Ok(contents)
     }
 
     /// Gives every completed table its name, then writes the summary; returns the paths.
@@ -79,8 +88,19 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// The table of every curve over the seeds, made of the completed others.
+    fn over_seeds(&self) -> Result<Table, AnalysisError> {
+        let is_of = |table: &&Table, name: &str| table.name().strip_suffix(".parquet") == Some(name);
+        let runs = curve::of_tables(|name| self.tables.iter().find(|table| is_of(table, name)).map(Table::temporary))?;
+        let mut table = Table::create(&self.directory, OVER_SEEDS)?;
+        over_seeds::conditions(&runs).iter().try_for_each(|runs| table.append(over_seeds::frame(runs)))?;
+        Ok(table)
+    }
+}
+
 /// An I/O error on `path`.
-fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
+pub(crate) fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
     let path = path.to_path_buf();
     move |source| AnalysisError::Output { action, path, source }
 }

@@ -29,6 +29,16 @@ impl Table {
         Ok(Table { path, temporary, file, writer: None, rows: 0, published: false })
     }
 
+    /// The name it will have.
+    pub(super) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// Where it is until it has that name.
+    pub(super) fn temporary(&self) -> PathBuf {
+        self.temporary.clone()
+    }
+
     pub(super) fn append(&mut self, rows: PolarsResult<DataFrame>) -> Result<(), AnalysisError> {
         let written = rows.and_then(|rows| self.write(&rows));
         written.map_err(|source| AnalysisError::Table { path: self.path.clone(), source })

@@ -60,8 +60,8 @@ mod tests {
             let passes = |(rank, place): &(usize, &usize)| p_values[**place] <= level / (4 - rank) as f64;
             let rejected: Vec<usize> = order.iter().enumerate().take_while(passes).map(|(_, &place)| place).collect();
             let corrected = holm(&p_values.map(Some));
-            for place in 0..4 {
-                assert_eq!(corrected[place].is_some_and(|p| p <= level), rejected.contains(&place));
+            for (place, corrected) in corrected.iter().enumerate() {
+                assert_eq!(corrected.is_some_and(|p| p <= level), rejected.contains(&place));
             }
         }
     }

@@ -42,4 +42,6 @@ pub mod same_sign;
 pub mod scores;
 pub mod share;
 pub mod stiffness;
+pub mod student_t;
+pub mod welch;
 mod world_sums;

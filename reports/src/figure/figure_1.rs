@@ -1,12 +1,14 @@
 //! Figure 1: how the networks of each noise level learn.
 
+use super::drawn::{self, Drawn};
 use super::legend::{Key, Legend};
-use super::look::{FULL_WIDTH, INK, QUIET, curve_width, noise_colour};
-use super::{STEP_AXIS, placeholder};
+use super::look::{FULL_WIDTH, INK, QUIET, noise_colour};
+use super::{placeholder, step_axis};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
 use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, Stroke};
-use crate::results::{Condition, Line, Results, RunResults};
+use crate::curves::CurveKey;
+use crate::results::{Condition, Results, Series};
 
 const TITLE: &str = "Figure 1: training accuracy, test accuracy, training loss and fraction learned, by noise level";
 const LEFT: f64 = 40.0;
@@ -21,7 +23,7 @@ struct Content {
     title: &'static str,
     unit: &'static str,
     y: Scale,
-    curves: Vec<(Line, Stroke)>,
+    curves: Vec<Drawn>,
 }
 
 pub fn draw(results: &Results) -> Result<String, ReportError> {
@@ -30,9 +32,8 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
         return placeholder(TITLE, "No run was analysed.");
     }
     let panels = contents(&conditions);
-    let steps = Scale::steps(
-        panels.iter().flat_map(|panel| &panel.curves).map(|(line, _)| last_step(line)).fold(1.0, f64::max),
-    );
+    let curves = panels.iter().flat_map(|panel| &panel.curves);
+    let steps = Scale::steps(curves.map(|curve| curve.series.last_step()).fold(1.0, f64::max));
     let legend = legend(&conditions);
     let legend_height = legend.height(FULL_WIDTH - LEFT);
     canvas::draw((FULL_WIDTH, legend_height + TITLE_ROOM + ROW + PANEL_HEIGHT + 31.0), TITLE, |canvas| {
@@ -48,23 +49,23 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
 
 fn contents(conditions: &[Condition]) -> Vec<Content> {
     let percent_scale = || Scale::linear(-2.0, 102.0, 5, 0);
-    let losses = curves(conditions, |run| run.loss("train"));
-    let highest_loss = losses.iter().flat_map(|(line, _)| line).filter_map(|point| point.1).fold(0.1, f64::max);
-    let corrupt = curves(conditions, |run| run.learned("corrupt"));
-    let corrupt = corrupt.into_iter().map(|(line, stroke)| (line, Stroke { dash: Dash::Dashed, ..stroke }));
-    let learned = curves(conditions, |run| run.learned("pristine")).into_iter().chain(corrupt).collect();
+    let percent = |curve: &str, dash: Dash| curves(conditions, curve, 100.0, dash);
+    let losses = curves(conditions, "train_loss", 1.0, Dash::Solid);
+    let highest_loss = losses.iter().flat_map(|curve| curve.series.values()).fold(0.1, f64::max);
+    let mut learned = percent("learned_pristine", Dash::Solid);
+    learned.extend(percent("learned_corrupt", Dash::Dashed));
     vec![
         Content {
             title: "(a) Training accuracy",
             unit: "Accuracy (%)",
             y: percent_scale(),
-            curves: percent(curves(conditions, |run| run.accuracy("train"))),
+            curves: percent("train_accuracy", Dash::Solid),
         },
         Content {
             title: "(b) Test accuracy",
             unit: "Accuracy (%)",
             y: percent_scale(),
-            curves: percent(curves(conditions, |run| run.accuracy("test"))),
+            curves: percent("test_accuracy", Dash::Solid),
         },
         Content {
             title: "(c) Training loss",
@@ -72,28 +73,18 @@ fn contents(conditions: &[Condition]) -> Vec<Content> {
             y: Scale::linear(-0.02 * highest_loss, 1.04 * highest_loss, 6, 0),
             curves: losses,
         },
-        Content {
-            title: "(d) Examples learned",
-            unit: "Share of group (%)",
-            y: percent_scale(),
-            curves: percent(learned),
-        },
+        Content { title: "(d) Examples learned", unit: "Share of group (%)", y: percent_scale(), curves: learned },
     ]
 }
 
-/// A line of every run in its noise level's colour.
-fn curves(conditions: &[Condition], line: impl Fn(&RunResults) -> Line) -> Vec<(Line, Stroke)> {
+/// A curve of every condition in its noise level's colour.
+fn curves(conditions: &[Condition], curve: &str, factor: f64, dash: Dash) -> Vec<Drawn> {
     let mut curves = Vec::new();
     for (index, condition) in conditions.iter().enumerate() {
-        let stroke = Stroke::solid(noise_colour(index, conditions.len()), curve_width(condition.runs.len()));
-        curves.extend(condition.runs.iter().map(|run| (line(run), stroke)));
+        let stroke = Stroke { dash, ..Stroke::solid(noise_colour(index, conditions.len()), 1.25) };
+        let series: Vec<Series> = condition.series(&CurveKey::new(curve));
+        curves.extend(Drawn::all(series.into_iter().map(|series| series.scaled(factor)).collect(), stroke, None));
     }
-    curves
-}
-
-fn percent(mut curves: Vec<(Line, Stroke)>) -> Vec<(Line, Stroke)> {
-    let points = curves.iter_mut().flat_map(|(line, _)| line);
-    points.filter_map(|(_, value)| value.as_mut()).for_each(|value| *value *= 100.0);
     curves
 }
 
@@ -103,10 +94,11 @@ fn legend(conditions: &[Condition]) -> Legend {
         (Key::Line(Stroke::solid(noise_colour(index, conditions.len()), 1.75)), condition.label.clone())
     });
     let legend = keys.fold(legend, |legend, (key, label)| legend.with(key, label));
-    legend
+    let legend = legend
         .with(Key::Words, "in (d):")
         .with(Key::Line(Stroke::solid(QUIET, 1.25)), "pristine")
-        .with(Key::Line(Stroke::dashed(QUIET, 1.25)), "corrupt")
+        .with(Key::Line(Stroke::dashed(QUIET, 1.25)), "corrupt");
+    drawn::with_interval(legend, conditions, false)
 }
 
 fn draw_panel(
@@ -117,20 +109,14 @@ fn draw_panel(
     last_row: bool,
 ) -> Result<(), ReportError> {
     let font = Font { size: BODY, colour: INK, bold: false };
-    let axis = if x.is_logarithmic() { format!("{STEP_AXIS} (log scale from 1)") } else { STEP_AXIS.to_owned() };
+    let axis = step_axis(&x);
     let panel = Panel { canvas, left, top, width: PANEL_WIDTH, height: PANEL_HEIGHT, x, y: content.y };
     canvas.text(content.title, (left, top - 6.0), Align::Left, Font { bold: true, ..font })?;
     canvas.upwards(content.unit, (left - 30.0, top + PANEL_HEIGHT / 2.0), font)?;
     panel.frame(true, true)?;
-    for (line, stroke) in &content.curves {
-        panel.curve(line, *stroke)?;
-    }
+    drawn::draw(&panel, &content.curves)?;
     if last_row {
         canvas.text(&axis, (left + PANEL_WIDTH / 2.0, panel.bottom() + 25.0), Align::Centre, font)?;
     }
     Ok(())
-}
-
-fn last_step(line: &Line) -> f64 {
-    line.last().map_or(0.0, |point| point.0)
 }

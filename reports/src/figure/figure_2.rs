@@ -1,63 +1,74 @@
 //! Figure 2: the shares of the squared gradient norm that come from pristine and from corrupt examples.
 
-use super::look::curve_width;
-use super::world_grid::{GridColumn, Pair, WorldGrid};
-use super::{NO_GROUPS, STEP_AXIS, heading, placeholder};
+use super::world_grid::{GridColumn, WorldGrid, designations};
+use super::{NO_GROUPS, OVER_SEEDS, heading, placeholder, step_axis};
 use crate::ReportError;
 use crate::axes::{Scale, robust_range};
-use crate::results::{Condition, Line, Results};
+use crate::curves::{CurveKey, PAPER};
+use crate::results::{Condition, Results, RunResults, Series};
 
 const TITLE: &str =
     "Figure 2: shares of pristine and corrupt examples in the squared gradient norm, actual and in null worlds";
+
+/// Of whose gradients the figure is.
+pub struct Version {
+    pub title: &'static str,
+    pub estimator: &'static str,
+    pub y_axis: &'static str,
+    /// What α is if designations mean nothing, and what the legend calls it.
+    pub group_size: fn(&RunResults) -> Option<f64>,
+    pub reference: &'static str,
+}
 
 pub fn draw(results: &Results) -> Result<String, ReportError> {
     let conditions = results.conditions_with_both_groups();
     if conditions.is_empty() {
         return placeholder(TITLE, NO_GROUPS);
     }
-    let runs = || conditions.iter().flat_map(|condition| &condition.runs);
-    let worlds = runs().map(|run| run.worlds()).max_by_key(Vec::len).unwrap_or_default();
-    let every_line = || runs().flat_map(|run| worlds.iter().flat_map(|&world| [run.alpha(world), run.beta(world)]));
-    let (low, high) = robust_range(every_line().flatten().filter_map(|point| point.1), &[0.0, 1.0]);
-    let y = Scale::linear(low, high, 4, 0);
-    let x = step_scale(every_line());
-    let columns = conditions.iter().map(|condition| column(condition, &worlds, y.clone())).collect();
-    WorldGrid {
+    let version = Version {
         title: TITLE,
-        columns,
+        estimator: PAPER,
+        y_axis: "Share of squared gradient norm",
+        group_size: |run| run.summary.group_size(),
+        reference: "group size |P|/n",
+    };
+    grid(&conditions, &version)
+}
+
+/// The grid of conditions, none of them empty.
+pub fn grid(conditions: &[Condition], version: &Version) -> Result<String, ReportError> {
+    let runs = || conditions.iter().flat_map(|condition| &condition.runs);
+    let worlds = runs().map(|run| run.worlds("alpha", version.estimator)).max_by_key(Vec::len).unwrap_or_default();
+    let rows: Vec<Vec<Vec<Vec<Series>>>> =
+        conditions.iter().map(|condition| rows(condition, &worlds, version.estimator)).collect();
+    let every = || rows.iter().flatten().flatten().flatten();
+    let points = every().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
+    let (low, high) = robust_range(points, &[0.0, 1.0]);
+    let x = Scale::steps(every().map(Series::last_step).fold(1.0, f64::max));
+    let column = |(condition, rows): (&Condition, Vec<Vec<Vec<Series>>>)| {
+        let mut reference: Vec<f64> = condition.runs.iter().filter_map(|run| (version.group_size)(run)).collect();
+        reference.dedup();
+        let y = Scale::linear(low, high, 4, 0);
+        GridColumn { heading: heading(condition), note: String::new(), y, rows, reference }
+    };
+    WorldGrid {
+        title: version.title,
+        columns: conditions.iter().zip(rows).map(column).collect(),
         x_axis: step_axis(&x),
         x,
-        y_axis: "Share of squared gradient norm".to_owned(),
+        y_axis: version.y_axis.to_owned(),
         worlds,
-        pristine: "α, pristine",
-        corrupt: "β, corrupt",
-        reference: Some("group size |P|/n"),
+        looks: designations("α, pristine", "β, corrupt"),
+        reference: Some(version.reference),
+        interval: conditions.iter().any(Condition::is_mean).then_some(OVER_SEEDS),
         own_y: false,
         mark_every_point: false,
+        curve_width: 0.9,
     }
     .draw()
 }
 
-fn column(condition: &Condition, worlds: &[i64], y: Scale) -> GridColumn {
-    let pairs = |&world: &i64| {
-        condition.runs.iter().map(|run| Pair { pristine: run.alpha(world), corrupt: run.beta(world) }).collect()
-    };
-    let mut reference: Vec<f64> = condition.runs.iter().filter_map(|run| run.summary.group_size()).collect();
-    reference.dedup();
-    GridColumn {
-        heading: heading(condition),
-        y,
-        rows: worlds.iter().map(pairs).collect(),
-        reference,
-        curve_width: curve_width(condition.runs.len()).min(0.9),
-    }
-}
-
-/// A step axis up to the last recorded step of any line.
-pub fn step_scale(lines: impl Iterator<Item = Line>) -> Scale {
-    Scale::steps(lines.filter_map(|line| line.last().map(|point| point.0)).fold(1.0, f64::max))
-}
-
-pub fn step_axis(x: &Scale) -> String {
-    if x.is_logarithmic() { format!("{STEP_AXIS} (log scale from 1)") } else { STEP_AXIS.to_owned() }
+fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> Vec<Vec<Vec<Series>>> {
+    let series = |curve: &str, world: i64| condition.series(&CurveKey::of(curve, estimator).world(world));
+    worlds.iter().map(|&world| vec![series("alpha", world), series("beta", world)]).collect()
 }

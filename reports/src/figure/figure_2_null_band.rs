@@ -1,13 +1,13 @@
 //! Figure 2 in our version: α against the band that no null world's α leaves, with p-values.
 
-use super::figure_2::{step_axis, step_scale};
-use super::look::{PRISTINE, curve_width};
+use super::look::PRISTINE;
 use super::null_band::{BandColumn, BandRun, NullBand};
-use super::{NO_GROUPS, heading, placeholder};
+use super::{NO_GROUPS, OVER_SEEDS, heading, placeholder, step_axis};
 use crate::ReportError;
 use crate::axes::{Scale, robust_range};
+use crate::curves::{CurveKey, PAPER};
 use crate::numbers;
-use crate::results::{Condition, Results};
+use crate::results::{Condition, Results, Series};
 
 const TITLE: &str =
     "Figure 2 with null bands: share of pristine examples in the squared gradient norm against its null distribution";
@@ -17,37 +17,50 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
     if conditions.is_empty() {
         return placeholder(TITLE, NO_GROUPS);
     }
-    let runs = || conditions.iter().flat_map(|condition| &condition.runs);
-    let lines = runs().flat_map(|run| [run.alpha(0), run.null_band("alpha").0, run.null_band("alpha").1]);
-    let (low, high) = robust_range(lines.flatten().filter_map(|point| point.1), &[0.0, 1.0]);
-    let y = Scale::linear(low, high, 5, 0);
-    let x = step_scale(runs().map(|run| run.alpha(0)));
+    row(&conditions, TITLE, PAPER, "group size |P|/n")
+}
+
+/// A row of conditions, none of them empty.
+pub fn row(
+    conditions: &[Condition],
+    title: &'static str,
+    estimator: &str,
+    reference: &'static str,
+) -> Result<String, ReportError> {
+    let series = |condition: &Condition| condition.series(&CurveKey::of("alpha", estimator));
+    let curves: Vec<Vec<Series>> = conditions.iter().map(series).collect();
+    let bands = |condition: &Condition| -> Vec<BandRun> {
+        let band = |(lower, upper), mean| BandRun { mean, lower, upper };
+        let runs = condition.runs.iter();
+        runs.map(|run| band(run.null_band("alpha", estimator), run.null_mean("alpha", estimator))).collect()
+    };
+    let bands: Vec<Vec<BandRun>> = conditions.iter().map(bands).collect();
+    let of_bands = bands.iter().flatten().flat_map(|band| band.lower.iter().chain(&band.upper));
+    let of_curves = curves.iter().flatten().flat_map(|series| &series.curve.line);
+    let (low, high) = robust_range(of_bands.chain(of_curves).filter_map(|point| point.1), &[0.0, 1.0]);
+    let x = Scale::steps(curves.iter().flatten().map(Series::last_step).fold(1.0, f64::max));
+    let column = |(condition, (curves, bands)): (&Condition, (Vec<Series>, Vec<BandRun>))| BandColumn {
+        heading: heading(condition),
+        y: Scale::linear(low, high, 5, 0),
+        curves,
+        bands,
+        notes: [("crossover", "crossover"), ("simultaneous", "alpha")].map(|(name, statistic)| {
+            let test = condition.weakest(|run| run.test_of(statistic, estimator));
+            format!("{name} p {}", numbers::p_value(test))
+        }),
+    };
     NullBand {
-        title: TITLE,
-        columns: conditions.iter().map(|condition| column(condition, y.clone())).collect(),
+        title,
+        columns: conditions.iter().zip(curves.into_iter().zip(bands)).map(column).collect(),
         x_axis: step_axis(&x),
         x,
         y_axis: "Share of ‖g‖²".to_owned(),
         colour: PRISTINE,
         statistic: "α, pristine",
-        reference: "group size |P|/n",
+        reference,
+        interval: conditions.iter().any(Condition::is_mean).then_some(OVER_SEEDS),
         own_y: false,
         mark_points: false,
     }
     .draw()
-}
-
-fn column(condition: &Condition, y: Scale) -> BandColumn {
-    let runs = condition.runs.iter().map(|run| {
-        let (lower, upper) = run.null_band("alpha");
-        BandRun { actual: run.alpha(0), mean: run.null_mean("alpha"), lower, upper }
-    });
-    let notes = [("crossover", "crossover"), ("simultaneous", "alpha")];
-    BandColumn {
-        heading: heading(condition),
-        y,
-        runs: runs.collect(),
-        notes: notes.map(|(name, test)| format!("{name} p {}", numbers::p_value(condition.weakest(test)))),
-        curve_width: curve_width(condition.runs.len()),
-    }
 }

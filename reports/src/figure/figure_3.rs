@@ -1,64 +1,73 @@
 //! Figure 3: what a mean pristine and a mean corrupt example have contributed over the first steps.
 
-use super::look::curve_width;
-use super::world_grid::{GridColumn, Pair, WorldGrid};
-use super::{FIRST_STEPS, NO_GROUPS, STEP_AXIS, heading, placeholder};
+use super::world_grid::{GridColumn, WorldGrid, designations};
+use super::{FIRST_STEPS, NO_FIRST_STEPS, NO_GROUPS, OVER_SEEDS, STEP_AXIS, heading, placeholder};
 use crate::ReportError;
 use crate::axes::{Scale, axis_title, multiplier};
-use crate::results::{Condition, Line, Results};
+use crate::curves::{CurveKey, PAPER};
+use crate::results::{Condition, Results, Series};
 
 const TITLE: &str = "Figure 3: cumulative mean contributions of pristine and corrupt examples over the first ten steps, actual and in null worlds";
 
 pub fn draw(results: &Results) -> Result<String, ReportError> {
-    let conditions = results.conditions_with_both_groups();
-    if conditions.is_empty() {
-        return placeholder(TITLE, NO_GROUPS);
+    match results.conditions_with_both_groups() {
+        conditions if conditions.is_empty() => placeholder(TITLE, NO_GROUPS),
+        conditions => grid(&conditions, TITLE, PAPER),
     }
+}
+
+/// The grid of conditions, none of them empty.
+pub fn grid(conditions: &[Condition], title: &str, estimator: &str) -> Result<String, ReportError> {
     let runs = conditions.iter().flat_map(|condition| &condition.runs);
-    let worlds = runs.map(|run| run.cumulative_worlds()).max_by_key(Vec::len).unwrap_or_default();
+    let worlds = runs.map(|run| run.worlds("cumulative_pristine", estimator)).max_by_key(Vec::len).unwrap_or_default();
     if worlds.is_empty() {
-        return placeholder(TITLE, "No run has recorded its first steps without a gap.");
+        return placeholder(title, NO_FIRST_STEPS);
     }
-    let ranges: Vec<_> = conditions.iter().map(|condition| range(&pairs(condition, &worlds))).collect();
-    let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
-    let columns = conditions.iter().zip(ranges).map(|(condition, range)| column(condition, &worlds, range, exponent));
+    let rows = conditions.iter().map(|condition| rows(condition, &worlds, estimator));
     WorldGrid {
-        title: TITLE,
-        columns: columns.collect(),
-        x: first_steps(),
-        x_axis: STEP_AXIS.to_owned(),
-        y_axis: axis_title("Cumulative mean contribution", "nats per unit η", exponent),
-        worlds,
-        pristine: "mean pristine example",
-        corrupt: "mean corrupt example",
-        reference: None,
-        own_y: true,
-        mark_every_point: true,
+        title,
+        worlds: worlds.clone(),
+        looks: designations("mean pristine example", "mean corrupt example"),
+        ..first_steps_grid(conditions, rows.collect())
     }
     .draw()
 }
 
-fn column(condition: &Condition, worlds: &[i64], (low, high): (f64, f64), exponent: i32) -> GridColumn {
-    GridColumn {
+/// A grid over the first steps: for each condition, row and group its curves; every column has a vertical axis of its own,
+/// all with one multiplier, which is added to the axis title.
+pub fn first_steps_grid<'t>(conditions: &[Condition], rows: Vec<Vec<Vec<Vec<Series>>>>) -> WorldGrid<'t> {
+    let ranges: Vec<(f64, f64)> =
+        rows.iter().map(|rows| range_of(rows.iter().flatten().flatten().flat_map(Series::values))).collect();
+    let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
+    let column = |((condition, rows), (low, high)): ((&Condition, Vec<Vec<Vec<Series>>>), (f64, f64))| GridColumn {
         heading: heading(condition),
+        note: String::new(),
         y: Scale::linear(low, high, 4, exponent),
-        rows: worlds.iter().map(|&world| pairs(condition, &[world])).collect(),
+        rows,
         reference: Vec::new(),
-        curve_width: curve_width(condition.runs.len()),
+    };
+    WorldGrid {
+        title: "",
+        columns: conditions.iter().zip(rows).zip(ranges).map(column).collect(),
+        x: first_steps(),
+        x_axis: STEP_AXIS.to_owned(),
+        y_axis: axis_title("Cumulative mean contribution", "nats per unit η", exponent),
+        worlds: Vec::new(),
+        looks: Vec::new(),
+        reference: None,
+        interval: conditions.iter().any(Condition::is_mean).then_some(OVER_SEEDS),
+        own_y: true,
+        mark_every_point: true,
+        curve_width: 1.25,
     }
 }
 
-fn pairs(condition: &Condition, worlds: &[i64]) -> Vec<Pair> {
-    let runs = condition.runs.iter().flat_map(|run| worlds.iter().map(move |&world| (run, world)));
-    runs.map(|(run, world)| Pair {
-        pristine: early(run.cumulative_pristine(world)),
-        corrupt: early(run.cumulative_corrupt(world)),
-    })
-    .collect()
-}
-
-fn range(pairs: &[Pair]) -> (f64, f64) {
-    range_of(pairs.iter().flat_map(|pair| pair.pristine.iter().chain(&pair.corrupt)).filter_map(|point| point.1))
+fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> Vec<Vec<Vec<Series>>> {
+    let series = |curve: &str, world: i64| early(condition.series(&CurveKey::of(curve, estimator).world(world)));
+    worlds
+        .iter()
+        .map(|&world| vec![series("cumulative_pristine", world), series("cumulative_corrupt", world)])
+        .collect()
 }
 
 /// The whole range of a few values, 0 included: nothing of ten steps is cut off.
@@ -71,8 +80,8 @@ pub fn range_of(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// The steps 0 to 9.
-pub fn early(line: Line) -> Line {
-    line.into_iter().filter(|point| point.0 < FIRST_STEPS).collect()
+pub fn early(series: Vec<Series>) -> Vec<Series> {
+    series.into_iter().map(|series| series.before(FIRST_STEPS)).collect()
 }
 
 pub fn first_steps() -> Scale {

@@ -1,64 +1,73 @@
 //! Figure 3 in our version: the difference of the cumulative mean contributions against its null band, with p-values.
 
 use super::figure_3::{early, first_steps, range_of};
-use super::look::{PRISTINE, curve_width};
+use super::look::PRISTINE;
 use super::null_band::{BandColumn, BandRun, NullBand};
-use super::{NO_GROUPS, STEP_AXIS, heading, placeholder};
+use super::{FIRST_STEPS, NO_FIRST_STEPS, NO_GROUPS, OVER_SEEDS, STEP_AXIS, heading, placeholder};
 use crate::ReportError;
 use crate::axes::{Scale, axis_title, multiplier};
+use crate::curves::{CurveKey, Line, PAPER};
 use crate::numbers;
-use crate::results::{Condition, Results};
+use crate::results::{Condition, Results, Series};
 
 const TITLE: &str = "Figure 3 with null bands: pristine minus corrupt cumulative mean contribution over the first ten steps against its null distribution";
 
 pub fn draw(results: &Results) -> Result<String, ReportError> {
-    let conditions = results.conditions_with_both_groups();
-    if conditions.is_empty() {
-        return placeholder(TITLE, NO_GROUPS);
+    match results.conditions_with_both_groups() {
+        conditions if conditions.is_empty() => placeholder(TITLE, NO_GROUPS),
+        conditions => row(&conditions, TITLE, PAPER),
     }
-    let runs: Vec<Vec<BandRun>> = conditions.iter().map(band_runs).collect();
-    if runs.iter().flatten().all(|run| run.actual.is_empty()) {
-        return placeholder(TITLE, "No run has recorded its first steps without a gap.");
+}
+
+/// A row of conditions, none of them empty.
+pub fn row(conditions: &[Condition], title: &'static str, estimator: &str) -> Result<String, ReportError> {
+    let key = CurveKey::of("cumulative_difference", estimator);
+    let curves: Vec<Vec<Series>> = conditions.iter().map(|condition| early(condition.series(&key))).collect();
+    if curves.iter().all(Vec::is_empty) {
+        return placeholder(title, NO_FIRST_STEPS);
     }
-    let ranges: Vec<_> = runs.iter().map(|runs| range(runs)).collect();
+    let bands: Vec<Vec<BandRun>> = conditions.iter().map(|condition| band_runs(condition, estimator)).collect();
+    let ranges: Vec<_> = curves.iter().zip(&bands).map(|(curves, bands)| range(curves, bands)).collect();
     let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
-    let columns = conditions.iter().zip(runs).zip(ranges);
+    let columns = conditions.iter().zip(curves.into_iter().zip(bands)).zip(ranges);
+    let column =
+        |((condition, (curves, bands)), (low, high)): ((&Condition, (Vec<Series>, Vec<BandRun>)), (f64, f64))| {
+            let y = Scale::linear(low, high, 5, exponent);
+            BandColumn { heading: heading(condition), y, curves, bands, notes: notes(condition, estimator) }
+        };
     NullBand {
-        title: TITLE,
-        columns: columns.map(|((condition, runs), range)| column(condition, runs, range, exponent)).collect(),
+        title,
+        columns: columns.map(column).collect(),
         x: first_steps(),
         x_axis: STEP_AXIS.to_owned(),
         y_axis: axis_title("Difference D", "nats per unit η", exponent),
         colour: PRISTINE,
         statistic: "D, pristine − corrupt",
         reference: "null mean",
+        interval: conditions.iter().any(Condition::is_mean).then_some(OVER_SEEDS),
         own_y: true,
         mark_points: true,
     }
     .draw()
 }
 
-fn band_runs(condition: &Condition) -> Vec<BandRun> {
-    let runs = condition.runs.iter().map(|run| {
-        let (lower, upper) = run.null_band("difference");
-        let mean = early(run.null_mean("difference"));
-        BandRun { actual: early(run.difference()), mean, lower: early(lower), upper: early(upper) }
+fn notes(condition: &Condition, estimator: &str) -> [String; 2] {
+    [("D₁₀", "difference_10"), ("simultaneous", "difference")].map(|(name, statistic)| {
+        let test = condition.weakest(|run| run.test_of(statistic, estimator));
+        format!("{name} p {}", numbers::p_value(test))
+    })
+}
+
+fn band_runs(condition: &Condition, estimator: &str) -> Vec<BandRun> {
+    let before = |line: Line| line.into_iter().filter(|point| point.0 < FIRST_STEPS).collect();
+    let band = condition.runs.iter().map(|run| {
+        let (lower, upper) = run.null_band("difference", estimator);
+        BandRun { mean: before(run.null_mean("difference", estimator)), lower: before(lower), upper: before(upper) }
     });
-    runs.collect()
+    band.collect()
 }
 
-fn range(runs: &[BandRun]) -> (f64, f64) {
-    let lines = runs.iter().flat_map(|run| [&run.actual, &run.lower, &run.upper]);
-    range_of(lines.flatten().filter_map(|point| point.1))
-}
-
-fn column(condition: &Condition, runs: Vec<BandRun>, (low, high): (f64, f64), exponent: i32) -> BandColumn {
-    let notes = [("D₁₀", "difference_10"), ("simultaneous", "difference")];
-    BandColumn {
-        heading: heading(condition),
-        y: Scale::linear(low, high, 5, exponent),
-        runs,
-        notes: notes.map(|(name, test)| format!("{name} p {}", numbers::p_value(condition.weakest(test)))),
-        curve_width: curve_width(condition.runs.len()),
-    }
+fn range(curves: &[Series], bands: &[BandRun]) -> (f64, f64) {
+    let of_bands = bands.iter().flat_map(|band| band.lower.iter().chain(&band.upper)).filter_map(|point| point.1);
+    range_of(of_bands.chain(curves.iter().flat_map(Series::values)))
 }

@@ -1,12 +1,14 @@
 //! Figure 4: training accuracy, test accuracy and overfit under winsorized gradients; columns noise, rows c.
 
+use super::drawn::{self, Drawn, Marks};
 use super::legend::{Key, Legend};
-use super::look::{INK, OVERFIT, QUIET, TEST, curve_width};
-use super::{Columns, STEP_AXIS, percent};
+use super::look::{INK, OVERFIT, QUIET, TEST};
+use super::{Columns, STEP_AXIS};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
 use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, Marker, SMALL, Stroke};
-use crate::results::{Line, RunResults, Winsorized};
+use crate::curves::CurveKey;
+use crate::results::{Condition, Series, Winsorized};
 
 const TITLE: &str =
     "Figure 4: training accuracy, test accuracy and overfit over training, by label noise and winsorization level c";
@@ -28,7 +30,7 @@ struct Grid<'a> {
 
 pub fn draw(winsorized: &Winsorized) -> Result<String, ReportError> {
     let columns = Columns::new(winsorized.noise.len(), false, STRIP);
-    let legend = legend();
+    let legend = legend(&conditions(winsorized));
     let top = legend.height(columns.legend_width()) + HEADING;
     let height = top + ROW * winsorized.percents.len() as f64 + 20.0;
     let ((x, x_axis), y) = (step_scale(winsorized), percent_scale(winsorized));
@@ -56,17 +58,23 @@ fn proper() -> Stroke {
     Stroke { dash: Dash::Dotted, ..Stroke::solid(QUIET, 0.75) }
 }
 
-fn legend() -> Legend {
-    Legend::new()
+fn conditions<'a>(winsorized: &'a Winsorized) -> Vec<Condition<'a>> {
+    let places = winsorized.noise.iter().flat_map(|&noise| winsorized.percents.iter().map(move |&c| (noise, c)));
+    places.map(|(noise, percent)| winsorized.at(noise, percent)).collect()
+}
+
+fn legend(conditions: &[Condition]) -> Legend {
+    let legend = Legend::new()
         .with(Key::Line(training()), "training accuracy")
         .with(Key::Line(test()), "test accuracy")
         .with(Key::MarkedLine(overfit(), Marker::Disc), "overfit")
-        .with(Key::Line(proper()), "proper accuracy |P|/m")
+        .with(Key::Line(proper()), "proper accuracy |P|/m");
+    drawn::with_interval(legend, conditions, false)
 }
 
 /// Linear: the growth of overfit over the later steps is what the figure is about. With the axis's title.
 fn step_scale(winsorized: &Winsorized) -> (Scale, String) {
-    let lines = winsorized.runs().map(RunResults::overfit);
+    let lines = winsorized.runs().map(|run| run.line(&CurveKey::new("overfit")));
     let last = lines.filter_map(|line| line.last().map(|point| point.0)).fold(1.0, f64::max);
     match last {
         last if last < 1000.0 => (Scale::whole(last, 3), STEP_AXIS.to_owned()),
@@ -76,8 +84,8 @@ fn step_scale(winsorized: &Winsorized) -> (Scale, String) {
 
 /// From 0 to 100 %, or from below where overfit is negative.
 fn percent_scale(winsorized: &Winsorized) -> Scale {
-    let values = winsorized.runs().flat_map(|run| percent(run.overfit())).filter_map(|point| point.1);
-    let lowest = values.fold(0.0, f64::min);
+    let values = conditions(winsorized).into_iter().flat_map(|condition| percent(&condition, "overfit"));
+    let lowest = values.flat_map(|series| series.values().collect::<Vec<_>>()).fold(0.0, f64::min);
     Scale::linear(lowest - 3.0, 103.0, 3, 0)
 }
 
@@ -111,25 +119,23 @@ impl Grid<'_> {
     }
 }
 
-fn draw_panel(panel: &Panel, runs: &[&RunResults]) -> Result<(), ReportError> {
-    if runs.is_empty() {
+fn draw_panel(panel: &Panel, condition: &Condition) -> Result<(), ReportError> {
+    if condition.runs.is_empty() {
         let font = Font { size: SMALL, colour: QUIET, bold: false };
         let centre = (panel.left + panel.width / 2.0, panel.top + PANEL_HEIGHT / 2.0);
         return panel.canvas.label("not recorded", centre, Align::Centre, font);
     }
-    let mut proper_accuracies: Vec<f64> = runs.iter().filter_map(|run| run.summary.pristine_fraction).collect();
+    let mut proper_accuracies: Vec<f64> =
+        condition.runs.iter().filter_map(|run| run.summary.pristine_fraction).collect();
     proper_accuracies.dedup();
-    for accuracy in proper_accuracies {
-        let level = Some(100.0 * accuracy);
-        panel.curve(&[(0.0, level), (panel.x.high(), level)], proper())?;
-    }
-    let width = curve_width(runs.len());
-    let curves = |line: fn(&RunResults) -> Line, stroke: Stroke| {
-        runs.iter().try_for_each(|run| panel.curve(&percent(line(run)), Stroke { width, ..stroke }))
-    };
-    curves(RunResults::overfit, overfit())?;
-    let markers = |run: &&RunResults| panel.sparse_markers(&percent(run.overfit()), Marker::Disc, OVERFIT, 0.5);
-    runs.iter().try_for_each(markers)?;
-    curves(|run| run.accuracy("train"), training())?;
-    curves(|run| run.accuracy("test"), test())
+    proper_accuracies.iter().try_for_each(|accuracy| panel.level(100.0 * accuracy, proper()))?;
+    let mut curves: Vec<Drawn> =
+        Drawn::all(percent(condition, "overfit"), overfit(), Some((Marker::Disc, Marks::Few(0.5)))).collect();
+    curves.extend(Drawn::all(percent(condition, "train_accuracy"), training(), None));
+    curves.extend(Drawn::all(percent(condition, "test_accuracy"), test(), None));
+    drawn::draw(panel, &curves)
+}
+
+fn percent(condition: &Condition, curve: &str) -> Vec<Series> {
+    condition.series(&CurveKey::new(curve)).into_iter().map(|series| series.scaled(100.0)).collect()
 }

@@ -1,12 +1,14 @@
 //! The update rules at matched training accuracy: test accuracy and overfit against training accuracy, a curve a rule.
 
+use super::Columns;
+use super::drawn;
 use super::legend::{Key, Legend};
-use super::look::{INK, QUIET, curve_width, rule_look};
-use super::{Columns, percent};
+use super::look::{BAND_OPACITY, INK, QUIET, curve_width, rule_look};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
 use crate::canvas::{self, Align, BODY, Canvas, Dash, Font, Marker, Stroke};
-use crate::results::{Line, Results, Rule, RunResults};
+use crate::curves::{Banded, CurveKey, Line, Point};
+use crate::results::{Condition, Results, Rule, RunResults};
 
 const TITLE: &str =
     "Figure 4, rules: test accuracy and overfit against training accuracy, by label noise and update rule";
@@ -19,7 +21,7 @@ const MARGIN: f64 = 8.0;
 /// A row of panels: what is drawn against training accuracy.
 struct Row {
     title: &'static str,
-    line: fn(&RunResults) -> Line,
+    curve: &'static str,
     y: Scale,
 }
 
@@ -41,16 +43,14 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
     let rules = looks(results.rules());
     let noise = results.noise_levels();
     let columns = Columns::new(noise.len(), false, MARGIN);
-    let legend = legend(&rules);
+    let conditions: Vec<Condition> =
+        results.runs.iter().map(|run| results.condition(run.rule(), run.summary.noise)).collect();
+    let legend = drawn::with_interval(legend(&rules), &conditions, false);
     let top = legend.height(columns.legend_width()) + HEADING;
     let grid = Grid { results, noise, rules, columns, top };
     let rows = [
-        Row {
-            title: "Test accuracy (%)",
-            line: RunResults::test_against_training,
-            y: Scale::linear(-3.0, 103.0, 5, 0),
-        },
-        Row { title: "Overfit (%)", line: RunResults::overfit_against_training, y: overfit_scale(results) },
+        Row { title: "Test accuracy (%)", curve: "test_accuracy", y: Scale::linear(-3.0, 103.0, 5, 0) },
+        Row { title: "Overfit (%)", curve: "overfit", y: overfit_scale(results) },
     ];
     let height = top + ROW * rows.len() as f64 + 20.0;
     canvas::draw((grid.columns.width, height), TITLE, |canvas| {
@@ -88,8 +88,10 @@ fn matched() -> Stroke {
 }
 
 fn overfit_scale(results: &Results) -> Scale {
-    let values = results.runs.iter().flat_map(|run| percent(run.overfit())).filter_map(|point| point.1);
-    let (low, high) = values.fold((0.0, 10.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+    let values = results.runs.iter().flat_map(|run| run.line(&CurveKey::new("overfit"))).filter_map(|point| point.1);
+    let (low, high) = values
+        .map(|value| 100.0 * value)
+        .fold((0.0, 10.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
     let room = 0.04 * (high - low);
     Scale::linear(low - room, high + room, 5, 0)
 }
@@ -108,7 +110,7 @@ impl Grid<'_> {
             };
             panel.frame(last, column == 0)?;
             self.draw_references(&panel, noise)?;
-            self.draw_curves(&panel, noise, row.line)?;
+            self.draw_curves(&panel, noise, row.curve)?;
         }
         let font = Font { size: BODY, colour: INK, bold: false };
         canvas.upwards(row.title, (8.0, top + PANEL_HEIGHT / 2.0), font)
@@ -125,13 +127,12 @@ impl Grid<'_> {
     }
 
     /// With a marker at the last evaluation.
-    fn draw_curves(&self, panel: &Panel, noise: f64, line: fn(&RunResults) -> Line) -> Result<(), ReportError> {
+    fn draw_curves(&self, panel: &Panel, noise: f64, curve: &str) -> Result<(), ReportError> {
         for (label, look) in &self.rules {
-            let of_rule = |run: &&RunResults| run.rule() == *label && run.summary.noise == noise;
-            let runs: Vec<&RunResults> = self.results.runs.iter().filter(of_rule).collect();
-            let stroke = Stroke { width: curve_width(runs.len()), ..look.stroke };
-            for run in runs {
-                let line = in_percent(line(run));
+            let condition = self.results.condition(label, noise);
+            for Path { line, lower, upper, width } in against_training(&condition, curve) {
+                let stroke = Stroke { width, ..look.stroke };
+                panel.band(&lower, &upper, stroke.colour, BAND_OPACITY)?;
                 panel.curve(&line, stroke)?;
                 // Where training ended: early in training the curves of all rules coincide.
                 panel.markers(line.last().map_or(&[], std::slice::from_ref), look.marker, stroke.colour)?;
@@ -151,7 +152,32 @@ impl Grid<'_> {
     }
 }
 
-/// Both coordinates of a curve in percent.
-fn in_percent(line: Line) -> Line {
-    percent(line).into_iter().map(|(training, value)| (100.0 * training, value)).collect()
+/// A curve against training accuracy, in the order of the steps, both in percent.
+struct Path {
+    line: Line,
+    lower: Line,
+    upper: Line,
+    width: f64,
+}
+
+/// Of the mean over the seeds against their mean training accuracy, or of each seed.
+fn against_training(condition: &Condition, curve: &str) -> Vec<Path> {
+    let (training, key) = (CurveKey::new("train_accuracy"), CurveKey::new(curve));
+    if let Some((training, curve)) = condition.mean(&training).zip(condition.mean(&key)) {
+        return vec![Path::new(training, curve, curve_width(1))];
+    }
+    let width = curve_width(condition.seeds());
+    let of_run = |run: &&RunResults| Some(Path::new(run.curve(&training)?, run.curve(&key)?, width));
+    condition.runs.iter().filter_map(of_run).collect()
+}
+
+impl Path {
+    fn new(training: &Banded, curve: &Banded, width: f64) -> Path {
+        let against = |line: &Line| -> Line {
+            let at = |step: f64| training.line.iter().find(|point| point.0 == step).and_then(|point| point.1);
+            let point = |&(step, value): &Point| Some((100.0 * at(step)?, value.map(|value| 100.0 * value)));
+            line.iter().filter_map(point).collect()
+        };
+        Path { line: against(&curve.line), lower: against(&curve.lower), upper: against(&curve.upper), width }
+    }
 }

@@ -15,6 +15,8 @@ pub enum Key {
     Line(Stroke),
     MarkedLine(Stroke, Marker),
     Band(RGBColor),
+    /// A step marked at the bottom edge.
+    Tick(RGBColor),
 }
 
 pub struct Legend {
@@ -86,6 +88,10 @@ fn draw_item(canvas: &Canvas, key: &Key, text: &str, (x, y): (f64, f64)) -> Resu
         Key::MarkedLine(stroke, marker) => {
             canvas.line(&line, *stroke)?;
             canvas.marker(*marker, (x + SAMPLE / 2.0, y), stroke.colour)?;
+        }
+        Key::Tick(colour) => {
+            let bar = |x: f64| canvas.line(&[(x, y - 1.5), (x, y + 2.0)], Stroke::solid(*colour, 1.0));
+            [3.0, 6.0, 9.0, 12.0].into_iter().try_for_each(|place| bar(x + place))?;
         }
         Key::Band(colour) => {
             let corners = [(x, y - 4.0), (x + SAMPLE, y - 4.0), (x + SAMPLE, y + 4.0), (x, y + 4.0)];

@@ -1,62 +1,94 @@
 //! The grid of Figures 2 and 3: a column per noise level; the actual designations above, null worlds below.
 
+use plotters::style::RGBColor;
+
 use super::Columns;
+use super::drawn::{self, Drawn, Marks};
 use super::legend::{Key, Legend};
-use super::look::{CORRUPT, INK, PRISTINE, QUIET};
+use super::look::{CORRUPT, INK, PRISTINE, QUIET, group_look};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
 use crate::canvas::{self, Align, BODY, Canvas, Font, Marker, SMALL, Stroke};
-use crate::results::Line;
+use crate::results::Series;
 
 const HEADING: f64 = 14.0;
+const NOTE: f64 = 10.0;
 const PANEL_HEIGHT: f64 = 74.0;
 const ROW: f64 = PANEL_HEIGHT + 10.0;
 /// The rows' names on the right.
 const STRIP: f64 = 16.0;
 
-pub struct WorldGrid {
-    pub title: &'static str,
+pub struct WorldGrid<'t> {
+    pub title: &'t str,
     pub columns: Vec<GridColumn>,
     /// Worlds of the rows, 0 the actual one.
     pub worlds: Vec<i64>,
     pub x: Scale,
     pub x_axis: String,
     pub y_axis: String,
-    pub pristine: &'static str,
-    pub corrupt: &'static str,
+    /// The groups whose curves are drawn.
+    pub looks: Vec<GroupLook>,
     /// A reference value drawn as a thin line, and what the legend calls it.
     pub reference: Option<&'static str>,
+    /// What the legend says of the intervals, where curves have some.
+    pub interval: Option<&'static str>,
     /// Every column its own y labels; otherwise all share those of the first.
     pub own_y: bool,
     /// A marker on every point, or on a few of many.
     pub mark_every_point: bool,
+    pub curve_width: f64,
 }
 
 pub struct GridColumn {
     pub heading: String,
+    /// A line under the heading; empty for none.
+    pub note: String,
     pub y: Scale,
-    /// For each row, the curves of each run.
-    pub rows: Vec<Vec<Pair>>,
+    /// For each row and each group, the curves.
+    pub rows: Vec<Vec<Vec<Series>>>,
     /// Where the reference line lies, for each run.
     pub reference: Vec<f64>,
-    pub curve_width: f64,
 }
 
-/// The pristine and the corrupt curve of one run in one world.
-pub struct Pair {
-    pub pristine: Line,
-    pub corrupt: Line,
+pub struct GroupLook {
+    pub name: String,
+    pub colour: RGBColor,
+    pub marker: Marker,
 }
 
-impl WorldGrid {
-    pub fn draw(self) -> Result<String, ReportError> {
+/// The looks of pristine and corrupt examples, with what the legend calls them.
+pub fn designations(pristine: &str, corrupt: &str) -> Vec<GroupLook> {
+    vec![
+        GroupLook { name: pristine.to_owned(), colour: PRISTINE, marker: Marker::Disc },
+        GroupLook { name: corrupt.to_owned(), colour: CORRUPT, marker: Marker::Square },
+    ]
+}
+
+/// The looks of other groups.
+pub fn groups<'a>(names: impl Iterator<Item = &'a str>) -> Vec<GroupLook> {
+    let look = |(index, name): (usize, &str)| {
+        let (colour, marker) = group_look(index);
+        GroupLook { name: name.to_owned(), colour, marker }
+    };
+    names.enumerate().map(look).collect()
+}
+
+impl WorldGrid<'_> {
+    pub fn draw(mut self) -> Result<String, ReportError> {
         let columns = Columns::new(self.columns.len(), self.own_y, STRIP);
         let legend = self.legend();
-        let top = legend.height(columns.legend_width()) + HEADING;
+        let notes = if self.columns.iter().any(|column| !column.note.is_empty()) { NOTE } else { 0.0 };
+        let top = legend.height(columns.legend_width()) + HEADING + notes;
         let height = top + ROW * self.worlds.len() as f64 + 20.0;
+        let grid_columns = std::mem::take(&mut self.columns);
         canvas::draw((columns.width, height), self.title, |canvas| {
             legend.draw(canvas, columns.left, columns.legend_width())?;
-            for (index, column) in self.columns.iter().enumerate() {
+            for (index, column) in grid_columns.into_iter().enumerate() {
+                let font = Font { size: BODY, colour: INK, bold: true };
+                let centre = columns.panel_left(index) + columns.panel_width / 2.0;
+                canvas.text(&column.heading, (centre, top - notes - 5.0), Align::Centre, font)?;
+                let small = Font { size: SMALL, bold: false, ..font };
+                canvas.text(&column.note, (centre, top - notes + 5.5), Align::Centre, small)?;
                 self.draw_column(canvas, column, (columns.panel_left(index), top), columns.panel_width, index == 0)?;
             }
             self.draw_titles(canvas, &columns, top, height)
@@ -64,11 +96,16 @@ impl WorldGrid {
     }
 
     fn legend(&self) -> Legend {
-        let legend = Legend::new()
-            .with(Key::MarkedLine(Stroke::solid(PRISTINE, 1.25), Marker::Disc), self.pristine)
-            .with(Key::MarkedLine(Stroke::solid(CORRUPT, 1.25), Marker::Square), self.corrupt);
-        match self.reference {
+        let key = |legend: Legend, look: &GroupLook| {
+            legend.with(Key::MarkedLine(Stroke::solid(look.colour, 1.25), look.marker), look.name.as_str())
+        };
+        let legend = self.looks.iter().fold(Legend::new(), key);
+        let legend = match self.reference {
             Some(reference) => legend.with(Key::Line(Stroke::dashed(QUIET, 0.75)), reference),
+            None => legend,
+        };
+        match self.interval {
+            Some(interval) => legend.with(Key::Band(QUIET), interval),
             None => legend,
         }
     }
@@ -76,42 +113,33 @@ impl WorldGrid {
     fn draw_column(
         &self,
         canvas: &Canvas,
-        column: &GridColumn,
+        column: GridColumn,
         (left, top): (f64, f64),
         width: f64,
         first: bool,
     ) -> Result<(), ReportError> {
-        let font = Font { size: BODY, colour: INK, bold: true };
-        canvas.text(&column.heading, (left + width / 2.0, top - 5.0), Align::Centre, font)?;
-        for (row, pairs) in column.rows.iter().enumerate() {
-            let last = row + 1 == column.rows.len();
+        let rows = column.rows.len();
+        for (row, groups) in column.rows.into_iter().enumerate() {
             let (x, y) = (self.x.clone(), column.y.clone());
             let panel = Panel { canvas, left, top: top + row as f64 * ROW, width, height: PANEL_HEIGHT, x, y };
-            panel.frame(last, first || self.own_y)?;
-            self.draw_panel(&panel, column, pairs)?;
+            panel.frame(row + 1 == rows, first || self.own_y)?;
+            for &value in &column.reference {
+                panel.level(value, Stroke::dashed(QUIET, 0.75))?;
+            }
+            drawn::draw(&panel, &self.curves(groups))?;
         }
         Ok(())
     }
 
-    fn draw_panel(&self, panel: &Panel, column: &GridColumn, pairs: &[Pair]) -> Result<(), ReportError> {
-        for &value in &column.reference {
-            let (start, end) = (0.0, self.x.high());
-            panel.curve(&[(start, Some(value)), (end, Some(value))], Stroke::dashed(QUIET, 0.75))?;
-        }
-        for pair in pairs {
-            panel.curve(&pair.corrupt, Stroke::solid(CORRUPT, column.curve_width))?;
-            panel.curve(&pair.pristine, Stroke::solid(PRISTINE, column.curve_width))?;
-        }
-        for pair in pairs {
-            if self.mark_every_point {
-                panel.markers(&pair.corrupt, Marker::Square, CORRUPT)?;
-                panel.markers(&pair.pristine, Marker::Disc, PRISTINE)?;
-            } else {
-                panel.sparse_markers(&pair.corrupt, Marker::Square, CORRUPT, 0.75)?;
-                panel.sparse_markers(&pair.pristine, Marker::Disc, PRISTINE, 0.25)?;
-            }
-        }
-        Ok(())
+    /// The first group on top.
+    fn curves(&self, groups: Vec<Vec<Series>>) -> Vec<Drawn> {
+        let number = self.looks.len().max(1) as f64;
+        let curves = groups.into_iter().zip(&self.looks).enumerate().rev().flat_map(|(index, (series, look))| {
+            let phase = (index as f64 + 0.5) / number;
+            let marks = if self.mark_every_point { Marks::Every } else { Marks::Few(phase) };
+            Drawn::all(series, Stroke::solid(look.colour, self.curve_width), Some((look.marker, marks)))
+        });
+        curves.collect()
     }
 
     fn draw_titles(&self, canvas: &Canvas, columns: &Columns, top: f64, height: f64) -> Result<(), ReportError> {

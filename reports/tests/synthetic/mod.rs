@@ -7,6 +7,10 @@ use std::path::Path;
 use polars::prelude::{Column, DataFrame, ParquetCompression, ParquetWriter};
 use serde_json::{Value, json};
 
+mod later;
+
+use later::Later;
+
 const EXAMPLES: u32 = 400;
 const KEPT_WORLDS: u32 = 3;
 
@@ -24,6 +28,13 @@ pub struct Study {
     pub test_set: bool,
     /// Whether gradients were recorded.
     pub gradients: bool,
+    /// Whether contributions of the whole population were.
+    pub population: bool,
+    /// What examples are grouped by, and the groups.
+    pub grouping: &'static str,
+    pub groups: Vec<&'static str>,
+    /// Whether the coherence of gradients was analysed.
+    pub coherence: bool,
 }
 
 impl Default for Study {
@@ -37,11 +48,20 @@ impl Default for Study {
             missing: 0,
             test_set: true,
             gradients: true,
+            population: false,
+            grouping: "pristine",
+            groups: vec!["pristine", "corrupt"],
+            coherence: false,
         }
     }
 }
 
 impl Study {
+    /// Everything that can be recorded and analysed of three noise levels.
+    pub fn whole() -> Study {
+        Study { noise: vec![0.25, 0.5, 0.75], contiguous: 20, population: true, coherence: true, ..Study::default() }
+    }
+
     /// The paper's grid of Figure 4.
     pub fn winsorized() -> Study {
         let rules = vec!["sgd", "winsorized-1", "winsorized-2", "winsorized-4", "winsorized-8"];
@@ -51,7 +71,8 @@ impl Study {
 
 type Number = Option<f64>;
 type CurveRow = (Key, i64, &'static str, &'static str, Number, Number);
-type CumulativeRow = (Key, i64, u32, Number, Number);
+/// Estimator, step, world, i^p, i^c, and the interval of D.
+type CumulativeRow = (Key, &'static str, i64, u32, [Number; 2], [Number; 2]);
 
 /// The tables of one study, row by row.
 #[derive(Default)]
@@ -59,14 +80,16 @@ struct Tables {
     curves: Vec<CurveRow>,
     learned: Vec<(Key, i64, &'static str, Number)>,
     overfit: Vec<(Key, i64, [Number; 3])>,
-    decomposition: Vec<(Key, i64, u32, Number)>,
+    /// Estimator, step, world, α and its interval.
+    decomposition: Vec<(Key, &'static str, i64, u32, Number, [Number; 2])>,
     cumulative: Vec<CumulativeRow>,
-    null: Vec<(Key, &'static str, i64, [Number; 3])>,
-    tests: Vec<(Key, &'static str, Number, Option<u32>)>,
+    null: Vec<(Key, &'static str, &'static str, i64, [Number; 3])>,
+    tests: Vec<(Key, &'static str, &'static str, Number, Option<u32>)>,
+    later: Later,
 }
 
 #[derive(Clone)]
-struct Key {
+pub struct Key {
     run: String,
     rule: &'static str,
     noise: f64,
@@ -86,7 +109,7 @@ pub fn write(directory: &Path, study: &Study) {
         }
     }
     tables.write(directory);
-    let summary = summary(runs, matched(study));
+    let summary = summary(study, runs, matched(study));
     std::fs::write(directory.join("summary.json"), serde_json::to_string_pretty(&summary).unwrap()).unwrap();
 }
 
@@ -104,13 +127,23 @@ fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
             let alpha = pristine + drift + sd * noise.normal();
             let alpha = if index == 40 && study.missing == 0 { alpha * 9.0 } else { alpha };
             let missing = study.missing > 0 && index % study.missing == 0;
-            tables.decomposition.push((key.clone(), step, world, (both && !missing).then_some(alpha)));
+            let alpha = (both && !missing).then_some(alpha);
+            tables.decomposition.push((key.clone(), "paper", step, world, alpha, [None; 2]));
         }
         let bounds = [pristine, pristine - 3.1 * sd, pristine + 3.1 * sd].map(|value| both.then_some(value));
-        tables.null.push((key.clone(), "alpha", step, bounds));
+        tables.null.push((key.clone(), "paper", "alpha", step, bounds));
+    }
+    if study.population {
+        later::add_population(tables, study, key, pristine, &recorded, &mut noise);
+    }
+    if study.gradients {
+        later::add_groups(tables, study, key, &recorded, &mut noise);
+    }
+    if study.coherence {
+        later::add_coherence(tables, study, key, &recorded, &mut noise);
     }
     add_contributions(tables, study, key, pristine, &mut noise);
-    add_tests(tables, key, both);
+    add_tests(tables, key, "paper", both);
     run_summary(study, key, &recorded, pristine)
 }
 
@@ -170,21 +203,22 @@ fn add_contributions(tables: &mut Tables, study: &Study, key: &Key, pristine: f6
         for step in 0..study.contiguous.min(study.steps) {
             mean_pristine += scale + effect * (1.0 - pristine) + 0.03 * scale * noise.normal();
             mean_corrupt += scale - effect * pristine + 0.03 * scale * noise.normal();
-            tables.cumulative.push((key.clone(), step, world, Some(mean_pristine), both.then_some(mean_corrupt)));
+            let means = [Some(mean_pristine), both.then_some(mean_corrupt)];
+            tables.cumulative.push((key.clone(), "paper", step, world, means, [None; 2]));
             if world == 0 {
                 let sd = 0.08 * scale * (1.0 + step as f64);
                 let bounds = [0.0, -2.9 * sd, 2.9 * sd].map(|value| both.then_some(value));
-                tables.null.push((key.clone(), "difference", step, bounds));
+                tables.null.push((key.clone(), "paper", "difference", step, bounds));
             }
         }
     }
 }
 
-fn add_tests(tables: &mut Tables, key: &Key, both: bool) {
+fn add_tests(tables: &mut Tables, key: &Key, estimator: &'static str, both: bool) {
     let exceedances = if key.noise < 0.6 { 0 } else { (key.noise * 37.0) as u32 };
     let statistics = [("alpha", 9.25), ("difference", 7.5), ("crossover", 0.3125), ("difference_10", 0.0123)];
     for (statistic, observed) in statistics {
-        tables.tests.push((key.clone(), statistic, both.then_some(observed), both.then_some(exceedances)));
+        tables.tests.push((key.clone(), estimator, statistic, both.then_some(observed), both.then_some(exceedances)));
     }
 }
 
@@ -217,6 +251,11 @@ fn run_summary(study: &Study, key: &Key, recorded: &[i64], pristine: f64) -> Val
             "final": study.test_set.then_some(0.3456 - 0.01 * suppression(key.rule)),
             "slope": study.test_set.then_some(0.004_321),
         },
+        "population": study.population.then(|| json!({
+            "steps": 71, "contiguous_steps": study.contiguous, "alpha_first": 0.8123, "alpha_last": 0.5234,
+            "crossover": test, "difference_10": test, "simultaneous": { "alpha": test, "difference": test },
+            "coverage": { "alpha": { "covered": 67, "of": 71 }, "difference": { "covered": 17, "of": 20 } },
+        })),
     })
 }
 
@@ -230,7 +269,7 @@ fn matched(study: &Study) -> Vec<Value> {
     study.noise.iter().flat_map(|&noise| rules.iter().map(move |rule| row(noise, rule))).collect()
 }
 
-fn summary(runs: Vec<Value>, matched: Vec<Value>) -> Value {
+fn summary(study: &Study, runs: Vec<Value>, matched: Vec<Value>) -> Value {
     let prediction = |section: &str, prediction: &str, measured: &str, verdict: &str| {
         json!({ "section": section, "prediction": prediction, "measured_as": "the number this prediction is measured as",
             "measured": measured, "verdict": verdict })
@@ -238,6 +277,8 @@ fn summary(runs: Vec<Value>, matched: Vec<Value>) -> Value {
     json!({
         "cograd": "0.1.0", "study": { "name": "demo <&>", "experiment_sha256": "cd34".repeat(16) }, "seed": 0,
         "null_worlds": 1000, "runs": runs, "matched": matched,
+        "options": { "group_by": study.grouping, "steps": null, "layers": null, "examples": null, "bootstrap": 200 },
+        "files": { "coherence.parquet": { "rows": 1, "bytes": 1, "sha256": "" } },
         "predictions": [
             prediction("2.2", "More noise, slower learning", "Steps to 90 %: 90, 210, 480, 890, 1 410", "holds"),
             prediction("2.4", "α starts above its null and crosses over", "noise 0.25: 0.31, p ≤ 0.001", "holds"),
@@ -299,18 +340,22 @@ impl Tables {
             |row| &row.0,
             |rows| {
                 vec![
-                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
-                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("world".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("alpha".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+                    Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+                    Column::new("world".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                    Column::new("alpha".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
                     Column::new(
                         "beta".into(),
-                        rows.iter().map(|row| row.3.map(|alpha| 1.0 - alpha)).collect::<Vec<_>>(),
+                        rows.iter().map(|row| row.4.map(|alpha| 1.0 - alpha)).collect::<Vec<_>>(),
                     ),
+                    Column::new("alpha_lower".into(), rows.iter().map(|row| row.5[0]).collect::<Vec<_>>()),
+                    Column::new("alpha_upper".into(), rows.iter().map(|row| row.5[1]).collect::<Vec<_>>()),
                 ]
             },
         );
         self.write_tests(directory);
+        self.later.write(directory);
+        later::write_over_seeds(self, directory);
     }
 
     fn write_tests(&self, directory: &Path) {
@@ -320,14 +365,16 @@ impl Tables {
             &self.cumulative,
             |row| &row.0,
             |rows| {
-                let difference = rows.iter().map(|row| Some(row.3? - row.4?)).collect::<Vec<_>>();
+                let difference = rows.iter().map(|row| Some(row.4[0]? - row.4[1]?)).collect::<Vec<_>>();
                 vec![
-                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
-                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("world".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("pristine".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("corrupt".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
+                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+                    Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+                    Column::new("world".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                    Column::new("pristine".into(), rows.iter().map(|row| row.4[0]).collect::<Vec<_>>()),
+                    Column::new("corrupt".into(), rows.iter().map(|row| row.4[1]).collect::<Vec<_>>()),
                     Column::new("difference".into(), difference),
+                    Column::new("difference_lower".into(), rows.iter().map(|row| row.5[0]).collect::<Vec<_>>()),
+                    Column::new("difference_upper".into(), rows.iter().map(|row| row.5[1]).collect::<Vec<_>>()),
                 ]
             },
         );
@@ -338,12 +385,12 @@ impl Tables {
             |row| &row.0,
             |rows| {
                 vec![
-                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
-                    Column::new("statistic".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("mean".into(), rows.iter().map(|row| row.3[0]).collect::<Vec<_>>()),
-                    Column::new("lower".into(), rows.iter().map(|row| row.3[1]).collect::<Vec<_>>()),
-                    Column::new("upper".into(), rows.iter().map(|row| row.3[2]).collect::<Vec<_>>()),
+                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+                    Column::new("statistic".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+                    Column::new("step".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                    Column::new("mean".into(), rows.iter().map(|row| row.4[0]).collect::<Vec<_>>()),
+                    Column::new("lower".into(), rows.iter().map(|row| row.4[1]).collect::<Vec<_>>()),
+                    Column::new("upper".into(), rows.iter().map(|row| row.4[2]).collect::<Vec<_>>()),
                 ]
             },
         );
@@ -353,13 +400,13 @@ impl Tables {
             &self.tests,
             |row| &row.0,
             |rows| {
-                let p = |row: &(Key, &str, Option<f64>, Option<u32>)| row.3.map(|count| f64::from(1 + count) / 1001.0);
+                let p = |row: &(Key, &str, &str, Number, Option<u32>)| row.4.map(|count| f64::from(1 + count) / 1001.0);
                 vec![
-                    Column::new("estimator".into(), vec!["paper"; rows.len()]),
-                    Column::new("statistic".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("observed".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
+                    Column::new("statistic".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
+                    Column::new("observed".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
                     Column::new("worlds".into(), vec![1000_u32; rows.len()]),
-                    Column::new("exceedances".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
+                    Column::new("exceedances".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
                     Column::new("p".into(), rows.iter().map(p).collect::<Vec<_>>()),
                     Column::new("p_lower".into(), rows.iter().map(|row| p(row).map(|p| 0.7 * p)).collect::<Vec<_>>()),
                     Column::new("p_upper".into(), rows.iter().map(|row| p(row).map(|p| 1.4 * p)).collect::<Vec<_>>()),

@@ -1,0 +1,142 @@
+//! Studies beside each other and results in other formats, through the binary.
+
+use std::fs;
+
+use crate::common::{Place, TINY};
+
+/// Records and analyses [`TINY`] with some lines replaced, as the study of a name.
+fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
+    let text =
+        changes.iter().fold(TINY.replace("name = \"tiny\"", &format!("name = \"{name}\"")), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        });
+    let file = format!("{name}.toml");
+    place.write(&file, &text);
+    place.cograd(["record", &file, "--out", name, "--quiet"]).assert().success();
+    place.cograd(["analyze", name, "--null-worlds", "50", "--bootstrap", "40", "--quiet"]).assert().success();
+}
+
+fn failure(place: &Place, arguments: &[&str]) -> String {
+    let failed = place.cograd(arguments.iter().copied()).assert().code(1);
+    String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8")
+}
+
+const SEEDS: (&str, &str) = ("seeds = [1]", "seeds = [1, 2, 3]");
+
+#[test]
+fn studies_with_seeds_are_compared_and_tested() {
+    let place = Place::new();
+    analysed(&place, "slow", &[SEEDS]);
+    analysed(&place, "fast", &[SEEDS, ("learning_rate = 0.1", "learning_rate = 0.5")]);
+    let compared = place.cograd(["compare", "slow", "fast"]).assert().success();
+    let said = String::from_utf8(compared.get_output().stdout.clone()).expect("UTF-8");
+    assert!(said.contains("comparison/index.html") && !said.contains("no difference was tested"), "{said}");
+    for file in [
+        "comparison.parquet",
+        "comparison-tests.parquet",
+        "comparison.json",
+        "train-accuracy.svg",
+        "test-loss.svg",
+        "alpha-paper.svg",
+        "index.html",
+    ] {
+        assert!(place.path("comparison").join(file).is_file(), "{file}");
+    }
+    let page = fs::read_to_string(place.path("comparison/index.html")).expect("the page");
+    assert!(page.contains("Comparison of slow, fast") && page.contains("comparison-tests.parquet"));
+    assert!(page.contains("<td>3, 3</td>"), "seeds of both");
+    let figure = fs::read_to_string(place.path("comparison/train-accuracy.svg")).expect("a figure");
+    for text in ["slow", "fast", "noise 0.5", "mean over seeds, 95 % t interval"] {
+        assert!(figure.contains(&format!("\n{text}\n")), "{text}");
+    }
+}
+
+#[test]
+fn chosen_curves_of_single_seeds_are_compared_without_tests() {
+    let place = Place::new();
+    analysed(&place, "one", &[]);
+    analysed(&place, "other", &[("noise = [0.0, 0.5]", "noise = [0.5, 0.75]")]);
+    let arguments = ["compare", "one", "other/analysis", "--curve", "beta", "--estimator", "paper", "--out", "out"];
+    let compared = place.cograd(arguments).assert().success();
+    let said = String::from_utf8(compared.get_output().stdout.clone()).expect("UTF-8");
+    assert!(said.contains("no difference was tested"), "{said}");
+    let files: Vec<String> = fs::read_dir(place.path("out"))
+        .expect("the comparison")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".svg"))
+        .collect();
+    assert_eq!(files, ["beta-paper.svg"]);
+}
+
+#[test]
+fn what_cannot_be_compared_is_said() {
+    let place = Place::new();
+    analysed(&place, "one", &[]);
+    place.record_tiny();
+    let said = failure(&place, &["compare", "one", "tiny"]);
+    assert!(said.contains("tiny") && said.contains("cograd analyze"), "{said}");
+    let said = failure(&place, &["compare", "one", "one"]);
+    assert!(said.contains("named twice"), "{said}");
+    fs::rename(place.path("tiny"), place.path("other")).expect("renamed");
+    place.cograd(["analyze", "other", "--null-worlds", "50", "--quiet"]).assert().success();
+    let said = failure(&place, &["compare", "one", "other", "--curve", "gamma"]);
+    assert!(said.contains("gamma") && said.contains("alpha") && said.contains("train_loss"), "{said}");
+    let said = failure(&place, &["compare", "one", "other", "--estimator", "guess"]);
+    assert!(said.contains("guess") && said.contains("paper"), "{said}");
+    assert!(!place.path("comparison").exists());
+    place.cograd(["compare", "one"]).assert().code(2);
+}
+
+#[test]
+fn results_are_exported_with_every_row_and_digit() {
+    let place = Place::new();
+    analysed(&place, "study", &[]);
+    place.cograd(["export", "study", "--format", "csv", "--format", "json"]).assert().success();
+    let export = place.path("study/export");
+    let json = fs::read(export.join("decomposition.json")).expect("JSON");
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("an array of objects");
+    let csv = fs::read_to_string(export.join("decomposition.csv")).expect("CSV");
+    let mut lines = csv.lines();
+    let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
+    assert_eq!(&header[..4], ["run", "rule", "noise", "seed"]);
+    let column = header.iter().position(|name| *name == "alpha").expect("alpha");
+    let mut missing = 0;
+    for (line, row) in lines.by_ref().zip(&rows) {
+        match (line.split(',').nth(column).expect("a field"), &row["alpha"]) {
+            ("", value) => {
+                assert!(value.is_null() && row.as_object().expect("a row").contains_key("alpha"));
+                missing += 1;
+            }
+            (text, value) => assert_eq!(text.parse::<f64>().ok(), value.as_f64(), "{text}"),
+        }
+    }
+    assert!(missing > 0, "a run without noise has no α");
+    assert_eq!(csv.lines().count(), rows.len() + 1);
+    let tables = |directory: &str, ending: &str| {
+        let entries = fs::read_dir(place.path(directory)).expect("a directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(ending)?.to_string())).collect();
+        names.sort();
+        names
+    };
+    let all = tables("study/analysis", ".parquet");
+    assert!(all.iter().any(|name| name == "over_seeds"), "{all:?}");
+    assert_eq!(tables("study/export", ".csv"), all);
+    assert_eq!(tables("study/export", ".json"), all);
+}
+
+#[test]
+fn an_export_names_unknown_tables_and_missing_results() {
+    let place = Place::new();
+    place.record_tiny();
+    let said = failure(&place, &["export", "tiny"]);
+    assert!(said.contains("tiny/analysis") && said.contains("cograd analyze"), "{said}");
+    place.cograd(["analyze", "tiny", "--null-worlds", "50", "--quiet"]).assert().success();
+    let said = failure(&place, &["export", "tiny", "--table", "curve"]);
+    assert!(said.contains("`curve`") && said.contains("curves") && said.contains("tests"), "{said}");
+    assert!(!place.path("tiny/export").exists());
+    place.cograd(["export", "tiny", "--table", "tests", "--table", "null", "--quiet"]).assert().success();
+    assert_eq!(fs::read_dir(place.path("tiny/export")).expect("the export").count(), 2);
+    place.cograd(["export", "tiny", "--format", "xml"]).assert().code(2);
+}
