@@ -1,7 +1,7 @@
 //! A population step of MNIST's 784-2048-10 beside two full-batch forward-backward passes of the same code: the step
 //! should cost at most 1.2 times as much.
 //!
-//!     cargo bench --profile release -p cograd-recorder --bench population
+//!     cargo bench --profile release --workspace --bench population
 //!
 //! `--threads` of divan is about something else: set `RAYON_NUM_THREADS`.
 
