@@ -1,5 +1,6 @@
 //! What the analysis promises, checked against slow direct implementations, hand-computed cases and whole studies.
 
+mod coherence;
 mod contributions;
 mod groups;
 mod null_worlds;

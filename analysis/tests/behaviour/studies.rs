@@ -67,7 +67,7 @@ fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn every_table_has_its_documented_columns() {
     let study = study(&[clean(), noisy()]);
     let analysis = analysed(&study);
-    let expected: [(&str, &str); 11] = [
+    let expected: [(&str, &str); 13] = [
         ("curves", "step i64 split str subset str examples u32 loss f64 accuracy f64"),
         ("learned", "step i64 subset str examples u32 learned u32 fraction f64"),
         ("overfit", "step i64 train_accuracy f64 test_accuracy f64 overfit f64 proper_accuracy f64"),
@@ -89,6 +89,11 @@ fn every_table_has_its_documented_columns() {
             "group_tests",
             "estimator str statistic str group_a str group_b str \
              observed f64 worlds u32 exceedances u32 p f64 p_lower f64 p_upper f64 p_holm f64",
+        ),
+        ("cross_terms", "estimator str step i64 group_a str group_b str value f64 fraction f64"),
+        (
+            "coherence",
+            "estimator str step i64 layer i64 statistic str group_a str group_b str value f64 lower f64 upper f64",
         ),
     ];
     for (name, columns) in expected {
@@ -128,12 +133,15 @@ fn the_tables_hold_what_plain_loops_over_the_raw_gradients_give() {
             assert_close(number(&contributions, "contribution", row).unwrap(), s[i], 1e-9);
             assert_close(number(&contributions, "self_term", row).unwrap(), q[i], 1e-9);
         }
-        let actual = rows(&decomposition, &[("world", "0"), ("step", &step.to_string())])[0];
+        let of_actual = [("estimator", "paper"), ("world", "0"), ("step", &step.to_string())];
+        let actual = rows(&decomposition, &of_actual)[0];
         assert_close(number(&decomposition, "alpha", actual).unwrap(), slow_alpha(gradients, &flags), 1e-9);
         assert_close(number(&decomposition, "gradient_norm_sq", actual).unwrap(), s.iter().sum(), 1e-9);
     }
     let cumulative = read(&analysis, "cumulative.parquet");
-    assert_eq!(cumulative.height(), 3 * 12, "three worlds of twelve contiguous steps");
+    let of_paper = rows(&cumulative, &[("estimator", "paper")]).len();
+    assert_eq!(of_paper, 3 * 12, "three worlds of twelve contiguous steps");
+    assert_eq!(cumulative.height() - of_paper, 12, "the population at twelve contiguous steps");
     let at_9 = rows(&cumulative, &[("world", "0"), ("step", "9")])[0];
     let difference = slow_difference(&run.steps[..10], &flags);
     assert_close(number(&cumulative, "difference", at_9).unwrap(), difference, 1e-9);
@@ -321,16 +329,62 @@ fn a_run_without_a_recorded_step_still_has_its_curves_and_its_overfit() {
 }
 
 #[test]
+fn coherence_has_one_row_a_step_of_every_series_and_cross_terms_add_up() {
+    let run = noisy();
+    let study = study(std::slice::from_ref(&run));
+    let out = TempDir::new().unwrap();
+    let options = Options { bootstrap: 50, ..OPTIONS };
+    analyze(study.path(), Some(out.path()), &options, &NoObserver).unwrap();
+    let coherence = read(out.path(), "coherence.parquet");
+    // Per layer and together: five closed forms twice, four more, six of stiffness, two of each of three pairs of groups and
+    // of the one class.
+    assert_eq!(coherence.height(), 14 * 2 * (5 * 2 + 4 + 6 + 2 * 3 + 2));
+    let of_pair = [("statistic", "stiffness_cosine"), ("layer", "0"), ("group_a", "pristine"), ("group_b", "corrupt")];
+    let of_pair = rows(&coherence, &of_pair);
+    assert_eq!(of_pair.len(), 14);
+    for (&row, (step, gradients)) in of_pair.iter().zip(&run.steps) {
+        assert_eq!(text(&coherence, "step", row), step.to_string());
+        let flags = run.designation().flags().to_vec();
+        assert_close(number(&coherence, "value", row).unwrap(), slow_cosine_between(gradients, &flags), 1e-9);
+        let interval = (number(&coherence, "lower", row).unwrap(), number(&coherence, "upper", row).unwrap());
+        assert!(interval.0 < interval.1);
+    }
+    let cross_terms = read(out.path(), "cross_terms.parquet");
+    assert_eq!(cross_terms.height(), 14 * 4);
+    for (step, gradients) in &run.steps {
+        let at_step = rows(&cross_terms, &[("step", &step.to_string())]);
+        let sum = |name| at_step.iter().map(|&row| number(&cross_terms, name, row).unwrap()).sum::<f64>();
+        assert_close(sum("value"), slow_contributions(gradients, 20).iter().sum(), 1e-9);
+        assert_close(sum("fraction"), 1.0, 1e-9);
+    }
+}
+
+/// Mean cosine of the gradients of a pristine and of a corrupt example.
+fn slow_cosine_between(gradients: &[f32], pristine: &[bool]) -> f64 {
+    let q = slow_self_terms(gradients, pristine.len());
+    let d = gradients.len() / pristine.len();
+    let row = |i: usize| gradients[i * d..(i + 1) * d].iter().map(|&value| f64::from(value));
+    let mut cosines = Vec::new();
+    for i in (0..pristine.len()).filter(|&i| pristine[i]) {
+        for j in (0..pristine.len()).filter(|&j| !pristine[j]) {
+            cosines.push(row(i).zip(row(j)).map(|(x, y)| x * y).sum::<f64>() / (q[i] * q[j]).sqrt());
+        }
+    }
+    cosines.iter().sum::<f64>() / cosines.len() as f64
+}
+
+#[test]
 fn results_are_the_same_bytes_for_every_number_of_threads() {
     let study = study(&[noisy(), clean()]);
     let with = |threads: usize| {
         let out = TempDir::new().unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| analyze(study.path(), Some(out.path()), &OPTIONS, &NoObserver)).unwrap();
+        let options = Options { bootstrap: 40, ..OPTIONS };
+        pool.install(|| analyze(study.path(), Some(out.path()), &options, &NoObserver)).unwrap();
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 12);
+    assert_eq!(one.len(), 14);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -382,7 +436,9 @@ fn kept_worlds_are_the_same_whatever_the_number_of_null_worlds() {
     let kept = |null_worlds, kept_worlds| {
         let out = TempDir::new().unwrap();
         analyze(study.path(), Some(out.path()), &Options { null_worlds, kept_worlds, ..OPTIONS }, &NoObserver).unwrap();
-        read(out.path(), "decomposition.parquet")
+        let table = read(out.path(), "decomposition.parquet");
+        // The population as estimated from the sample, which has no null worlds, comes last.
+        table.head(Some(rows(&table, &[("estimator", "paper")]).len()))
     };
     let (few, many) = (kept(0, 2), kept(500, 4));
     assert!(few.equals_missing(&many.head(Some(few.height()))));
@@ -428,7 +484,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
     clean().write(study.path());
     assert_eq!(analysed(&study), analysis);
     assert_eq!(rows(&read(&analysis, "tests.parquet"), &[("statistic", "alpha")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 12);
+    assert_eq!(bytes_of_all(&analysis).len(), 14);
 }
 
 #[test]
@@ -491,7 +547,7 @@ fn the_observer_hears_of_every_run_and_step_and_the_report_names_every_file() {
     assert_eq!(*heard.runs.lock().unwrap(), ["sgd_noise-0_seed-1 0 of 2", "sgd_noise-0.5_seed-1 1 of 2"]);
     assert_eq!((heard.steps.into_inner(), heard.finished.into_inner()), (14, 2));
     assert_eq!(directory, study.path().join("analysis"));
-    assert_eq!(files.len(), 12);
-    assert!(files.iter().all(|file| file.is_file()) && files[11].ends_with("summary.json"));
+    assert_eq!(files.len(), 14);
+    assert!(files.iter().all(|file| file.is_file()) && files[13].ends_with("summary.json"));
     assert_eq!(summary.runs.len(), 2);
 }
