@@ -4,7 +4,7 @@ use crate::options::Options;
 use crate::plain::bootstrap::{Estimate, Resampled, Resamples};
 use crate::plain::coordinates::Coordinates;
 use crate::plain::moments_of_gradients::{NAMES, Norms};
-use crate::plain::pairs::{CLASSES, DESIGNATION, GROUPS, Gram, Groupings, PairSums, Pairs, Summed};
+use crate::plain::pairs::{CLASSES, GROUPS, Gram, Groupings, PairSums, Pairs, Summed};
 use crate::tally::Number;
 
 /// A mean of f64 values this close to 0, relative to its terms, has the sign of its rounding.
@@ -111,10 +111,7 @@ impl Setting {
     }
 
     fn groupings(&self) -> Groupings<'_> {
-        Groupings {
-            of: [&self.designation, &self.groups, &self.classes],
-            counts: [2, self.group_names.len(), self.class_names.len()],
-        }
+        Groupings { of: [&self.groups, &self.classes], counts: [self.group_names.len(), self.class_names.len()] }
     }
 
     /// Of the gradients of one step, one row an example.
@@ -385,6 +382,7 @@ pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sheet::Value;
 
     #[test]
     fn the_population_of_the_whole_is_the_sum_over_all_pairs() {
@@ -412,9 +410,10 @@ mod tests {
         };
         let step = Setting::new(sample, &options).of_step(&rows);
         // Σ g = (5, 15): ⟨g_0, g⟩ + ⟨g_2, g⟩ = 75 + 150 of ‖g‖² = 250.
-        assert_eq!(step.norms[DESIGNATION].norms, [225.0, 25.0]);
+        assert_eq!(step.norms[0].norms, [225.0, 25.0]);
         assert_eq!(step.cross_terms[0][0].value, 225.0);
         let row = step.rows.iter().find(|row| row.estimator == "population" && row.statistic == "m_coherence").unwrap();
-        assert!((row.estimate.number.unwrap() - 250.0 / 150.0).abs() < 1e-12);
+        let Value::Number(value) = &row.estimate.value else { panic!("{:?}", row.estimate) };
+        assert!((value.value - 250.0 / 150.0).abs() < 1e-12);
     }
 }

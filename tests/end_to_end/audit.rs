@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array, LargeStringArray,
-    RecordBatch, StringArray, StringViewArray, UInt8Array, UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array,
+    LargeStringArray, RecordBatch, StringArray, StringViewArray, UInt8Array, UInt32Array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt8Type, UInt32Type};
@@ -346,8 +346,9 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
             set(batch, "sampled", row, |_| 0.0)
         }),
         3 => edit("examples.parquet", &mut |batch| {
-            let learned: Vec<usize> =
-                (0..batch.num_rows()).filter(|&row| number(batch, "learned_step", row).is_some_and(|s| s > 0.0)).collect();
+            let learned: Vec<usize> = (0..batch.num_rows())
+                .filter(|&row| number(batch, "learned_step", row).is_some_and(|s| s > 0.0))
+                .collect();
             set(batch, "learned_step", *random.of(&learned), |_| 0.0)
         }),
         4 => edit("gradients/part-00000.parquet", &mut |batch| {
@@ -365,7 +366,12 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
         7 => edit("metrics.parquet", &mut |batch| {
             let row = random.below(batch.num_rows());
             let size = number(batch, "examples", row).expect("a size");
-            set(batch, "accuracy", row, |accuracy| if accuracy > 0.5 { accuracy - 1.0 / size } else { accuracy + 1.0 / size })
+            set(
+                batch,
+                "accuracy",
+                row,
+                |accuracy| if accuracy > 0.5 { accuracy - 1.0 / size } else { accuracy + 1.0 / size },
+            )
         }),
         // A contribution, in a layer and in total alike.
         8 => edit("population/part-00000.parquet", &mut |batch| {

@@ -40,8 +40,6 @@ impl From<f64> for Resampled {
 #[derive(Clone, Debug)]
 pub(crate) struct Estimate {
     pub value: Value,
-    /// The number itself, for what is made of it.
-    pub number: Option<f64>,
     pub lower: Value,
     pub upper: Value,
 }
@@ -69,7 +67,7 @@ impl Resamples {
 impl Estimate {
     /// A value that is not there.
     pub(crate) fn missing() -> Estimate {
-        Estimate { value: Value::Null, number: None, lower: Value::Null, upper: Value::Null }
+        Estimate { value: Value::Null, lower: Value::Null, upper: Value::Null }
     }
 
     /// A value that a closed form gives, without an interval.
@@ -87,7 +85,7 @@ impl Estimate {
             false => Value::Number(number),
         };
         let [lower, upper] = interval(number, resampled).unwrap_or([Value::Null, Value::Null]);
-        Estimate { value, number: Some(number.value), lower, upper }
+        Estimate { value, lower, upper }
     }
 }
 

@@ -42,14 +42,13 @@ impl Gram {
 
 /// The groups that each example is of, in each of the ways that pairs are counted by.
 pub(crate) struct Groupings<'a> {
-    pub of: [&'a [usize]; 3],
-    pub counts: [usize; 3],
+    pub of: [&'a [usize]; 2],
+    pub counts: [usize; 2],
 }
 
-/// Pristine and corrupt, the groups asked for, and the labels: places in [`Groupings`].
-pub(crate) const DESIGNATION: usize = 0;
-pub(crate) const GROUPS: usize = 1;
-pub(crate) const CLASSES: usize = 2;
+/// Places in [`Groupings`]: the groups asked for, and the labels.
+pub(crate) const GROUPS: usize = 0;
+pub(crate) const CLASSES: usize = 1;
 
 /// Sums over the pairs of distinct examples of each ordered pair of groups, `[groups, groups]` each, every unordered pair of
 /// examples counted once at (group of the earlier, group of the later).
@@ -57,9 +56,6 @@ pub(crate) const CLASSES: usize = 2;
 pub(crate) struct PairSums {
     groups: usize,
     pub weight: Vec<f64>,
-    pub inner: Vec<f64>,
-    /// Absolute inner products: what the rounding of their sum is proportional to.
-    pub size: Vec<f64>,
     pub sign: Vec<f64>,
     /// Weight of the pairs whose sign rounding decides.
     pub doubtful: Vec<f64>,
@@ -74,8 +70,6 @@ impl PairSums {
         PairSums {
             groups,
             weight: zeros.clone(),
-            inner: zeros.clone(),
-            size: zeros.clone(),
             sign: zeros.clone(),
             doubtful: zeros.clone(),
             cosine: zeros.clone(),
@@ -115,7 +109,7 @@ pub(crate) struct Pairs<'a> {
 
 /// Sums over pairs, in each way of grouping, and the smallest inner product.
 pub(crate) struct Summed {
-    pub by: [PairSums; 3],
+    pub by: [PairSums; 2],
     /// Infinite if there is no pair.
     pub minimum: f64,
 }
@@ -164,8 +158,6 @@ impl<'a> Pairs<'a> {
                 for (sums, of) in by.iter_mut().zip(&groupings.of) {
                     let pair = of[i] * sums.groups + of[j];
                     sums.weight[pair] += weight;
-                    sums.inner[pair] += weight * inner;
-                    sums.size[pair] += weight * inner.abs();
                     sums.sign[pair] += weight * self.sign[at];
                     if doubtful {
                         sums.doubtful[pair] += weight;
@@ -191,11 +183,10 @@ mod tests {
         let gram = Gram::of(&rows, &[0, 1]);
         assert_eq!(gram.inner, [25.0, 0.0, 50.0, 0.0, 25.0, 0.0, 50.0, 0.0, 100.0]);
         let groups = [0, 1, 1];
-        let groupings = Groupings { of: [&groups; 3], counts: [2; 3] };
+        let groupings = Groupings { of: [&groups; 2], counts: [2; 2] };
         let summed = Pairs::of(&gram).sum(&[1.0, 2.0, 3.0], &groupings);
         let sums = &summed.by[GROUPS];
         assert_eq!(sums.of_pair(|sums| &sums.weight, 0, 1), 5.0);
-        assert_eq!(sums.of_pair(|sums| &sums.inner, 1, 0), 150.0);
         assert_eq!(sums.of_pair(|sums| &sums.sign, 0, 1), 3.0);
         assert_eq!(sums.of_pair(|sums| &sums.cosine, 0, 1), 3.0);
         assert_eq!(sums.of_pair(|sums| &sums.weight, 1, 1), 6.0);
