@@ -21,6 +21,8 @@ use crate::statistic::{
     aligned_fraction, class_stiffness, confusion, cross_terms, disparity, diversity, gsnr, m_coherence, noise_scale,
     normalised_variance, same_sign, stiffness,
 };
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::{Estimator, Options};
 
 /// Name and function of each statistic that is a function of the moments: known of a sample and of a population alike.
@@ -238,15 +240,7 @@ impl Coherence {
 
     /// The gradients in f64, examples in the order of the cells, coordinates in that of the layers.
     fn ordered(&self, gradients: &[f32]) -> Vec<f64> {
-        let mut ordered = Vec::with_capacity(gradients.len());
-        for &example in self.cells.order() {
-            let row = &gradients[example as usize * self.columns.len()..][..self.columns.len()];
-            match self.in_order {
-                true => ordered.extend(row.iter().map(|&value| f64::from(value))),
-                false => ordered.extend(self.columns.iter().map(|&column| f64::from(row[column]))),
-            }
-        }
-        ordered
+        Arch::new().dispatch(Ordered { coherence: self, gradients })
     }
 
     fn part(&self, gradients: &[f64], layer: &Layer) -> Part {
@@ -353,6 +347,30 @@ impl Coherence {
                 }
             }
         })
+    }
+}
+
+struct Ordered<'a> {
+    coherence: &'a Coherence,
+    gradients: &'a [f32],
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+impl NullaryFnOnce for Ordered<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f64> {
+        let Ordered { coherence: Coherence { columns, in_order, cells, .. }, gradients } = self;
+        let mut ordered = Vec::with_capacity(gradients.len());
+        for &example in cells.order() {
+            let row = &gradients[example as usize * columns.len()..][..columns.len()];
+            match in_order {
+                true => ordered.extend(row.iter().map(|&value| f64::from(value))),
+                false => ordered.extend(columns.iter().map(|&column| f64::from(row[column]))),
+            }
+        }
+        ordered
     }
 }
 

@@ -38,8 +38,8 @@ pub use groups::Groups;
 pub use options::{ExampleSelection, GroupBy, NoObserver, Observer, Options, Span};
 pub use run::RunAnalysis;
 pub use summary::{
-    Final, MatchedRule, OptionsSummary, OverfitSummary, PopulationSummary, RunSummary, Simultaneous, StudySummary,
-    Summary, TableSummary,
+    Coverage, Final, MatchedRule, OptionsSummary, OverfitSummary, PopulationSummary, RunSummary, Simultaneous,
+    StudySummary, Summary, TableSummary,
 };
 
 use results::Tables;

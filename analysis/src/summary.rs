@@ -7,11 +7,13 @@ use cograd_trace::{Metric, Run, Split, Study, sealed, sha256_of_file};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::coherence::PopulationCurves;
 use crate::prediction::{self, Evidence, Prediction};
+use crate::statistic::coverage::{Covered, coverage};
 use crate::statistic::overfit::{self, Overfit};
 use crate::statistic::permutation::Test;
 use crate::statistic::{curves, matched};
-use crate::{AnalysisError, Estimate, Options, RunAnalysis, rule};
+use crate::{AnalysisError, Estimate, Options, RunAnalysis, World, rule};
 
 /// Why a population record is left out of an analysis of some examples.
 const EXAMPLES_RESTRICTED: &str = "it has the contributions to the gradient of all examples, not to that of some";
@@ -157,6 +159,17 @@ pub struct PopulationSummary {
     pub difference_10: Test,
     /// Tests over all steps at once.
     pub simultaneous: Simultaneous,
+    /// How often the population as estimated from the sample covers it; `None` if there is no such estimate.
+    pub coverage: Option<Coverage>,
+}
+
+/// At how many steps the intervals of the population as estimated from the sample cover the exact values.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Coverage {
+    /// Of α_t.
+    pub alpha: Covered,
+    /// Of D_t, over the contiguous steps.
+    pub difference: Covered,
 }
 
 /// Overfit of a run; `None` without both accuracies.
@@ -321,14 +334,14 @@ impl RunSummary {
             last: Final::of(&analysis.metrics),
             overfit: OverfitSummary { last: overfit::last(&overfit), slope: overfit::slope(&overfit) },
             max_train_accuracy: overfit::max_train_accuracy(&overfit),
-            population: analysis.exact.as_ref().map(PopulationSummary::of),
+            population: analysis.exact.as_ref().map(|exact| PopulationSummary::of(exact, analysis)),
             population_left_out: left_out.then(|| EXAMPLES_RESTRICTED.to_string()),
         })
     }
 }
 
 impl PopulationSummary {
-    fn of(exact: &Estimate) -> PopulationSummary {
+    fn of(exact: &Estimate, analysis: &RunAnalysis) -> PopulationSummary {
         PopulationSummary {
             steps: exact.contributions.steps().len(),
             contiguous_steps: exact.contributions.contiguous_steps(),
@@ -337,8 +350,28 @@ impl PopulationSummary {
             crossover: exact.crossover,
             difference_10: exact.difference_10,
             simultaneous: Simultaneous::of(exact),
+            coverage: analysis.population.as_ref().map(|estimated| Coverage::of(exact, estimated, analysis)),
         }
     }
+}
+
+impl Coverage {
+    fn of(exact: &Estimate, estimated: &PopulationCurves, analysis: &RunAnalysis) -> Coverage {
+        let (sampled, steps) = (&analysis.coherence.steps, exact.contributions.steps());
+        let alphas: Vec<_> = by_step(sampled, estimated.decomposition.iter().map(|at_step| at_step.alpha.interval));
+        let differences: Vec<_> =
+            by_step(sampled, estimated.cumulative.iter().map(|at_step| at_step.difference.interval));
+        let World { decomposition, cumulative, .. } = exact.actual();
+        Coverage {
+            alpha: coverage(&alphas, &by_step(steps, decomposition.iter().map(|at_step| at_step.alpha))),
+            difference: coverage(&differences, &by_step(steps, cumulative.iter().map(|at_step| at_step.difference))),
+        }
+    }
+}
+
+/// The values with the steps that they are at, the first ones if there are more steps.
+fn by_step<T>(steps: &[i64], values: impl Iterator<Item = T>) -> Vec<(i64, T)> {
+    steps.iter().copied().zip(values).collect()
 }
 
 impl Simultaneous {

@@ -4,7 +4,7 @@ use cograd_trace::{Metric, Split, Subset};
 
 use crate::plain::overfit::Overfit;
 use crate::plain::permutation::Exceedances;
-use crate::plain::{curves, learned, matched, overfit};
+use crate::plain::{bootstrap, curves, learned, matched, overfit};
 use crate::recompute::{Estimate, Recomputed};
 use crate::record::Test;
 use crate::sheet::Value;
@@ -177,5 +177,44 @@ fn population(run: &Recomputed) -> Tree {
         ("crossover", test_tree(exact, "crossover")),
         ("difference_10", test_tree(exact, "difference_10")),
         ("simultaneous", simultaneous(exact)),
+        ("coverage", coverage(run, exact)),
+    ])
+}
+
+/// At how many steps the population as estimated from the sample has an interval that covers the exact value; where rounding
+/// decides whether it does, either will do.
+fn coverage(run: &Recomputed, exact: &Estimate) -> Tree {
+    let Some(estimated) = &run.population else { return Value::Null.into() };
+    let (sampled, whole) = (&run.paper().record.steps, &exact.record.steps);
+    let actual = &exact.pristine.worlds[0];
+    let covered = |intervals: Vec<&bootstrap::Estimate>, values: Vec<Option<Number>>| {
+        let (mut low, mut high, mut of) = (0, 0, 0);
+        for (step, estimate) in sampled.iter().zip(intervals) {
+            let value =
+                whole.iter().position(|known| known == step).and_then(|place| values.get(place).copied().flatten());
+            if let Some((certain, possible)) = value.and_then(|value| estimate.covers(value.value)) {
+                low += i64::from(certain);
+                high += i64::from(possible);
+                of += 1;
+            }
+        }
+        let count = if low == high { Value::Int(low) } else { Value::Ints(low, high) };
+        Tree::Object(vec![("covered", count.into()), ("of", Value::Int(of).into())])
+    };
+    Tree::Object(vec![
+        (
+            "alpha",
+            covered(
+                estimated.decomposition.iter().map(|at| &at.alpha).collect(),
+                actual.decomposition.iter().map(|at| at.alpha).collect(),
+            ),
+        ),
+        (
+            "difference",
+            covered(
+                estimated.cumulative.iter().map(|at| &at[2]).collect(),
+                actual.cumulative.iter().map(|at| at.difference).collect(),
+            ),
+        ),
     ])
 }

@@ -219,13 +219,25 @@ pub fn robust_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64,
     }
 }
 
-/// The range of a logarithmic axis for all but the most extreme of the positive values.
-pub fn robust_logarithmic_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+/// The range of all values of smooth curves, or if a few are far out of all others.
+pub fn wide_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64, f64) {
+    const FAR: f64 = 2.0;
+    let values: Vec<f64> = values.collect();
+    let robust = robust_range(values.iter().copied(), include);
+    let bounds = values.iter().chain(include);
+    let (low, high) =
+        bounds.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+    let span = high - low;
+    if span > 0.0 && span <= FAR * (robust.1 - robust.0) { (low - 0.04 * span, high + 0.04 * span) } else { robust }
+}
+
+/// The range of a logarithmic axis for the positive values.
+pub fn logarithmic_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let exponents: Vec<f64> = values.filter(|&value| value > 0.0).map(f64::log10).collect();
     if exponents.is_empty() {
         return (0.1, 10.0);
     }
-    let (low, high) = robust_range(exponents.into_iter(), &[]);
+    let (low, high) = wide_range(exponents.into_iter(), &[]);
     // Half a decade at least: less is no change worth the eye's attention.
     let room = (0.25 - 0.5 * (high - low)).max(0.0);
     (10f64.powf(low - room), 10f64.powf(high + room))
@@ -542,6 +554,16 @@ mod tests {
         let scale = Scale::logarithmic(1.0, 100.0, 4);
         assert_eq!([1.0, 10.0, 100.0].map(|value| scale.position(value)), [0.0, 0.5, 1.0]);
         assert!(scale.position(0.0) < 0.0 && scale.position(-3.0) < 0.0);
+    }
+
+    #[test]
+    fn a_smooth_curve_is_shown_whole() {
+        let decay = |step: i32| 100.0 * 0.9f64.powi(step);
+        assert!(wide_range((0..300).map(decay), &[0.0]).1 > 100.0);
+        let (low, high) = logarithmic_range((0..300).map(decay));
+        assert!(low < decay(299) && high > 100.0);
+        assert!(wide_range((0..300).map(decay).chain([1e6]), &[0.0]).1 < 200.0, "but not one far out");
+        assert_eq!(logarithmic_range([-1.0, 0.0].into_iter()), (0.1, 10.0));
     }
 
     #[test]

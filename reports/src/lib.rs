@@ -43,6 +43,7 @@ pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> 
     let page = page::render(&results, &figures)?;
 
     let files = figures.iter().map(|figure| (figure.file, figure.svg.as_str())).chain([("index.html", page.as_str())]);
+    create_directory(out)?;
     manifest::clear(out, &files.clone().map(|(name, _)| name).collect::<Vec<_>>())?;
     let mut written = write_all(out, files)?;
     written.push(manifest::write(&analysis.join("summary.json"), out, &written)?);
@@ -62,8 +63,11 @@ pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> 
     write_all(directory, figures.chain([("index.html", page.as_str())]))
 }
 
+fn create_directory(path: &Path) -> Result<(), ReportError> {
+    fs::create_dir_all(path).map_err(|source| ReportError::CreateDirectory { path: path.to_owned(), source })
+}
+
 fn write_all<'a>(out: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(out).map_err(|source| ReportError::CreateDirectory { path: out.to_owned(), source })?;
     let mut written = Vec::new();
     for (name, text) in files {
         let path = out.join(name);

@@ -156,6 +156,7 @@ mod tests {
     fn test(exceedances: u32, worlds: u32) -> Test {
         let p = f64::from(1 + exceedances) / f64::from(worlds + 1);
         Test {
+            estimator: "paper".to_owned(),
             statistic: "crossover".to_owned(),
             observed: Some(0.4),
             worlds: u64::from(worlds),

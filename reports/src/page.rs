@@ -338,7 +338,10 @@ fn group_tests(results: &Results) -> Vec<GroupTests> {
         let heading = |condition: &&Condition| format!("noise {}", condition.label);
         GroupTests {
             title,
-            head: [String::new()].into_iter().chain(conditions.iter().map(heading)).collect(),
+            head: [if statistic == "share" { "Group" } else { "Pair" }.to_owned()]
+                .into_iter()
+                .chain(conditions.iter().map(heading))
+                .collect(),
             rows: names.iter().map(row).collect(),
             long: names.len() > FEW_PAIRS,
         }

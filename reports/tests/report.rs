@@ -12,6 +12,42 @@ use tempfile::TempDir;
 const FIGURES: [&str; 5] =
     ["figure-1.svg", "figure-2.svg", "figure-2-null-band.svg", "figure-3.svg", "figure-3-null-band.svg"];
 
+/// Of every study with gradients.
+const CROSS_TERMS: &str = "figure-cross-terms.svg";
+
+/// Of studies with a record of the population.
+const POPULATION_FIGURES: [&str; 5] = [
+    "figure-population.svg",
+    "figure-2-population.svg",
+    "figure-2-population-null-band.svg",
+    "figure-3-population.svg",
+    "figure-3-population-null-band.svg",
+];
+
+const GROUP_FIGURES: [&str; 4] = [
+    "figure-groups-shares.svg",
+    "figure-groups-cumulative.svg",
+    "figure-groups-shares-population.svg",
+    "figure-groups-cumulative-population.svg",
+];
+
+const COHERENCE_FIGURES: [&str; 14] = [
+    "coherence-m-coherence.svg",
+    "coherence-diversity.svg",
+    "coherence-aligned-fraction.svg",
+    "coherence-stiffness-cosine.svg",
+    "coherence-stiffness-sign.svg",
+    "coherence-confusion.svg",
+    "coherence-gsnr.svg",
+    "coherence-same-sign.svg",
+    "coherence-noise-scale.svg",
+    "coherence-normalised-variance.svg",
+    "coherence-disparity.svg",
+    "coherence-stiffness-groups.svg",
+    "coherence-stiffness-classes.svg",
+    "figure-class-stiffness.svg",
+];
+
 /// Of studies with winsorized runs, and with several rules.
 const RULE_FIGURES: [&str; 2] = ["figure-4.svg", "figure-4-rules.svg"];
 
@@ -46,8 +82,8 @@ fn every_figure_and_the_page_are_written_and_nothing_else() {
     let directory = analysed(&Study::default());
     let out = directory.path().join("report");
     let written = report(&directory.path().join("analysis"), &out).unwrap();
-    let mut expected: Vec<_> = FIGURES.iter().map(|file| out.join(file)).collect();
-    expected.push(out.join("index.html"));
+    let expected = FIGURES.iter().chain(&[CROSS_TERMS, "index.html", "manifest.json"]);
+    let expected: Vec<_> = expected.map(|file| out.join(file)).collect();
     assert_eq!(written, expected);
     assert_eq!(fs::read_dir(&out).unwrap().count(), expected.len());
 }
@@ -317,6 +353,211 @@ fn a_pair_of_noise_and_c_that_was_not_recorded_is_an_empty_panel() {
     assert_eq!(read(&directory, "figure-4.svg").matches("not recorded").count(), 2);
 }
 
+/// The names of the figures in a report, sorted.
+fn figures(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path().join("report")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut figures: Vec<String> = names.filter(|name| name.ends_with(".svg")).collect();
+    figures.sort();
+    figures
+}
+
+fn assert_drawn(directory: &TempDir, files: &[&str]) {
+    for file in files {
+        let svg = read(directory, file);
+        assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        assert!(svg.len() < 600_000, "{file}: {} bytes", svg.len());
+    }
+}
+
+fn has_text(svg: &str, text: &str) -> bool {
+    svg.contains(&format!("\n{text}\n"))
+}
+
+#[test]
+fn a_whole_study_has_every_figure_of_population_and_coherence() {
+    let directory = reported(&Study::whole());
+    assert_drawn(&directory, &FIGURES);
+    assert_drawn(&directory, &POPULATION_FIGURES);
+    assert_drawn(&directory, &COHERENCE_FIGURES);
+    assert_drawn(&directory, &[CROSS_TERMS]);
+    let number = FIGURES.len() + POPULATION_FIGURES.len() + COHERENCE_FIGURES.len() + 1;
+    assert_eq!(figures(&directory).len(), number, "no figure of groups: the paper's show them");
+}
+
+#[test]
+fn the_sample_is_held_against_the_population() {
+    let directory = reported(&Study::whole());
+    let svg = read(&directory, "figure-population.svg");
+    for text in [
+        "exact, whole population",
+        "estimated from the sample",
+        "95 % bootstrap interval",
+        "the paper’s estimator",
+        "α covered at 67 of 71",
+        "D covered at 17 of 20",
+    ] {
+        assert!(has_text(&svg, text), "{text}");
+    }
+    assert!(read(&directory, "figure-2-population.svg").contains("group size |P|/m"));
+    assert!(read(&directory, "figure-3-population-null-band.svg").contains("D₁₀ p ≤ 0.001"));
+    let page = read(&directory, "index.html");
+    let covered =
+        "<td>71</td><td>0.775</td><td>0.812</td><td>0.523</td><td>67\u{a0}of\u{a0}71</td><td>17\u{a0}of\u{a0}20</td>";
+    assert!(page.contains(covered) && page.contains("somewhat significant but not overwhelmingly so"));
+}
+
+#[test]
+fn figures_follow_the_groups() {
+    let groups: Vec<&str> = vec!["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let directory = reported(&Study { grouping: "label", groups, ..Study::whole() });
+    assert_drawn(&directory, &GROUP_FIGURES);
+    assert_drawn(&directory, &[CROSS_TERMS, "coherence-stiffness-groups.svg"]);
+    let svg = read(&directory, "figure-groups-shares.svg");
+    assert!(has_text(&svg, "all groups p ≤ 0.001") && has_text(&svg, "9") && has_text(&svg, "null world 3"));
+    let page = read(&directory, "index.html");
+    for text in [
+        "Groups by label",
+        "<td>all at once</td><td>≤\u{a0}0.001</td>",
+        "<td>3</td><td>0.012\u{a0}(0.12)</td>",
+        "<td>0 − 1</td><td>≤\u{a0}0.001\u{a0}(0.045)</td>",
+        "<details><summary>Mean share of one group less that of another, sample</summary>",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let without =
+        reported(&Study { population: false, grouping: "learned", groups: vec!["early", "late"], ..Study::whole() });
+    let drawn = figures(&without);
+    assert!(GROUP_FIGURES.iter().take(2).all(|file| drawn.iter().any(|name| name == file)));
+    assert!(!drawn.iter().any(|name| name.contains("population")));
+    assert!(has_text(&read(&without, "coherence-stiffness-groups.svg"), "early with late"));
+}
+
+#[test]
+fn long_and_odd_names_of_groups_are_cut_and_escaped() {
+    let groups = vec!["plain", "a <b> & much longer name than fits", "c"];
+    let directory = reported(&Study { grouping: "groups.csv", groups, ..Study::whole() });
+    assert_drawn(&directory, &GROUP_FIGURES);
+    assert!(read(&directory, CROSS_TERMS).contains("a &lt;b&gt; &amp; much"), "as XML");
+    assert!(read(&directory, "index.html").contains("a &lt;b&gt; &amp; much longer name than fits"));
+}
+
+#[test]
+fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
+    let directory = reported(&Study { seeds: vec![1, 2, 3], ..Study::whole() });
+    for file in FIGURES.iter().chain(&POPULATION_FIGURES).chain(&COHERENCE_FIGURES[..13]) {
+        assert!(has_text(&read(&directory, file), "mean over seeds, 95 % t interval"), "{file}");
+    }
+    let page = read(&directory, "index.html");
+    assert_eq!(page.matches("<code>over_seeds.parquet</code>").count(), page.matches("<p class=\"sources\">").count());
+    let winsorized = reported(&Study { seeds: vec![1, 2], noise: vec![0.5], ..Study::winsorized() });
+    for file in RULE_FIGURES {
+        assert!(has_text(&read(&winsorized, file), "mean over seeds, 95 % t interval"), "{file}");
+    }
+    assert!(!read(&reported(&Study::whole()), "index.html").contains("over_seeds"), "one seed has no mean");
+}
+
+#[test]
+fn every_figure_of_the_page_names_its_tables() {
+    for study in [Study::whole(), Study::winsorized(), Study { grouping: "label", ..Study::whole() }] {
+        let directory = reported(&study);
+        let page = read(&directory, "index.html");
+        let drawn = figures(&directory);
+        assert_eq!(page.matches("<svg ").count(), drawn.len());
+        for figure in drawn {
+            let place = page.find(&format!("<p class=\"sources\">{figure}, drawn from <code>")).expect(&figure);
+            assert!(
+                page[..place].ends_with("</svg>\n</div>\n") || page[..place].trim_end().ends_with("</div>"),
+                "{figure}"
+            );
+            let tables = page[place..].split("</p>").next().unwrap();
+            for table in tables.split("<code>").skip(1) {
+                let file = table.split("</code>").next().unwrap();
+                assert!(directory.path().join("analysis").join(file).is_file(), "{figure}: {file}");
+            }
+        }
+    }
+}
+
+#[test]
+fn results_of_an_older_analysis_are_drawn_without_what_they_lack() {
+    let directory = analysed(&Study::default());
+    let analysis = directory.path().join("analysis");
+    for file in ["groups", "shares", "group_tests", "cross_terms", "coherence", "over_seeds"] {
+        fs::remove_file(analysis.join(format!("{file}.parquet"))).unwrap();
+    }
+    for file in ["decomposition", "cumulative", "null", "tests"] {
+        let path = analysis.join(format!("{file}.parquet"));
+        let frame = ParquetReader::new(fs::File::open(&path).unwrap()).finish().unwrap();
+        let dropped = ["estimator", "alpha_lower", "alpha_upper", "difference_lower", "difference_upper"];
+        synthetic::write_frame(&path, frame.drop_many(dropped));
+    }
+    let mut summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(analysis.join("summary.json")).unwrap()).unwrap();
+    for key in ["options", "files"] {
+        summary.as_object_mut().unwrap().remove(key);
+    }
+    fs::write(analysis.join("summary.json"), summary.to_string()).unwrap();
+    report(&analysis, &directory.path().join("report")).unwrap();
+    let mut expected = FIGURES.map(str::to_owned);
+    expected.sort();
+    assert_eq!(figures(&directory), expected);
+    assert!(read(&directory, "figure-2.svg").contains("null world 3"));
+}
+
+#[test]
+fn a_table_that_the_summary_lists_must_be_there() {
+    let directory = analysed(&Study::whole());
+    fs::remove_file(directory.path().join("analysis/coherence.parquet")).unwrap();
+    let message = failure(&directory).to_string();
+    assert!(message.contains("coherence.parquet is missing"), "{message}");
+}
+
+#[test]
+fn the_manifest_is_sealed_and_has_the_hash_of_every_file() {
+    let directory = reported(&Study::whole());
+    let out = directory.path().join("report");
+    let text = fs::read(out.join("manifest.json")).unwrap();
+    cograd_trace::check_seal(&text).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let hash = |path: &std::path::Path| cograd_trace::sha256_of_file(path).unwrap();
+    assert_eq!(manifest["analysis_sha256"], hash(&directory.path().join("analysis/summary.json")));
+    let files = manifest["files"].as_object().unwrap();
+    assert_eq!(files.len() + 1, fs::read_dir(&out).unwrap().count(), "all but itself");
+    for (name, entry) in files {
+        assert_eq!(entry["sha256"], hash(&out.join(name)), "{name}");
+        assert_eq!(entry["bytes"], fs::metadata(out.join(name)).unwrap().len(), "{name}");
+    }
+}
+
+#[test]
+fn figures_of_an_earlier_report_do_not_stay_behind() {
+    let directory = reported(&Study::whole());
+    fs::write(directory.path().join("report/notes.txt"), "mine").unwrap();
+    synthetic::write(&directory.path().join("analysis"), &Study::default());
+    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
+    assert_eq!(figures(&directory).len(), FIGURES.len() + 1);
+    assert!(directory.path().join("report/notes.txt").exists(), "what no report wrote is left alone");
+}
+
+#[test]
+fn unusual_studies_of_population_and_coherence_are_drawn() {
+    let studies = [
+        Study { noise: vec![0.0], ..Study::whole() },
+        Study { noise: vec![0.0, 0.5], groups: vec!["only"], grouping: "one.csv", ..Study::whole() },
+        Study { steps: 1, contiguous: 1, ..Study::whole() },
+        Study { steps: 0, contiguous: 1, ..Study::whole() },
+        Study { contiguous: 0, ..Study::whole() },
+        Study { gradients: false, population: false, coherence: false, ..Study::whole() },
+        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), seeds: vec![1, 2], ..Study::whole() },
+    ];
+    for study in studies {
+        let directory = reported(&study);
+        let drawn = figures(&directory);
+        assert_drawn(&directory, &drawn.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_missing_results_file_is_named_with_what_to_do() {
     for file in ["summary.json", "curves.parquet", "overfit.parquet", "tests.parquet"] {
@@ -338,8 +579,7 @@ fn a_missing_or_mistyped_column_is_named() {
     assert!(message.contains("decomposition.parquet: column `alpha` is missing"), "{message}");
 
     let mut mistyped = frame.clone();
-    mistyped.rename("alpha", "other".into()).unwrap().rename("run", "alpha".into()).unwrap();
-    mistyped.rename("rule", "run".into()).unwrap();
+    mistyped.rename("alpha", "other".into()).unwrap().rename("estimator", "alpha".into()).unwrap();
     synthetic::write_frame(&path, mistyped);
     let message = failure(&directory).to_string();
     assert!(message.contains("column `alpha` has type str, not a number"), "{message}");

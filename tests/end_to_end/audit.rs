@@ -308,13 +308,16 @@ fn alter_number(path: &Path, column: &str, random: &mut Random) {
 
 /// What a forger could do to a trace, by name.
 fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
-    let run = random.of(&audited.runs()).clone();
-    let run = audited.study().join(run);
+    let run = audited.study().join(random.of(&audited.runs()));
     let edit = |file: &str, edit: &mut dyn FnMut(&RecordBatch) -> RecordBatch| {
         let path = run.join(file);
         write(&path, &edit(&read(&path)));
         format!("{} of {}", file, run.file_name().expect("a run").display())
     };
+    let parts: Vec<String> =
+        files_below(&run.join("population")).keys().map(|name| name.display().to_string()).collect();
+    let parts: Vec<&String> = parts.iter().filter(|name| name.starts_with("part-")).collect();
+    let population = format!("population/{}", random.of(&parts));
     match kind {
         // A label, with the flag that goes with it.
         0 => edit("examples.parquet", &mut |batch| {
@@ -374,14 +377,14 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
             )
         }),
         // A contribution, in a layer and in total alike.
-        8 => edit("population/part-00000.parquet", &mut |batch| {
+        8 => edit(&population, &mut |batch| {
             let row = random.below(batch.num_rows());
             let by = 0.1 * number(batch, "contribution", row).expect("a contribution").abs() + 1.0;
             let altered = set(batch, "contribution", row, |value| value + by);
             set(&altered, "contribution_1", row, |value| value + by)
         }),
         // A self term likewise.
-        9 => edit("population/part-00000.parquet", &mut |batch| {
+        9 => edit(&population, &mut |batch| {
             let row = random.below(batch.num_rows());
             let by = number(batch, "self_term_0", row).expect("a self term") + 0.1;
             let altered = set(batch, "self_term", row, |value| value + by);

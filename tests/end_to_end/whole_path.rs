@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::common::{Place, TINY, files_below, run_directory};
 
-const RESULTS: [&str; 9] = [
+const RESULTS: [&str; 14] = [
     "curves.parquet",
     "learned.parquet",
     "overfit.parquet",
@@ -13,6 +13,11 @@ const RESULTS: [&str; 9] = [
     "cumulative.parquet",
     "null.parquet",
     "tests.parquet",
+    "groups.parquet",
+    "shares.parquet",
+    "group_tests.parquet",
+    "cross_terms.parquet",
+    "coherence.parquet",
     "summary.json",
 ];
 
@@ -80,6 +85,40 @@ fn analysing_again_gives_the_same_bytes_whatever_the_threads() {
     stdout(&place, &["analyze", "tiny", "--null-worlds", "300", "--out", "one", "--threads", "1"]);
     stdout(&place, &["analyze", "tiny", "--null-worlds", "300", "--out", "three", "--threads", "3"]);
     assert!(files_below(&place.path("one")) == files_below(&place.path("three")));
+}
+
+#[test]
+fn a_part_is_analysed_by_any_groups_without_recording_again() {
+    let place = Place::new();
+    let study = place.record_tiny();
+    let part = ["--steps", "..=9", "--layers", "1", "--examples", "0..1000", "--bootstrap", "0", "--group-by", "label"];
+    stdout(&place, &[&["analyze", "tiny", "--null-worlds", "50"], &part[..]].concat());
+    let summary = summary(&study);
+    let options = serde_json::json!({ "group_by": "label", "steps": "0..10", "layers": [1], "examples": "0..1000",
+        "bootstrap": 0, "null_worlds": 50, "seed": 0 });
+    assert_eq!(summary["options"], options);
+    let run = &summary["runs"][1];
+    assert_eq!((&run["recorded_steps"], &run["coordinates"]), (&10.into(), &40.into()));
+    assert!(run["sampled_examples"].as_u64().is_some_and(|n| n > 0 && n < 60), "{run}");
+}
+
+#[test]
+fn what_cannot_be_analysed_is_said_and_exits_with_1() {
+    let place = Place::new();
+    place.record_tiny();
+    place.write("groups.csv", "example_id,group\n0,a\n");
+    for (option, value, expected) in [
+        ("--group-by", "labels", "labels"),
+        ("--group-by", "groups.csv", "no group for example"),
+        ("--layers", "2", "has no layer 2: its layers are 0, 1"),
+        ("--steps", "1000..", "none of its recorded steps, 0 to"),
+        ("--examples", "99999..", "sampled examples is in 99999.."),
+    ] {
+        let failed = place.cograd(["analyze", "tiny", option, value]).assert().code(1);
+        let message = String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8");
+        assert!(message.contains(expected), "{option} {value}: {message}");
+    }
+    assert!(!place.path("tiny/analysis/summary.json").exists());
 }
 
 #[test]

@@ -128,16 +128,11 @@ impl Manifest {
         check_steps("recorded_steps", &self.recorded_steps, self.steps)?;
         check_steps("population_steps", &self.population_steps, self.steps)?;
         self.files.iter().try_for_each(|(path, entry)| check_entry(path, entry))?;
-        let norms = (!self.population_steps.is_empty()).then_some(GRADIENT_NORMS);
-        for required in [EXAMPLES, COORDINATES].into_iter().chain(norms) {
+        let (every, population) = ("every run needs it", "population_steps need it");
+        let norms = (!self.population_steps.is_empty()).then_some((GRADIENT_NORMS, population));
+        for (required, why) in [(EXAMPLES, every), (COORDINATES, every)].into_iter().chain(norms) {
             if !self.files.contains_key(required) {
-                return Err(format!(
-                    "files: {required} is not listed, but {}",
-                    match norms {
-                        Some(norms) if norms == required => "population_steps are",
-                        _ => "every run needs it",
-                    }
-                ));
+                return Err(format!("files: {required} is not listed, but {why}"));
             }
         }
         if self.network.is_empty() && self.files.contains_key(INPUTS) {

@@ -17,9 +17,9 @@ use super::gram::Gram;
 pub const NAME: &str = "confusion";
 
 /// Pairs kept, about: a resample has two in five of all pairs, so that one of these is nearly always among them.
-const KEPT: usize = 1024;
+const KEPT: usize = 512;
 /// Pairs that are looked at to find about where the smallest ones begin.
-const PROBES: usize = 4096;
+const PROBES: usize = 2048;
 /// Minima taken side by side, and pairs passed over at once.
 const LANES: usize = 16;
 

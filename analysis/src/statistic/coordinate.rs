@@ -20,6 +20,8 @@ pub struct Coordinates {
     pub sums: Vec<f64>,
     /// var_j, one a coordinate.
     pub variances: Vec<f64>,
+    /// max_i |g_ij|, one a coordinate.
+    pub largest: Vec<f64>,
     /// How many g_ij are positive, one a coordinate.
     pub positive: Vec<u32>,
     /// How many g_ij are negative, one a coordinate.
@@ -36,6 +38,10 @@ impl Coordinates {
     fn add(&mut self, row: &[f64], first: &[f64], differs: &mut [bool]) {
         for (sum, value) in self.sums.iter_mut().zip(row) {
             *sum += value;
+        }
+        for (largest, value) in self.largest.iter_mut().zip(row) {
+            let size = value.abs();
+            *largest = if size > *largest { size } else { *largest };
         }
         for (positive, &value) in self.positive.iter_mut().zip(row) {
             *positive += u32::from(value > 0.0);
@@ -68,6 +74,7 @@ impl NullaryFnOnce for Rows<'_> {
             examples,
             sums: vec![0.0; columns.len()],
             variances: vec![0.0; columns.len()],
+            largest: vec![0.0; columns.len()],
             positive: vec![0; columns.len()],
             negative: vec![0; columns.len()],
         };

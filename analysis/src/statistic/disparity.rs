@@ -11,6 +11,8 @@
 
 use std::ops::Range;
 
+use pulp::{Arch, NullaryFnOnce};
+
 /// Name in the results.
 pub const NAME: &str = "disparity";
 
@@ -26,18 +28,35 @@ pub fn batches(examples: usize) -> (usize, usize) {
 /// ‖ḡ_a − ḡ_c‖² of every pair of batches a < c, in order: of gradients `[n, d]`, row-major, over the coordinates `columns`
 /// of the d, with the examples in the order `shuffled`.
 pub fn squared_distances(gradients: &[f64], shuffled: &[u32], columns: Range<usize>) -> Vec<f64> {
-    let d = gradients.len().checked_div(shuffled.len()).unwrap_or(0);
-    let (size, count) = batches(shuffled.len());
-    let mut means = vec![0.0; count * columns.len()];
-    for (batch, mean) in shuffled.chunks_exact(size).zip(means.chunks_exact_mut(columns.len().max(1))) {
-        for &example in batch {
-            let gradient = &gradients[example as usize * d..][columns.clone()];
-            mean.iter_mut().zip(gradient).for_each(|(mean, value)| *mean += value / size as f64);
+    Arch::new().dispatch(Batches { gradients, shuffled, columns })
+}
+
+struct Batches<'a> {
+    gradients: &'a [f64],
+    shuffled: &'a [u32],
+    columns: Range<usize>,
+}
+
+/// Compiled once for each instruction set, by being inlined into the dispatch.
+impl NullaryFnOnce for Batches<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f64> {
+        let Batches { gradients, shuffled, columns } = self;
+        let d = gradients.len().checked_div(shuffled.len()).unwrap_or(0);
+        let (size, count) = batches(shuffled.len());
+        let mut sums = vec![0.0; count * columns.len()];
+        for (batch, sum) in shuffled.chunks_exact(size).zip(sums.chunks_exact_mut(columns.len().max(1))) {
+            for &example in batch {
+                let gradient = &gradients[example as usize * d..][columns.clone()];
+                sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+            }
         }
+        let batch = |k: usize| &sums[k * columns.len()..(k + 1) * columns.len()];
+        let squared = |(a, c)| batch(a).iter().zip(batch(c)).map(|(x, y): (&f64, &f64)| (x - y) * (x - y)).sum::<f64>();
+        pairs(count).map(|pair| squared(pair) / (size * size) as f64).collect()
     }
-    let batch = |k: usize| &means[k * columns.len()..(k + 1) * columns.len()];
-    let distance = |(a, c)| batch(a).iter().zip(batch(c)).map(|(x, y): (&f64, &f64)| (x - y) * (x - y)).sum();
-    pairs(count).map(distance).collect()
 }
 
 /// Every pair of `count` batches, in order.

@@ -10,6 +10,7 @@ pub mod clopper_pearson;
 pub mod confusion;
 pub mod contribution;
 pub mod coordinate;
+pub mod coverage;
 pub mod cross_terms;
 pub mod crossover;
 pub mod cumulative;

@@ -151,7 +151,6 @@ pub fn sums<const PARTITIONS: usize>(
     let arch = Arch::new();
     for columns in cells.blocks() {
         let (rows, width) = (columns.places.end, columns.places.len());
-        block.clear();
         block.resize(rows * width, 0.0);
         if resamples > 0 {
             weighted.resize(rows * resamples, 0.0);
@@ -245,7 +244,9 @@ impl NullaryFnOnce for Fill<'_> {
                 }
             }
             *row_sum = sum(values);
-            let row = &mut block[i * columns.len()..(i + 1) * columns.len()][first - columns.start..];
+            let row = &mut block[i * columns.len()..(i + 1) * columns.len()];
+            let (below, row) = row.split_at_mut(first - columns.start);
+            below.fill(0.0);
             row.iter_mut().zip(values).for_each(|(entry, &mut value)| *entry = (value * per_unit) as f32);
         }
     }

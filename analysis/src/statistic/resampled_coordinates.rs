@@ -2,7 +2,7 @@
 //!
 //! 64 coordinates at a time, whose values for all examples stay in cache, the n draws of each resample are added up, batch by
 //! batch: the batch sums give the distances of [`disparity`](super::disparity), their total the mean, the squares the
-//! variance. Signs are counted in bytes. The sums are in f32, the values scaled by a power of two; where that is too little
+//! variance. Signs are counted two to a byte. The sums are in f32, the values scaled by a power of two; where that is too little
 //! to tell a variance, it is computed again in f64.
 
 use std::ops::Range;
@@ -19,10 +19,16 @@ use super::same_sign::Agreements;
 const WIDTH: usize = 64;
 /// Lanes that squared distances are added up in.
 const LANES: usize = 16;
-/// Bytes that are added up before one could overflow.
-const BYTE_DRAWS: usize = 255;
+/// Coordinates whose signs are counted together.
+const SIGNS: usize = 2 * WIDTH;
+/// Draws that are counted in half a byte, and so often that a byte holds the sum.
+const HALF_BYTE: usize = 15;
+const HALF_BYTES: usize = 17;
+/// A positive and a negative sign, in either half of a byte.
+const POSITIVE: u8 = 1;
+const NEGATIVE: u8 = 1 << 4;
 /// A variance that is a smaller part of the mean square is not told from rounding in f32.
-const LEAST_VARIANCE: f32 = 1e-3;
+const LEAST_VARIANCE: f32 = 1e-2;
 /// Sums of squares below this may have lost some to underflow.
 const LEAST_SQUARES: f32 = 1e-30;
 
@@ -37,10 +43,12 @@ pub struct ResampledCoordinates {
     pub squared_distances: Vec<f64>,
 }
 
-/// 64 coordinates of all examples, and what has been found out of each resample so far.
+/// 64 coordinates of all examples, the signs of 128, and what has been found out of each resample so far.
 struct Slab {
     values: Vec<Values>,
     signs: Vec<Signs>,
+    /// The signs of the mean in each resample.
+    means: Vec<Signs>,
     /// Sums of the batches of one resample.
     batches: Vec<[f32; WIDTH]>,
     /// `[B, pairs]`, row-major; in lanes that are still to be added up.
@@ -54,10 +62,10 @@ struct Slab {
 #[repr(align(64))]
 struct Values([f32; WIDTH]);
 
-/// 1 where a value is positive, and where it is negative.
+/// [`POSITIVE`], [`NEGATIVE`] or 0, of two slabs of coordinates.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Signs([[u8; WIDTH]; 2]);
+struct Signs([u8; SIGNS]);
 
 impl ResampledCoordinates {
     /// Of gradients `[n, d]`, row-major, over the coordinates `columns` of the d, whose moments are `coordinates`.
@@ -72,7 +80,8 @@ impl ResampledCoordinates {
         let pairs = count * count.saturating_sub(1) / 2;
         let mut slab = Slab {
             values: vec![Values([0.0; WIDTH]); layer.examples],
-            signs: vec![Signs([[0; WIDTH]; 2]); layer.examples],
+            signs: vec![Signs([0; SIGNS]); layer.examples],
+            means: vec![Signs([0; SIGNS]); resamples.count()],
             batches: vec![[0.0; WIDTH]; count],
             distances: vec![[0.0; LANES]; pairs * resamples.count()],
             ratios: vec![Ratios::default(); resamples.count()],
@@ -80,11 +89,12 @@ impl ResampledCoordinates {
         };
         let arch = Arch::new();
         let slabs = if resamples.count() > 0 { layer.columns.len() } else { 0 };
-        for first in (0..slabs).step_by(WIDTH) {
+        for first in (0..slabs).step_by(SIGNS) {
             arch.dispatch(Visit { layer: &layer, first, size, resamples, slab: &mut slab });
         }
         let unit = layer.unit * size as f64;
-        let squared = |lanes: &[f32; LANES]| lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() / (unit * unit);
+        let per_unit = 1.0 / (unit * unit);
+        let squared = |lanes: &[f32; LANES]| f64::from(add_up(*lanes)) * per_unit;
         ResampledCoordinates {
             squared_distances: slab.distances.iter().map(squared).collect(),
             ratios: slab.ratios,
@@ -115,31 +125,24 @@ struct Layer<'a> {
 impl<'a> Layer<'a> {
     fn new(gradients: &'a [f64], columns: Range<usize>, coordinates: &'a Coordinates, examples: usize) -> Layer<'a> {
         let d = gradients.len().checked_div(examples).unwrap_or(0);
-        let rows = gradients.chunks_exact(d.max(1)).map(|row| &row[columns.clone()]);
-        let largest = rows.flatten().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let largest = coordinates.largest.iter().fold(0.0_f64, |largest, &value| largest.max(value));
         let unit = if largest > 0.0 { (-largest.log2().floor()).exp2() } else { 1.0 };
         Layer { gradients, examples, d, columns, coordinates, unit }
     }
 
-    /// Loads the 64 coordinates from `first`, zeros past the last.
+    /// Loads the 64 coordinates from `first`, zeros past the last, and their signs from `place` on.
     #[inline(always)]
-    fn load(&self, first: usize, slab: &mut Slab) {
-        let from = self.columns.start + first;
+    fn load(&self, first: usize, place: usize, slab: &mut Slab) {
+        let from = (self.columns.start + first).min(self.columns.end);
         let columns = from..(from + WIDTH).min(self.columns.end);
         let of_examples = slab.values.iter_mut().zip(&mut slab.signs);
-        for (row, (Values(values), Signs([positive, negative]))) in self.gradients.chunks_exact(self.d).zip(of_examples)
-        {
+        for (row, (Values(values), Signs(signs))) in self.gradients.chunks_exact(self.d).zip(of_examples) {
             let mut padded = [0.0; WIDTH];
             padded[..columns.len()].copy_from_slice(&row[columns.clone()]);
             for lane in 0..WIDTH {
                 values[lane] = (padded[lane] * self.unit) as f32;
             }
-            for lane in 0..WIDTH {
-                positive[lane] = u8::from(values[lane] > 0.0);
-            }
-            for lane in 0..WIDTH {
-                negative[lane] = u8::from(values[lane] < 0.0);
-            }
+            write_signs(values, &mut signs[place..place + WIDTH]);
         }
     }
 
@@ -161,6 +164,9 @@ impl<'a> Layer<'a> {
         }
         ratios.sum += f64::from(add_up(sum));
         ratios.coordinates += counted.iter().sum::<u32>();
+        if !exactly.iter().fold(false, |any, &exactly| any | exactly) {
+            return;
+        }
         for (lane, _) in exactly.iter().enumerate().filter(|(_, exactly)| **exactly) {
             if self.coordinates.variances[first + lane] > 0.0 {
                 self.add_exact_ratio(first + lane, draws, ratios);
@@ -198,14 +204,27 @@ impl WithSimd for Visit<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Visit { layer, first, size, resamples, slab } = self;
         let pairs = slab.distances.len().checked_div(resamples.count()).unwrap_or(0);
-        layer.load(first, slab);
-        for (resample, draws) in resamples.draws().enumerate() {
-            let sums = Sums::of(&slab.values, draws, size, &mut slab.batches);
-            add_distances(simd, &slab.batches, &mut slab.distances[resample * pairs..(resample + 1) * pairs]);
-            layer.add_ratios(first, &sums, draws, &mut slab.ratios[resample]);
-            let counts = count_signs(&slab.signs, draws);
-            add_agreements(&sums, &counts, draws.len(), &mut slab.agreements[resample]);
+        // Two passes: the values of all examples fill the cache, and so do their signs.
+        for place in [0, WIDTH] {
+            layer.load(first + place, place, slab);
+            for (resample, draws) in resamples.draws().enumerate() {
+                let sums = Sums::of(&slab.values, draws, size, &mut slab.batches);
+                add_distances(simd, &slab.batches, &mut slab.distances[resample * pairs..(resample + 1) * pairs]);
+                layer.add_ratios(first + place, &sums, draws, &mut slab.ratios[resample]);
+                write_signs(&sums.total, &mut slab.means[resample].0[place..place + WIDTH]);
+            }
         }
+        for (resample, draws) in resamples.draws().enumerate() {
+            let counts = Counts::of(&slab.signs, draws);
+            counts.add_agreements(&slab.means[resample], draws.len(), &mut slab.agreements[resample]);
+        }
+    }
+}
+
+#[inline(always)]
+fn write_signs(values: &[f32; WIDTH], signs: &mut [u8]) {
+    for (sign, &value) in signs.iter_mut().zip(values) {
+        *sign = u8::from(value > 0.0) * POSITIVE + u8::from(value < 0.0) * NEGATIVE;
     }
 }
 
@@ -243,8 +262,8 @@ impl Sums {
 
 /// The sum, by halves.
 #[inline(always)]
-fn add_up(mut values: [f32; WIDTH]) -> f32 {
-    let mut width = WIDTH;
+fn add_up<const COUNT: usize>(mut values: [f32; COUNT]) -> f32 {
+    let mut width = COUNT;
     while width > 1 {
         width /= 2;
         for lane in 0..width {
@@ -260,47 +279,64 @@ fn add_distances<S: Simd>(simd: S, batches: &[[f32; WIDTH]], distances: &mut [[f
     for (place, a) in batches.iter().enumerate() {
         for (c, distance) in batches[place + 1..].iter().zip(&mut distances) {
             let (a, c, distance) = (S::as_simd_f32s(a).0, S::as_simd_f32s(c).0, S::as_mut_simd_f32s(distance).0);
-            for (a, c) in a.chunks_exact(distance.len()).zip(c.chunks_exact(distance.len())) {
-                for ((&a, &c), distance) in a.iter().zip(c).zip(distance.iter_mut()) {
-                    let difference = simd.sub_f32s(a, c);
-                    *distance = simd.mul_add_f32s(difference, difference, *distance);
+            let registers = distance.len();
+            for (register, distance) in distance.iter_mut().enumerate() {
+                let mut sum = *distance;
+                for part in (register..a.len()).step_by(registers) {
+                    let difference = simd.sub_f32s(a[part], c[part]);
+                    sum = simd.mul_add_f32s(difference, difference, sum);
+                }
+                *distance = sum;
+            }
+        }
+    }
+}
+
+/// How many draws are positive, and how many negative, one a coordinate.
+struct Counts {
+    positive: [u32; SIGNS],
+    negative: [u32; SIGNS],
+}
+
+impl Counts {
+    #[inline(always)]
+    fn of(signs: &[Signs], draws: &[u32]) -> Counts {
+        let mut counts = Counts { positive: [0; SIGNS], negative: [0; SIGNS] };
+        for draws in draws.chunks(HALF_BYTES * HALF_BYTE) {
+            let (mut positive, mut negative) = ([0_u8; SIGNS], [0_u8; SIGNS]);
+            for draws in draws.chunks(HALF_BYTE) {
+                let mut both = [0_u8; SIGNS];
+                for &draw in draws {
+                    let signs = &signs[draw as usize].0;
+                    for lane in 0..SIGNS {
+                        both[lane] = both[lane].wrapping_add(signs[lane]);
+                    }
+                }
+                for lane in 0..SIGNS {
+                    positive[lane] = positive[lane].wrapping_add(both[lane] % NEGATIVE);
+                    negative[lane] = negative[lane].wrapping_add(both[lane] / NEGATIVE);
                 }
             }
-        }
-    }
-}
-
-/// How many draws are positive, and how many negative.
-#[inline(always)]
-fn count_signs(signs: &[Signs], draws: &[u32]) -> [[u32; WIDTH]; 2] {
-    let mut counts = [[0; WIDTH]; 2];
-    for draws in draws.chunks(BYTE_DRAWS) {
-        let mut bytes = [[0_u8; WIDTH]; 2];
-        for &draw in draws {
-            let [positive, negative] = &signs[draw as usize].0;
-            for lane in 0..WIDTH {
-                bytes[0][lane] = bytes[0][lane].wrapping_add(positive[lane]);
-                bytes[1][lane] = bytes[1][lane].wrapping_add(negative[lane]);
+            for (count, positive) in counts.positive.iter_mut().zip(positive) {
+                *count += u32::from(positive);
+            }
+            for (count, negative) in counts.negative.iter_mut().zip(negative) {
+                *count += u32::from(negative);
             }
         }
-        for (counts, bytes) in counts.iter_mut().zip(bytes) {
-            for lane in 0..WIDTH {
-                counts[lane] += u32::from(bytes[lane]);
-            }
-        }
+        counts
     }
-    counts
-}
 
-#[inline(always)]
-fn add_agreements(sums: &Sums, [positive, negative]: &[[u32; WIDTH]; 2], draws: usize, agreements: &mut Agreements) {
-    let (mut agreeing, mut signed) = (0, 0);
-    for lane in 0..WIDTH {
-        let total = sums.total[lane];
-        agreeing += if total > 0.0 { positive[lane] } else { 0 };
-        agreeing += if total < 0.0 { negative[lane] } else { 0 };
-        signed += u32::from(total != 0.0);
+    /// Adds how many agree with the mean, where it has a sign.
+    #[inline(always)]
+    fn add_agreements(&self, means: &Signs, draws: usize, agreements: &mut Agreements) {
+        let (mut agreeing, mut signed) = (0, 0);
+        for lane in 0..SIGNS {
+            let (positive, negative) = (u32::from(means.0[lane] % NEGATIVE), u32::from(means.0[lane] / NEGATIVE));
+            agreeing += positive * self.positive[lane] + negative * self.negative[lane];
+            signed += positive + negative;
+        }
+        agreements.agreeing += u64::from(agreeing);
+        agreements.of += u64::from(signed) * draws as u64;
     }
-    agreements.agreeing += u64::from(agreeing);
-    agreements.of += u64::from(signed) * draws as u64;
 }

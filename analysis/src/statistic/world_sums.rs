@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn sums_are_the_same_bits_on_every_instruction_set() {
+        let values = |row: usize| Row(std::array::from_fn(|step| 1.0 / (1.0 + (row * 31 + step * 7) as f64)));
+        let rows: Vec<Row> = (0..150).map(values).collect();
+        let bytes: Vec<u8> = (0..5 * 38).map(|place| (place * 11 % 16) as u8).collect();
+        let sums_on = |arch: Option<Arch>| {
+            let mut sums = vec![Row([0.0; TILE]); 5];
+            let add = Add { rows: &rows, bytes: &bytes, width: 38, sums: &mut sums };
+            match arch {
+                None => add.with_simd(pulp::Scalar),
+                Some(arch) => arch.dispatch(add),
+            }
+            sums.into_iter().flat_map(|row| row.0.map(f64::to_bits)).collect::<Vec<u64>>()
+        };
+        let mut sets = vec![Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        let plain = sums_on(None);
+        assert!(sets.into_iter().all(|arch| sums_on(Some(arch)) == plain));
+    }
+
+    #[test]
     fn a_step_that_is_not_finite_leaves_the_others_as_they_are() {
         let mut contributions = Contributions::new(3);
         for (step, s) in [(0, [1.0, f64::INFINITY, 2.0]), (1, [3.0, 0.0, 0.0]), (2, [f64::MAX, f64::MAX, 0.0])] {

@@ -7,11 +7,8 @@ mod null_worlds;
 mod overfit;
 mod p_values;
 mod predictions;
-<<<<<<< HEAD
 mod restrictions;
-=======
 mod seeds;
->>>>>>> rep
 mod studies;
 mod support;
 mod time_steps;

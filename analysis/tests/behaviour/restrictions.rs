@@ -202,6 +202,29 @@ fn the_population_record_is_analysed_beside_the_sample() {
     let row = rows(&tests, &[("estimator", "exact"), ("statistic", "crossover")])[0];
     assert_close(population["crossover"]["value"].as_f64().unwrap(), number(&tests, "observed", row).unwrap(), 1e-15);
     assert!(population["difference_10"]["value"].is_null(), "three contiguous steps");
+    assert_eq!(population["coverage"]["alpha"]["of"], 0, "no interval without resamples");
+}
+
+#[test]
+fn the_coverage_is_that_of_the_intervals_in_the_tables() {
+    let run = run();
+    let analysed = Analysed::of(&run, &Options { bootstrap: 99, ..defaults() });
+    let coverage = summary(&analysed.directory)["runs"][0]["population"]["coverage"].clone();
+    let (decomposition, cumulative) = (analysed.table("decomposition"), analysed.table("cumulative"));
+    for (statistic, table, common) in [("alpha", decomposition, 3), ("difference", cumulative, 3)] {
+        let (mut covered, mut of) = (0, 0);
+        for row in rows(&table, &[("estimator", "population")]) {
+            let bounds = ["lower", "upper"].map(|bound| number(&table, &format!("{statistic}_{bound}"), row));
+            let at = [("estimator", "exact"), ("world", "0"), ("step", &text(&table, "step", row))];
+            let exact = rows(&table, &at).first().and_then(|&row| number(&table, statistic, row));
+            if let ([Some(lower), Some(upper)], Some(exact)) = (bounds, exact) {
+                of += 1;
+                covered += usize::from(lower <= exact && exact <= upper);
+            }
+        }
+        assert!(of > 0 && of <= common, "{statistic}: {of}");
+        assert_eq!((&coverage[statistic]["covered"], &coverage[statistic]["of"]), (&covered.into(), &of.into()));
+    }
 }
 
 #[test]

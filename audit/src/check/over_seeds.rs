@@ -108,6 +108,7 @@ pub(crate) fn check(tables: &BTreeMap<&'static str, Table>) -> Tally {
             source.collect(table, &mut values);
         }
     }
+    let quantiles = student_t::quantiles(values.values().map(Vec::len).max().unwrap_or(0));
     let keys = &["rule", "noise", "curve", "estimator", "layer", "group_a", "group_b", "step"];
     let mut sheet = Sheet::new(keys, &["seeds", "mean", "lower", "upper"]);
     for ((rule, noise, curve, estimator, layer, [group_a, group_b], step), values) in values {
@@ -122,7 +123,7 @@ pub(crate) fn check(tables: &BTreeMap<&'static str, Table>) -> Tally {
             text(group_b),
             Key::Int(step),
         ];
-        sheet.push(key, student_t::cells(&values));
+        sheet.push(key, student_t::cells(&values, &quantiles));
     }
     match tables.get("over_seeds.parquet") {
         Some(table) => sheet.compare(table, &(0..table.rows()).collect::<Vec<usize>>()),

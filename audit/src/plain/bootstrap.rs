@@ -75,6 +75,12 @@ impl Estimate {
         Estimate::new(number, 0.0, &[])
     }
 
+    /// Whether the interval covers a number: certainly, and possibly; `None` without an interval.
+    pub(crate) fn covers(&self, number: f64) -> Option<(bool, bool)> {
+        let (lower, upper) = (self.lower.limits()?, self.upper.limits()?);
+        Some((lower.1 <= number && number <= upper.0, lower.0 <= number && number <= upper.1))
+    }
+
     /// Of a value, by how much rounding may change it, and the values in the resamples.
     pub(crate) fn new(number: Option<Number>, slack: f64, resampled: &[Resampled]) -> Estimate {
         let Some(number) = number.filter(|number| number.value.is_finite()) else { return Estimate::missing() };
@@ -86,6 +92,17 @@ impl Estimate {
         };
         let [lower, upper] = interval(number, resampled).unwrap_or([Value::Null, Value::Null]);
         Estimate { value, lower, upper }
+    }
+}
+
+impl Value {
+    /// The least and the largest that a number may be.
+    fn limits(&self) -> Option<(f64, f64)> {
+        match self {
+            Value::Number(Number { value, scale, allowed }) => Some((value - scale * allowed, value + scale * allowed)),
+            Value::Range(from, to) => Some((*from, *to)),
+            _ => None,
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use crate::tally::Number;
 /// How exactly a library's inverse of the t distribution function is asked to be, in units of the interval's width.
 const ALLOWED: f64 = 1e-7;
 
-/// Cells `seeds`, `mean`, `lower` and `upper` of the values that are there.
-pub(crate) fn cells(values: &[f64]) -> Vec<Value> {
+/// Cells `seeds`, `mean`, `lower` and `upper` of the values that are there; `quantiles` are those of [`quantiles`].
+pub(crate) fn cells(values: &[f64], quantiles: &[f64]) -> Vec<Value> {
     let n = values.len() as f64;
     let mut cells = vec![Value::Int(values.len() as i64)];
     if values.is_empty() {
@@ -24,10 +24,16 @@ pub(crate) fn cells(values: &[f64]) -> Vec<Value> {
         return cells;
     }
     let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0);
-    let half = quantile(n - 1.0) * (variance / n).sqrt();
+    let quantile = quantiles.get(values.len()).copied().unwrap_or(f64::NAN);
+    let half = quantile * (variance / n).sqrt();
     let end = |value: f64| Value::Number(Number { value, scale: half + 0.01 * size, allowed: ALLOWED });
     cells.extend([end(mean - half), end(mean + half)]);
     cells
+}
+
+/// The quantile that an interval of so many values needs, up to `most` of them.
+pub(crate) fn quantiles(most: usize) -> Vec<f64> {
+    (0..=most).map(|values| if values < 2 { f64::NAN } else { quantile(values as f64 - 1.0) }).collect()
 }
 
 /// Where the distribution function with so many degrees of freedom reaches 0.975.
@@ -58,7 +64,7 @@ mod tests {
 
     #[test]
     fn two_values_by_hand() {
-        let cells = cells(&[1.0, 3.0]);
+        let cells = cells(&[1.0, 3.0], &quantiles(2));
         let Value::Number(upper) = &cells[3] else { panic!("{cells:?}") };
         // s/√n = √2/√2 = 1.
         assert!((upper.value - (2.0 + 12.706_204_736)).abs() < 1e-6);

@@ -1,6 +1,6 @@
 //! The class stiffness matrix over time: the mean cosine of the gradients of an example of one class and one of another.
 
-use super::heat_maps::HeatMaps;
+use super::heat_maps::{HeatMaps, Limit};
 use crate::ReportError;
 use crate::curves::{CurveKey, PAPER};
 use crate::results::{Results, RunResults};
@@ -14,7 +14,7 @@ pub fn draw(results: &Results) -> Result<Option<String>, ReportError> {
     let conditions = results.plain_conditions_with(|run| !run.keys(CURVE).is_empty());
     let classes = classes(conditions.iter().flat_map(|condition| condition.runs.iter().copied()));
     let quantity = "Mean cosine between two examples with the labels of row and column";
-    let maps = HeatMaps::new(TITLE, quantity, classes, &conditions, |condition, a, b| {
+    let maps = HeatMaps::new(TITLE, quantity, Limit::OfStep, classes, &conditions, |condition, a, b| {
         // Pairs are recorded once, in order.
         let key = |a: &str, b: &str| CurveKey::of(CURVE, PAPER).pair(a, b);
         let either = [key(a, b), key(b, a)].into_iter().flat_map(|key| condition.series(&key)).next();

@@ -8,7 +8,7 @@ use super::look::{INK, QUIET, group_look};
 use super::panel_grid::{GridPanel, Heading, PanelGrid, PanelRow};
 use super::{heading, step_axis};
 use crate::ReportError;
-use crate::axes::{Scale, robust_logarithmic_range, robust_range};
+use crate::axes::{Scale, logarithmic_range, wide_range};
 use crate::canvas::{Dash, Marker, Stroke};
 use crate::curves::{CurveKey, EXACT, PAPER, POPULATION};
 use crate::results::{Condition, Results, RunResults, Series};
@@ -137,7 +137,8 @@ pub fn draw(results: &Results, statistic: &Statistic) -> Result<Option<String>, 
     let layers = layers(&conditions, statistic.curve);
     let of_population =
         conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[POPULATION, EXACT])));
-    let mut rows = vec![row(&conditions, statistic, &layers, "sample", &[PAPER])];
+    let of_sample = if of_population { "sample" } else { "" };
+    let mut rows = vec![row(&conditions, statistic, &layers, of_sample, &[PAPER])];
     if of_population {
         rows.push(row(&conditions, statistic, &layers, "population", &[POPULATION, EXACT]));
     }
@@ -190,9 +191,8 @@ fn legend(conditions: &[Condition], layers: &[Option<i64>], of_population: bool)
         return legend;
     }
     legend
-        .with(Key::Words, "population:")
-        .with(Key::Line(Stroke::solid(QUIET, 1.25)), "exact")
-        .with(Key::Line(Stroke::dashed(QUIET, 1.25)), "estimated from the sample")
+        .with(Key::Line(Stroke::solid(QUIET, 1.25)), "population: exact")
+        .with(Key::Line(Stroke::dashed(QUIET, 1.25)), "population: estimated")
 }
 
 fn row(
@@ -231,10 +231,10 @@ pub fn statistic_row(curves: Vec<Vec<Drawn>>, name: &str, y_axis: &str, logarith
     let series = || curves.iter().flatten().map(|drawn| &drawn.series);
     let points = || series().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
     let y = if logarithmic {
-        let (low, high) = robust_logarithmic_range(points());
+        let (low, high) = logarithmic_range(points());
         Scale::logarithmic(low, high, 4)
     } else {
-        let (low, high) = robust_range(points(), &[0.0]);
+        let (low, high) = wide_range(points(), &[0.0]);
         Scale::linear(low, high, 4, 0)
     };
     let x = Scale::steps(series().map(Series::last_step).fold(1.0, f64::max));

@@ -3,7 +3,7 @@
 use super::world_grid::{GridColumn, WorldGrid, groups};
 use super::{OVER_SEEDS, heading, short_name, step_axis};
 use crate::ReportError;
-use crate::axes::{Scale, robust_range};
+use crate::axes::{Scale, wide_range};
 use crate::curves::{CurveKey, EXACT};
 use crate::numbers;
 use crate::results::{Condition, Results, Series};
@@ -23,7 +23,7 @@ pub fn draw(results: &Results, title: &str, estimator: &str) -> Result<String, R
         conditions.iter().map(|condition| worlds.iter().map(|&world| series(condition, world)).collect()).collect();
     let every = || rows.iter().flatten().flatten().flatten();
     let points = every().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
-    let (low, high) = robust_range(points, &[0.0]);
+    let (low, high) = wide_range(points, &[0.0]);
     let x = Scale::steps(every().map(Series::last_step).fold(1.0, f64::max));
     let column = |(condition, rows): (&Condition, Vec<Vec<Vec<Series>>>)| GridColumn {
         heading: heading(condition),

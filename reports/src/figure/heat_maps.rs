@@ -12,6 +12,7 @@ use crate::results::Condition;
 /// Steps shown at most.
 const STEPS: usize = 6;
 const HEADING: f64 = 14.0;
+const NOTE: f64 = 10.0;
 const GAP: f64 = 8.0;
 const STRIP: f64 = 16.0;
 const BAR: f64 = 34.0;
@@ -19,10 +20,20 @@ const BAR_WIDTH: f64 = 150.0;
 /// Values are written into the cells of matrices up to this size.
 const WITH_VALUES: usize = 3;
 
+/// What the ends of the colour map stand for.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// The largest size of a value.
+    Shared,
+    /// The largest size of a value at each step, which its heading states.
+    OfStep,
+}
+
 pub struct HeatMaps<'t> {
     pub title: &'t str,
     /// What the colours mean.
     pub quantity: &'t str,
+    pub limit: Limit,
     /// Of the rows and columns of every matrix.
     pub names: Vec<String>,
     pub steps: Vec<i64>,
@@ -40,6 +51,7 @@ impl<'t> HeatMaps<'t> {
     pub fn new(
         title: &'t str,
         quantity: &'t str,
+        limit: Limit,
         names: Vec<String>,
         conditions: &[Condition],
         value: impl Fn(&Condition, &str, &str) -> Vec<(f64, Option<f64>)>,
@@ -62,7 +74,7 @@ impl<'t> HeatMaps<'t> {
             matrices: steps.iter().map(|&step| curves.iter().map(|curve| at(curve, step)).collect()).collect(),
         };
         let rows = conditions.iter().zip(&all).map(row).collect();
-        HeatMaps { title, quantity, names, steps, rows }
+        HeatMaps { title, quantity, limit, names, steps, rows }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -80,22 +92,27 @@ impl<'t> HeatMaps<'t> {
         let standing = widest > cell - 2.0 && self.stride(cell, SMALL) == 1 && widest > 14.0;
         let below = if standing { widest + 6.0 } else { 14.0 };
         let size = (left + columns * (full + GAP) - GAP + STRIP).max(left + BAR_WIDTH + 20.0);
-        let height = BAR + HEADING + self.rows.len() as f64 * (full + GAP) - GAP + below + 4.0;
-        let limit = self.limit();
+        let top = BAR + HEADING + if self.limit == Limit::OfStep { NOTE } else { 0.0 };
+        let height = top + self.rows.len() as f64 * (full + GAP) - GAP + below + 4.0;
+        let limits: Vec<f64> = (0..self.steps.len()).map(|step| self.limit_at(step)).collect();
         canvas::draw((size, height), self.title, |canvas| {
-            self.draw_bar(canvas, left, limit)?;
-            let top = BAR + HEADING;
+            self.draw_bar(canvas, left, limits.first().copied().unwrap_or(1.0))?;
             let font = Font { size: BODY, colour: INK, bold: true };
             for (column, step) in self.steps.iter().enumerate() {
                 let centre = left + column as f64 * (full + GAP) + full / 2.0;
-                canvas.text(&step_name(*step), (centre, top - 5.0), Align::Centre, font)?;
+                canvas.text(&step_name(*step), (centre, BAR + HEADING - 5.0), Align::Centre, font)?;
+                if self.limit == Limit::OfStep {
+                    let note = format!("max {}", numbers::significant(limits[column], 2));
+                    let small = Font { size: SMALL, bold: false, ..font };
+                    canvas.text(&note, (centre, top - 4.5), Align::Centre, small)?;
+                }
             }
             for (index, row) in self.rows.iter().enumerate() {
                 let y = top + index as f64 * (full + GAP);
                 self.draw_names(canvas, &names, (left, y), cell, None)?;
                 for (column, matrix) in row.matrices.iter().enumerate() {
                     let x = left + column as f64 * (full + GAP);
-                    self.draw_matrix(canvas, matrix, (x, y), full, limit)?;
+                    self.draw_matrix(canvas, matrix, (x, y), full, limits[column])?;
                     if index + 1 == self.rows.len() {
                         self.draw_names(canvas, &names, (x, y + full), cell, Some(standing))?;
                     }
@@ -107,9 +124,10 @@ impl<'t> HeatMaps<'t> {
         })
     }
 
-    /// The largest size of a value, which the ends of the colour map stand for.
-    fn limit(&self) -> f64 {
-        let values = self.rows.iter().flat_map(|row| row.matrices.iter().flatten().flatten());
+    fn limit_at(&self, step: usize) -> f64 {
+        let counts = |column: usize| self.limit == Limit::Shared || column == step;
+        let matrices = self.rows.iter().flat_map(|row| row.matrices.iter().enumerate());
+        let values = matrices.filter(|(column, _)| counts(*column)).flat_map(|(_, matrix)| matrix.iter().flatten());
         let limit = values.fold(0.0, |limit: f64, value| limit.max(value.abs()));
         if limit > 0.0 { limit } else { 1.0 }
     }
@@ -121,13 +139,19 @@ impl<'t> HeatMaps<'t> {
         let width = BAR_WIDTH / f64::from(pieces);
         for piece in 0..pieces {
             let value = 2.0 * (f64::from(piece) + 0.5) / f64::from(pieces) - 1.0;
-            rectangle(canvas, (left + f64::from(piece) * width, 15.0), (width, 7.0), diverging(value))?;
+            // A little wider than its share, so that no seam shows.
+            let overlap = if piece + 1 == pieces { 0.0 } else { 0.5 };
+            rectangle(canvas, (left + f64::from(piece) * width, 15.0), (width + overlap, 7.0), diverging(value))?;
         }
         let small = Font { size: SMALL, ..font };
-        for (place, value) in [(0.0, -limit), (0.5, 0.0), (1.0, limit)] {
+        let labels = match self.limit {
+            Limit::Shared => [-limit, 0.0, limit].map(|value| numbers::significant(value, 2)),
+            Limit::OfStep => ["−max", "0", "max of the step"].map(str::to_owned),
+        };
+        for (place, label) in [0.0, 0.5, 1.0].into_iter().zip(labels) {
             let x = left + place * BAR_WIDTH;
             canvas.line(&[(x, 15.0), (x, 24.0)], Stroke::solid(QUIET, 0.5))?;
-            canvas.text(&numbers::significant(value, 2), (x, 32.0), Align::Centre, small)?;
+            canvas.text(&label, (x, 32.0), Align::Centre, small)?;
         }
         Ok(())
     }
@@ -147,11 +171,13 @@ impl<'t> HeatMaps<'t> {
             let colour = value.map_or(GRID, |value| diverging(value / limit));
             rectangle(canvas, (x, y), (cell, cell), colour)?;
             if groups <= WITH_VALUES {
-                let light = value.is_none_or(|value| (value / limit).abs() < 0.7);
+                let light = value.is_none_or(|value| (value / limit).abs() < 0.85);
                 let colour = if light { INK } else { plotters::style::WHITE };
-                let text = numbers::share(*value);
-                let text = if groups == WITH_VALUES { numbers::two_decimals(*value) } else { text };
-                let font = Font { size: SMALL - 1.0, colour, bold: false };
+                let (text, size) = match groups {
+                    WITH_VALUES => (numbers::two_decimals(*value), SMALL - 1.8),
+                    _ => (numbers::share(*value), SMALL - 1.0),
+                };
+                let font = Font { size, colour, bold: false };
                 canvas.label(&text, (x + cell / 2.0, y + cell / 2.0), Align::Centre, font)?;
             }
         }
@@ -224,6 +250,6 @@ mod tests {
         assert_eq!(few_steps(&steps), [0, 3, 15, 62, 250, 1000]);
         assert_eq!(few_steps(&[0, 1, 2]), [0, 1, 2]);
         assert_eq!(few_steps(&[7]), [7]);
-        assert_eq!(few_steps(&[]), []);
+        assert!(few_steps(&[]).is_empty());
     }
 }

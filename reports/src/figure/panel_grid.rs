@@ -76,7 +76,12 @@ impl PanelGrid<'_> {
 
     /// With its axis where the next row has another.
     fn height_of(&self, row: usize) -> f64 {
-        self.rows[row].height + if self.has_own_axis(row) { X_AXIS } else { GAP }
+        let after = match (self.has_own_axis(row), row + 1 == self.rows.len()) {
+            (true, true) => X_AXIS,
+            (true, false) => X_AXIS + GAP,
+            _ => GAP,
+        };
+        self.rows[row].height + after
     }
 
     fn has_own_axis(&self, row: usize) -> bool {

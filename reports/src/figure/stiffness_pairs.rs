@@ -4,11 +4,11 @@ use plotters::style::RGBColor;
 
 use super::coherence::statistic_row;
 use super::drawn::{self, Drawn, Marks};
-use super::heading;
-use super::heat_maps::HeatMaps;
+use super::heat_maps::{HeatMaps, Limit};
 use super::legend::{Key, Legend};
 use super::look::{CORRUPT, INK, OVERFIT, PRISTINE, TEST, group_look};
 use super::panel_grid::{Heading, PanelGrid};
+use super::{heading, short_name};
 use crate::ReportError;
 use crate::canvas::{Dash, Marker, Stroke};
 use crate::curves::{CurveKey, PAPER};
@@ -58,7 +58,10 @@ pub fn draw_groups(results: &Results) -> Result<Option<String>, ReportError> {
         for (b, second) in names.iter().enumerate().skip(a) {
             let (colour, marker) = pair_look(a, b, names.len(), designations);
             kinds.push(Pairs {
-                name: if a == b { format!("within {first}") } else { format!("{first} with {second}") },
+                name: match a == b {
+                    true => format!("within {}", short_name(first)),
+                    false => format!("{} with {}", short_name(first), short_name(second)),
+                },
                 keys: ["stiffness_sign", "stiffness_cosine"]
                     .map(|curve| CurveKey::of(curve, PAPER).pair(first, second)),
                 stroke: Stroke { dash: if a == b { Dash::Solid } else { Dash::Dashed }, ..Stroke::solid(colour, 1.25) },
@@ -83,7 +86,7 @@ fn pair_look(a: usize, b: usize, groups: usize, designations: bool) -> (RGBColor
 /// The cosines as heat maps.
 fn matrices(conditions: &[Condition], names: Vec<String>) -> Result<Option<String>, ReportError> {
     let quantity = "Mean cosine between an example of the row’s and one of the column’s group";
-    let maps = HeatMaps::new(GROUPS, quantity, names, conditions, |condition, a, b| {
+    let maps = HeatMaps::new(GROUPS, quantity, Limit::OfStep, names, conditions, |condition, a, b| {
         let key = |a: &str, b: &str| CurveKey::of("stiffness_cosine", PAPER).pair(a, b);
         // Pairs are recorded once, in order.
         let either = [key(a, b), key(b, a)].into_iter().flat_map(|key| condition.series(&key)).next();
@@ -93,7 +96,7 @@ fn matrices(conditions: &[Condition], names: Vec<String>) -> Result<Option<Strin
 }
 
 fn curves(conditions: &[Condition], title: &str, kinds: &[Pairs]) -> Result<Option<String>, ReportError> {
-    let row = |index: usize, name: &str, y_axis: &str| {
+    let row = |index: usize, y_axis: &str| {
         let of_condition = |condition: &Condition| -> Vec<Drawn> {
             let of_kind = |(place, pairs): (usize, &Pairs)| {
                 let marks = Marks::Few((place as f64 + 0.5) / kinds.len() as f64);
@@ -101,9 +104,9 @@ fn curves(conditions: &[Condition], title: &str, kinds: &[Pairs]) -> Result<Opti
             };
             kinds.iter().enumerate().flat_map(of_kind).collect()
         };
-        statistic_row(conditions.iter().map(of_condition).collect(), name, y_axis, false)
+        statistic_row(conditions.iter().map(of_condition).collect(), "", y_axis, false)
     };
-    let rows = vec![row(0, "sign", "Mean sign"), row(1, "cosine", "Mean cosine")];
+    let rows = vec![row(0, "Mean sign"), row(1, "Mean cosine")];
     if rows.iter().flat_map(|row| &row.panels).all(|panel| panel.curves.is_empty()) {
         return Ok(None);
     }

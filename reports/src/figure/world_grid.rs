@@ -14,7 +14,10 @@ use crate::results::Series;
 const HEADING: f64 = 14.0;
 const NOTE: f64 = 10.0;
 const PANEL_HEIGHT: f64 = 74.0;
-const ROW: f64 = PANEL_HEIGHT + 10.0;
+/// Of panels that more than a few curves share.
+const TALL_PANEL_HEIGHT: f64 = 100.0;
+const FEW_GROUPS: usize = 4;
+const GAP: f64 = 10.0;
 /// The rows' names on the right.
 const STRIP: f64 = 16.0;
 
@@ -79,7 +82,7 @@ impl WorldGrid<'_> {
         let legend = self.legend();
         let notes = if self.columns.iter().any(|column| !column.note.is_empty()) { NOTE } else { 0.0 };
         let top = legend.height(columns.legend_width()) + HEADING + notes;
-        let height = top + ROW * self.worlds.len() as f64 + 20.0;
+        let height = top + self.row() * self.worlds.len() as f64 + 20.0;
         let grid_columns = std::mem::take(&mut self.columns);
         canvas::draw((columns.width, height), self.title, |canvas| {
             legend.draw(canvas, columns.left, columns.legend_width())?;
@@ -93,6 +96,14 @@ impl WorldGrid<'_> {
             }
             self.draw_titles(canvas, &columns, top, height)
         })
+    }
+
+    fn panel_height(&self) -> f64 {
+        if self.looks.len() > FEW_GROUPS { TALL_PANEL_HEIGHT } else { PANEL_HEIGHT }
+    }
+
+    fn row(&self) -> f64 {
+        self.panel_height() + GAP
     }
 
     fn legend(&self) -> Legend {
@@ -121,7 +132,8 @@ impl WorldGrid<'_> {
         let rows = column.rows.len();
         for (row, groups) in column.rows.into_iter().enumerate() {
             let (x, y) = (self.x.clone(), column.y.clone());
-            let panel = Panel { canvas, left, top: top + row as f64 * ROW, width, height: PANEL_HEIGHT, x, y };
+            let top = top + row as f64 * self.row();
+            let panel = Panel { canvas, left, top, width, height: self.panel_height(), x, y };
             panel.frame(row + 1 == rows, first || self.own_y)?;
             for &value in &column.reference {
                 panel.level(value, Stroke::dashed(QUIET, 0.75))?;
@@ -134,23 +146,28 @@ impl WorldGrid<'_> {
     /// The first group on top.
     fn curves(&self, groups: Vec<Vec<Series>>) -> Vec<Drawn> {
         let number = self.looks.len().max(1) as f64;
+        let width = if self.looks.len() > FEW_GROUPS { 0.6 } else { self.curve_width };
         let curves = groups.into_iter().zip(&self.looks).enumerate().rev().flat_map(|(index, (series, look))| {
             let phase = (index as f64 + 0.5) / number;
             let marks = if self.mark_every_point { Marks::Every } else { Marks::Few(phase) };
-            Drawn::all(series, Stroke::solid(look.colour, self.curve_width), Some((look.marker, marks)))
+            Drawn::all(series, Stroke::solid(look.colour, width), Some((look.marker, marks)))
         });
         curves.collect()
     }
 
     fn draw_titles(&self, canvas: &Canvas, columns: &Columns, top: f64, height: f64) -> Result<(), ReportError> {
         let font = Font { size: BODY, colour: INK, bold: false };
-        let middle = top + (ROW * self.worlds.len() as f64 - (ROW - PANEL_HEIGHT)) / 2.0;
+        let middle = top + (self.row() * self.worlds.len() as f64 - GAP) / 2.0;
         canvas.upwards(&self.y_axis, (8.0, middle), font)?;
         canvas.text(&self.x_axis, (columns.centre(STRIP), height - 5.0), Align::Centre, font)?;
         for (row, world) in self.worlds.iter().enumerate() {
             let name = if *world == 0 { "actual".to_owned() } else { format!("null world {world}") };
             let font = Font { size: SMALL, bold: *world == 0, ..font };
-            canvas.upwards(&name, (columns.width - 7.0, top + row as f64 * ROW + PANEL_HEIGHT / 2.0), font)?;
+            canvas.upwards(
+                &name,
+                (columns.width - 7.0, top + row as f64 * self.row() + self.panel_height() / 2.0),
+                font,
+            )?;
         }
         Ok(())
     }

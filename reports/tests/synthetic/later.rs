@@ -173,6 +173,9 @@ fn add_stiffness(later: &mut Later, study: &Study, key: &Key, step: i64, layer: 
             }
         }
     }
+    if layer.is_some() {
+        return;
+    }
     for a in 0..10_u32 {
         for b in a..10 {
             let value = m * if a == b { 0.8 } else { 0.3 - 0.08 * f64::from((a * 7 + b * 3) % 10) };

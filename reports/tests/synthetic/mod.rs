@@ -149,7 +149,7 @@ fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
 
 fn add_learning(tables: &mut Tables, study: &Study, key: &Key, pristine: f64) {
     let suppression = suppression(key.rule);
-    let slow = 30.0 * (1.0 + 4.0 * key.noise) * (1.0 + 0.4 * suppression);
+    let slow = 30.0 * (1.0 + 4.0 * key.noise) * (1.0 + 0.4 * suppression) * (0.8 + 0.2 * key.seed as f64);
     for step in evaluated_steps(study) {
         let fit = |half: f64| step as f64 / (step as f64 + half);
         // Suppressed gradients learn less of the corrupt labels, and end a little below the top.
