@@ -40,7 +40,7 @@ pub(crate) fn quantiles(most: usize) -> Vec<f64> {
 fn quantile(freedom: f64) -> f64 {
     let Ok(distribution) = StudentsT::new(0.0, 1.0, freedom) else { return f64::NAN };
     let (mut low, mut high) = (0.0, 1e3);
-    for _ in 0..100 {
+    for _ in 0..60 {
         let middle = (low + high) / 2.0;
         if distribution.cdf(middle) < 0.975 {
             low = middle;
