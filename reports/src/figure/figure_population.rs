@@ -82,7 +82,9 @@ fn shares(conditions: &[Condition]) -> PanelRow {
     let curves: Vec<Vec<Drawn>> =
         conditions.iter().map(|condition| curves(condition, "alpha", false, &[PAPER, POPULATION, EXACT])).collect();
     let every = || curves.iter().flatten().map(|drawn| &drawn.series);
-    let (low, high) = robust_range(every().flat_map(Series::values), &[0.0, 1.0]);
+    // Late in training the estimate and its interval are many times α: they leave the panel, so that α stays legible.
+    let legible = conditions.iter().flat_map(|condition| self::curves(condition, "alpha", false, &[PAPER, EXACT]));
+    let (low, high) = robust_range(legible.flat_map(|drawn| drawn.series.values().collect::<Vec<_>>()), &[-0.5, 2.0]);
     let x = Scale::steps(every().map(Series::last_step).fold(1.0, f64::max));
     let panel = |(condition, curves): (&Condition, Vec<Drawn>)| {
         let mut references: Vec<f64> = condition.runs.iter().filter_map(|run| run.summary.pristine_fraction).collect();
