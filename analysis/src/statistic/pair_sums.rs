@@ -233,21 +233,25 @@ impl NullaryFnOnce for Fill<'_> {
         for (i, row_sum) in row_sums.iter_mut().enumerate() {
             let first = columns.start.max(i + 1).min(columns.end);
             let inner = &gram.row(i)[first..columns.end];
-            let values = &mut values[..inner.len()];
-            match kernel {
-                Kernel::Inner => values.copy_from_slice(inner),
-                Kernel::Sign => values.iter_mut().zip(inner).for_each(|(value, &k)| *value = sign(k)),
+            let written = &mut values[..inner.len()];
+            let values: &[f64] = match kernel {
+                Kernel::Inner => inner,
+                Kernel::Sign => {
+                    written.iter_mut().zip(inner).for_each(|(value, &k)| *value = sign(k));
+                    written
+                }
                 Kernel::Cosine => {
                     let (norm, others) = (inverse_norms[i], &inverse_norms[first..columns.end]);
                     let cosine = |((value, k), other): ((&mut f64, &f64), &f64)| *value = k * (norm * other);
-                    values.iter_mut().zip(inner).zip(others).for_each(cosine);
+                    written.iter_mut().zip(inner).zip(others).for_each(cosine);
+                    written
                 }
-            }
+            };
             *row_sum = sum(values);
             let row = &mut block[i * columns.len()..(i + 1) * columns.len()];
             let (below, row) = row.split_at_mut(first - columns.start);
             below.fill(0.0);
-            row.iter_mut().zip(values).for_each(|(entry, &mut value)| *entry = (value * per_unit) as f32);
+            row.iter_mut().zip(values).for_each(|(entry, &value)| *entry = (value * per_unit) as f32);
         }
     }
 }
