@@ -32,6 +32,7 @@ pub enum Command {
     Compare(Compare),
     Export(Export),
     Inspect(Inspect),
+    Audit(Audit),
     Completions(Completions),
 }
 
@@ -211,6 +212,29 @@ pub struct Inspect {
     /// Also read every file and compare it with its SHA-256
     #[arg(long)]
     pub verify: bool,
+}
+
+/// Recompute every published number of a study from its raw trace, and check everything it claims
+///
+/// Needs nothing but the study's directory. Prints a table of claims, each with pass, FAIL or not checkable and why; the
+/// exit code is 1 if a claim fails (docs/audit.md).
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd audit studies/demo")]
+pub struct Audit {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// Directory of the results [default: STUDY/analysis]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub analysis: Option<PathBuf>,
+
+    /// Directory of the figures and the page [default: STUDY/report]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub report: Option<PathBuf>,
+
+    /// Print the claims as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Print the completion script of a shell

@@ -1,4 +1,4 @@
-//! `cograd`: flags in, calls out. Everything it does lives in the four libraries of this workspace.
+//! `cograd`: flags in, calls out. Everything it does lives in the libraries of this workspace.
 
 mod arguments;
 mod bug;
@@ -51,6 +51,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
         Command::Compare(compare) => command::compare::run(&compare, output),
         Command::Export(export) => command::export::run(&export, output),
         Command::Inspect(inspect) => command::inspect::run(&inspect, output),
+        Command::Audit(audit) => command::audit::run(&audit, output),
         Command::Completions(completions) => command::completions::run(&completions, output),
     }
 }

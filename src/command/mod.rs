@@ -1,6 +1,7 @@
 //! One file a command: it turns arguments into calls of the libraries and says what came of them.
 
 pub mod analyze;
+pub mod audit;
 pub mod compare;
 pub mod completions;
 pub mod demo;

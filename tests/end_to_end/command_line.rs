@@ -2,7 +2,8 @@
 
 use crate::common::Place;
 
-const COMMANDS: [&str; 8] = ["demo", "record", "analyze", "report", "compare", "export", "inspect", "completions"];
+const COMMANDS: [&str; 9] =
+    ["demo", "record", "analyze", "report", "compare", "export", "inspect", "audit", "completions"];
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("UTF-8")

@@ -1,5 +1,6 @@
 //! The real binary in a temporary directory: one test a behaviour that a person relies on.
 
+mod audit;
 mod bad_input;
 mod command_line;
 mod common;

@@ -1,0 +1,52 @@
+//! Nothing lies in the study that belongs to nothing, and what is unfinished is told.
+
+use std::fs;
+use std::path::Path;
+
+use crate::claim::Claim;
+
+const CLAIM: &str = "every entry there belongs to the study";
+
+/// Of the study's directory: entries that the audit knows nothing of are not checkable, there may be notes.
+pub(crate) fn of_study(study: &Path) -> Claim {
+    let known = ["study.toml", ".study.lock", "runs", "analysis", "report"];
+    match unknown(study, |name| known.contains(&name)) {
+        Err(error) => Claim::fail(CLAIM, "study", error),
+        Ok(names) if names.is_empty() => Claim::pass(CLAIM, "study", "no other entry"),
+        Ok(names) => Claim::unchecked(CLAIM, "study", format!("not of a study: {}", names.join(", "))),
+    }
+}
+
+/// Of the directory of runs, in which `finished` are runs.
+pub(crate) fn of_runs(runs: &Path, finished: &[String]) -> Vec<Claim> {
+    let is_lock = |name: &str| name.starts_with('.') && name.ends_with(".lock");
+    let is_partial = |name: &str| name.starts_with('.') && name.ends_with(".partial");
+    let is_finished = |name: &str| finished.iter().any(|known| known == name);
+    let names = match unknown(runs, |name| is_finished(name) || is_lock(name)) {
+        Ok(names) => names,
+        Err(error) => return vec![Claim::fail(CLAIM, "runs", error)],
+    };
+    let (unfinished, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| is_partial(name));
+    let mut claims = vec![match others.is_empty() {
+        true => Claim::pass(CLAIM, "runs", format!("{} runs", finished.len())),
+        false => Claim::fail(CLAIM, "runs", format!("neither a run nor one being recorded: {}", others.join(", "))),
+    }];
+    claims.extend(unfinished.iter().map(|name| {
+        Claim::unchecked("the run is what its manifest says", name, "it is not finished and has no manifest")
+    }));
+    claims
+}
+
+/// Names of entries that are not known, sorted.
+fn unknown(directory: &Path, known: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
+    let listed = |error: std::io::Error| format!("the directory cannot be listed: {error}");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(listed)? {
+        let name = entry.map_err(listed)?.file_name().to_string_lossy().into_owned();
+        if !known(&name) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,55 @@
+//! The record of the whole training set against itself, the full gradient's norm, and the sample.
+
+use cograd_trace::{GradientNorm, PopulationStep};
+
+use crate::tally::{Number, Tally};
+
+/// Contributions come from kernels in f32.
+const ROUNDING: f64 = 1e-5;
+
+/// Checks one population step: layers add up to totals; Σ_i s = ‖g‖² of each layer; |s| ≤ √q ‖g‖; q ≥ 0.
+pub(crate) fn check(step: &PopulationStep<'_>, norms: &[GradientNorm], tally: &mut Tally) {
+    let number = step.step;
+    let norm_of = |layer: usize| {
+        let of = |norm: &&GradientNorm| norm.step == number && norm.layer as usize == layer;
+        norms.iter().find(of).map(|norm| norm.gradient_norm_sq)
+    };
+    for (layer, of_layer) in step.layers.iter().enumerate() {
+        let Some(norm) = norm_of(layer) else {
+            tally.check(false, || format!("step {number} lacks the gradient norm of layer {layer}"));
+            continue;
+        };
+        let (mut sum, mut size) = (0.0, 0.0);
+        for (example, (&s, &q)) in of_layer.contributions.iter().zip(of_layer.self_terms).enumerate() {
+            sum += s;
+            size += s.abs();
+            let bound = (q * norm).sqrt();
+            tally.check(q >= 0.0 && s.abs() <= bound * (1.0 + ROUNDING) + f64::MIN_POSITIVE, || {
+                format!("step {number}, example {example}, layer {layer}: |{s:e}| is more than √q‖g‖ = {bound:e}")
+            });
+        }
+        tally.close(sum, Number { value: norm, scale: size, allowed: ROUNDING }, || {
+            format!("sum of the contributions of layer {layer} at step {number}")
+        });
+    }
+    for example in 0..step.contributions.len() {
+        let s: Vec<f64> = step.layers.iter().map(|layer| layer.contributions[example]).collect();
+        let q: Vec<f64> = step.layers.iter().map(|layer| layer.self_terms[example]).collect();
+        adds_up(step.contributions[example], &s, tally, || {
+            format!("contribution of example {example} at step {number}")
+        });
+        adds_up(step.self_terms[example], &q, tally, || format!("self term of example {example} at step {number}"));
+    }
+}
+
+fn adds_up(total: f64, layers: &[f64], tally: &mut Tally, place: impl Fn() -> String) {
+    let size: f64 = layers.iter().map(|value| value.abs()).sum();
+    tally.close(total, Number::near(layers.iter().sum(), size), place);
+}
+
+/// An example's self term over some weights of a layer is no larger than that over all of them.
+pub(crate) fn check_sample(sampled: f64, whole: f64, place: impl FnOnce() -> String, tally: &mut Tally) {
+    tally.check(sampled <= whole * (1.0 + ROUNDING) + f64::MIN_POSITIVE, || {
+        format!("{}: {sampled:e} over the sampled weights, but {whole:e} over all of the layer", place())
+    });
+}

@@ -1,0 +1,88 @@
+//! What an audit says: claims, each with a verdict and a reason.
+
+use serde::Serialize;
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// It was checked and holds.
+    #[serde(rename = "pass")]
+    Pass,
+    /// It was checked and does not hold.
+    #[serde(rename = "fail")]
+    Fail,
+    /// What is there does not tell.
+    #[serde(rename = "not checkable")]
+    NotCheckable,
+}
+
+impl Verdict {
+    /// The verdict as tables show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::NotCheckable => "not checkable",
+        }
+    }
+}
+
+/// One claim that a study makes, judged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Claim {
+    /// What is claimed.
+    pub claim: String,
+    /// The run or the file that it is about.
+    pub subject: String,
+    /// Whether it holds.
+    pub verdict: Verdict,
+    /// What was compared, or what is wrong, or why it cannot be told.
+    pub why: String,
+    /// Largest deviation between a published and a recomputed number, in units of the number's scale; `None` if no
+    /// numbers were compared.
+    pub deviation: Option<f64>,
+    /// The deviation that is allowed there.
+    pub allowed: Option<f64>,
+}
+
+impl Claim {
+    /// A claim that holds because of something other than a comparison of numbers.
+    pub(crate) fn pass(claim: &str, subject: &str, why: impl Into<String>) -> Claim {
+        Claim::new(claim, subject, Verdict::Pass, why.into())
+    }
+
+    /// A claim that does not hold.
+    pub(crate) fn fail(claim: &str, subject: &str, why: impl Into<String>) -> Claim {
+        Claim::new(claim, subject, Verdict::Fail, why.into())
+    }
+
+    /// A claim that cannot be checked.
+    pub(crate) fn unchecked(claim: &str, subject: &str, why: impl Into<String>) -> Claim {
+        Claim::new(claim, subject, Verdict::NotCheckable, why.into())
+    }
+
+    fn new(claim: &str, subject: &str, verdict: Verdict, why: String) -> Claim {
+        Claim { claim: claim.to_string(), subject: subject.to_string(), verdict, why, deviation: None, allowed: None }
+    }
+}
+
+/// The result of an audit.
+#[derive(Clone, Debug, Serialize)]
+pub struct Audit {
+    /// Directory of the study.
+    pub study: String,
+    /// Every claim, in the order in which it was judged.
+    pub claims: Vec<Claim>,
+}
+
+impl Audit {
+    /// Number of claims with this verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.claims.iter().filter(|claim| claim.verdict == verdict).count()
+    }
+
+    /// Whether no claim fails.
+    pub fn is_clean(&self) -> bool {
+        self.count(Verdict::Fail) == 0
+    }
+}

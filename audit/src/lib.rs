@@ -1,0 +1,131 @@
+//! The audit of a study: from nothing but its directory, every claim that it makes is checked.
+//!
+//! Files are compared with the hashes listed of them, and the lists with their seals; the trace is held against what
+//! must be true of any; and every published number is computed again from the raw trace by a second, deliberately plain
+//! implementation, which shares no numerical code with the analysis. `docs/audit.md` lists the checks, their tolerances
+//! and what cannot be checked.
+#![warn(missing_docs)]
+
+mod check;
+mod claim;
+mod coherence;
+mod evidence;
+mod options;
+mod plain;
+mod recompute;
+mod record;
+mod results;
+mod schema;
+mod sheet;
+mod sheets;
+mod table;
+mod tally;
+mod trace;
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use claim::{Audit, Claim, Verdict};
+
+use evidence::Evidence;
+use options::Selection;
+use recompute::Recomputed;
+use results::Results;
+
+/// What keeps an audit from beginning.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The directory is no study.
+    #[error("{} is not a study: it has no directory runs; name the directory given to `--out` when recording", path.display())]
+    NotAStudy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot list {}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// There is nothing to audit.
+    #[error("{} has no finished run; record it to the end first", path.display())]
+    NoFinishedRun {
+        /// The study.
+        path: PathBuf,
+    },
+}
+
+/// Checks the study in a directory, its results in `analysis` and its report in `report`.
+///
+/// Works on the current rayon pool; reads files only, and one run at a time.
+///
+/// # Errors
+/// The directory is no study with a finished run. Whatever else is wrong is a claim that fails.
+pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, AuditError> {
+    let runs = study.join("runs");
+    if !runs.is_dir() {
+        return Err(AuditError::NotAStudy { path: study.to_path_buf() });
+    }
+    let names = finished(&runs)?;
+    if names.is_empty() {
+        return Err(AuditError::NoFinishedRun { path: study.to_path_buf() });
+    }
+    let experiment = fs::read_to_string(study.join("study.toml")).ok();
+    let mut claims = vec![check::directories::of_study(study)];
+    claims.extend(check::directories::of_runs(&runs, &names));
+    let results = Results::open(analysis, &mut claims);
+    let selection = match results.as_ref().map(|results| results.options.selection()) {
+        None => Ok(Selection::default()),
+        Some(selection) => selection,
+    };
+    let mut evidence = Vec::new();
+    for name in &names {
+        let (directory, whole) = (runs.join(name), Selection::default());
+        let options = results.as_ref().filter(|_| selection.is_ok()).map(|results| &results.options);
+        let selected = selection.as_ref().unwrap_or(&whole);
+        let checked = check::run::check(&directory, experiment.as_deref(), options, selected, &mut claims);
+        let (Some(checked), Some(results)) = (checked, &results) else { continue };
+        let recomputed = selection
+            .as_ref()
+            .map_err(String::clone)
+            .and_then(|selection| Recomputed::of(checked, &results.options, selection));
+        match recomputed {
+            Ok(recomputed) => {
+                results.compare(&recomputed, &mut claims);
+                evidence.push(Evidence::of(&recomputed));
+            }
+            Err(why) => claims.push(Claim::unchecked("the tables are recomputed", name, why)),
+        }
+    }
+    if let Some(results) = &results {
+        claims.push(results.no_other_runs(&names));
+        claims.extend(results.invariants());
+        if evidence.len() == names.len() {
+            claims.extend(check::summary::check(&results.summary, study, &results.options, &evidence));
+        } else {
+            let why = "not every run could be recomputed";
+            claims.push(Claim::unchecked("every number of the summary is recomputed", "summary.json", why));
+        }
+    }
+    claims.extend(check::report::check(report, analysis));
+    Ok(Audit { study: study.display().to_string(), claims })
+}
+
+/// Names of the directories in `runs` that have a manifest, sorted.
+fn finished(runs: &Path) -> Result<Vec<String>, AuditError> {
+    let error = |source| AuditError::Io { path: runs.to_path_buf(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(runs).map_err(error)? {
+        let entry = entry.map_err(error)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && entry.path().join("manifest.json").is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,227 @@
+//! A fully connected network with ReLU and softmax cross-entropy, one example at a time, forward and backward in f64.
+//!
+//! Beside every value stands its *size*, the same sum over absolute terms: what the rounding of a recorder that works in
+//! f32 is proportional to. A hidden unit whose input is within rounding of zero is *on the edge*: a recorder may have
+//! seen it on either side, so that its gradients may be those with the unit on or off.
+
+use cograd_trace::OwnedLayerWeights;
+
+/// A unit's input this close to zero, relative to its size, may be on either side in f32.
+const EDGE: f64 = 4e-6;
+
+/// Weights of one layer.
+pub(crate) struct Layer {
+    fan_in: usize,
+    fan_out: usize,
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+}
+
+/// The network of a snapshot.
+pub(crate) struct Network {
+    layers: Vec<Layer>,
+}
+
+/// One example's way through the network.
+pub(crate) struct Forward {
+    /// Inputs of each layer, with their sizes.
+    pub inputs: Vec<Vec<f64>>,
+    pub input_sizes: Vec<Vec<f64>>,
+    /// Units of each hidden layer that are on.
+    on: Vec<Vec<bool>>,
+    pub logits: Vec<f64>,
+    pub logit_sizes: Vec<f64>,
+    /// Hidden layer and unit of those on the edge.
+    pub edges: Vec<(usize, usize)>,
+}
+
+/// ∂ℓ/∂z of every layer, with sizes.
+pub(crate) struct Backward {
+    pub deltas: Vec<Vec<f64>>,
+    pub sizes: Vec<Vec<f64>>,
+}
+
+impl Network {
+    /// `None` if the layers do not fit together.
+    pub(crate) fn of(snapshot: &[OwnedLayerWeights]) -> Option<Network> {
+        let fit = snapshot.windows(2).all(|pair| pair[0].fan_out == pair[1].fan_in);
+        let numbers = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+        let layers = snapshot.iter().map(|layer| Layer {
+            fan_in: layer.fan_in,
+            fan_out: layer.fan_out,
+            weight: numbers(&layer.weight),
+            bias: numbers(&layer.bias),
+        });
+        (fit && !snapshot.is_empty()).then(|| Network { layers: layers.collect() })
+    }
+
+    /// Widths, input first.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        let first = self.layers.first().map(|layer| layer.fan_in);
+        first.into_iter().chain(self.layers.iter().map(|layer| layer.fan_out)).collect()
+    }
+
+    /// Takes one example forward.
+    pub(crate) fn forward(&self, input: &[f32]) -> Forward {
+        let mut values: Vec<f64> = input.iter().map(|&value| f64::from(value)).collect();
+        let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+        let mut forward = Forward {
+            inputs: Vec::new(),
+            input_sizes: Vec::new(),
+            on: Vec::new(),
+            logits: Vec::new(),
+            logit_sizes: Vec::new(),
+            edges: Vec::new(),
+        };
+        for (place, layer) in self.layers.iter().enumerate() {
+            let (sums, sum_sizes) = layer.sums(&values, &sizes);
+            forward.inputs.push(values);
+            forward.input_sizes.push(sizes);
+            if place + 1 == self.layers.len() {
+                forward.logits = sums;
+                forward.logit_sizes = sum_sizes;
+                break;
+            }
+            let is_edge = |unit: &usize| sums[*unit].abs() <= EDGE * sum_sizes[*unit] && sum_sizes[*unit] > 0.0;
+            forward.edges.extend((0..sums.len()).filter(is_edge).map(|unit| (place, unit)));
+            forward.on.push(sums.iter().map(|&sum| sum > 0.0).collect());
+            values = sums.iter().map(|&sum| sum.max(0.0)).collect();
+            sizes = sum_sizes;
+        }
+        forward
+    }
+
+    /// Takes the loss against `label` backward, with the hidden units `flipped` on the other side of zero.
+    pub(crate) fn backward(&self, forward: &Forward, label: usize, flipped: &[(usize, usize)]) -> Backward {
+        let (delta, size) = loss_delta(forward, label);
+        let (mut deltas, mut sizes) = (vec![delta], vec![size]);
+        for place in (1..self.layers.len()).rev() {
+            let layer = &self.layers[place];
+            let (mut below, mut below_size) = (vec![0.0; layer.fan_in], vec![0.0; layer.fan_in]);
+            let (above, above_size) = (&deltas[deltas.len() - 1], &sizes[sizes.len() - 1]);
+            for unit in 0..layer.fan_out {
+                let row = &layer.weight[unit * layer.fan_in..(unit + 1) * layer.fan_in];
+                for (column, weight) in row.iter().enumerate() {
+                    below[column] += weight * above[unit];
+                    below_size[column] += weight.abs() * above_size[unit];
+                }
+            }
+            for (unit, value) in below.iter_mut().enumerate() {
+                let on = forward.on[place - 1][unit] != flipped.contains(&(place - 1, unit));
+                if !on {
+                    *value = 0.0;
+                }
+            }
+            deltas.push(below);
+            sizes.push(below_size);
+        }
+        deltas.reverse();
+        sizes.reverse();
+        Backward { deltas, sizes }
+    }
+}
+
+impl Forward {
+    /// The class of the largest logit, and by how much it leads the next, in units of what f32 may be off by.
+    pub(crate) fn prediction(&self) -> (usize, f64) {
+        let best = (1..self.logits.len()).fold(0, |best, c| if self.logits[c] > self.logits[best] { c } else { best });
+        let mut lead = f64::INFINITY;
+        for class in (0..self.logits.len()).filter(|&class| class != best) {
+            let size = self.logit_sizes[best] + self.logit_sizes[class];
+            lead = lead.min((self.logits[best] - self.logits[class]) / (EDGE * size));
+        }
+        (best, lead)
+    }
+}
+
+/// softmax − one-hot, and its size: an error e of a logit changes it by about e of itself.
+fn loss_delta(forward: &Forward, label: usize) -> (Vec<f64>, Vec<f64>) {
+    let logits = &forward.logits;
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let exponentials: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let total: f64 = exponentials.iter().sum();
+    let others: f64 = (0..logits.len()).filter(|&class| class != label).map(|class| exponentials[class]).sum();
+    let mut delta: Vec<f64> = exponentials.iter().map(|exponential| exponential / total).collect();
+    if let Some(of_label) = delta.get_mut(label) {
+        // Not p − 1, which cancels.
+        *of_label = -others / total;
+    }
+    let logit_size = forward.logit_sizes.iter().copied().fold(0.0, f64::max);
+    let size = delta.iter().map(|delta| delta.abs() * (1.0 + 2.0 * logit_size)).collect();
+    (delta, size)
+}
+
+impl Layer {
+    /// W a + b, and |W| |a| + |b|.
+    fn sums(&self, values: &[f64], sizes: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        // Most pixels are black: their columns add nothing.
+        let columns: Vec<usize> = (0..values.len().min(self.fan_in)).filter(|&column| sizes[column] != 0.0).collect();
+        let (mut sums, mut sum_sizes) = (Vec::new(), Vec::new());
+        for unit in 0..self.fan_out {
+            let row = &self.weight[unit * self.fan_in..(unit + 1) * self.fan_in];
+            let (mut sum, mut size) = (self.bias[unit], self.bias[unit].abs());
+            for &column in &columns {
+                sum += row[column] * values[column];
+                size += row[column].abs() * sizes[column];
+            }
+            sums.push(sum);
+            sum_sizes.push(size);
+        }
+        (sums, sum_sizes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network() -> Network {
+        let layer = |fan_in: usize, fan_out: usize, seed: u32| OwnedLayerWeights {
+            fan_in,
+            fan_out,
+            weight: (0..fan_in * fan_out).map(|k| ((k as u32 * 7 + seed) % 11) as f32 / 5.0 - 1.0).collect(),
+            bias: (0..fan_out).map(|k| k as f32 / 10.0 - 0.1).collect(),
+        };
+        Network::of(&[layer(3, 5, 1), layer(5, 4, 2), layer(4, 3, 3)]).unwrap()
+    }
+
+    fn loss(network: &Network, input: &[f32], label: usize) -> f64 {
+        let logits = network.forward(input).logits;
+        logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[label]
+    }
+
+    #[test]
+    fn gradients_are_the_differences_of_the_loss() {
+        let (input, label) = ([0.5, 0.0, 0.25], 1);
+        let mut network = network();
+        let forward = network.forward(&input);
+        let backward = network.backward(&forward, label, &[]);
+        let step = 1e-6;
+        for layer in 0..3 {
+            let fan_in = network.layers[layer].fan_in;
+            for place in 0..network.layers[layer].weight.len() {
+                let kept = network.layers[layer].weight[place];
+                network.layers[layer].weight[place] = kept + step;
+                let above = loss(&network, &input, label);
+                network.layers[layer].weight[place] = kept - step;
+                let below = loss(&network, &input, label);
+                network.layers[layer].weight[place] = kept;
+                let expected = (above - below) / (2.0 * step);
+                let found = backward.deltas[layer][place / fan_in] * forward.inputs[layer][place % fan_in];
+                assert!((found - expected).abs() < 1e-8, "{layer} {place}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_no_network() {
+        let layer = |fan_in, fan_out| OwnedLayerWeights {
+            fan_in,
+            fan_out,
+            weight: vec![0.0; fan_in * fan_out],
+            bias: vec![0.0; fan_out],
+        };
+        assert!(Network::of(&[layer(3, 5), layer(4, 2)]).is_none());
+        assert!(Network::of(&[]).is_none());
+    }
+}

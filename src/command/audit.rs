@@ -1,0 +1,37 @@
+//! `cograd audit`: every claim of a study, checked.
+
+use anyhow::bail;
+use cograd_audit::{Claim, Verdict};
+
+use crate::arguments::Audit;
+use crate::output::{Output, table};
+
+pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
+    let study = &arguments.study;
+    let analysis = arguments.analysis.clone().unwrap_or_else(|| study.join("analysis"));
+    let report = arguments.report.clone().unwrap_or_else(|| study.join("report"));
+    let audit = cograd_audit::audit(study, &analysis, &report)?;
+    let counts = [Verdict::Pass, Verdict::Fail, Verdict::NotCheckable].map(|verdict| audit.count(verdict));
+    let tally = format!("{} pass, {} FAIL, {} not checkable", counts[0], counts[1], counts[2]);
+    if arguments.json {
+        output.result(serde_json::to_string_pretty(&audit)?);
+    } else {
+        let header = ["claim", "of", "verdict", "why"].map(str::to_string).to_vec();
+        let rows: Vec<Vec<String>> = std::iter::once(header).chain(audit.claims.iter().map(row)).collect();
+        table(&rows).iter().for_each(|line| output.line(line));
+        output.line(&tally);
+    }
+    if !audit.is_clean() {
+        bail!("{} does not hold what it claims: {tally}", study.display());
+    }
+    Ok(())
+}
+
+fn row(claim: &Claim) -> Vec<String> {
+    let deviation = match (claim.deviation, claim.allowed) {
+        (Some(deviation), Some(allowed)) => format!("; largest deviation {deviation:.1e} of {allowed:.0e} allowed"),
+        _ => String::new(),
+    };
+    let why = format!("{}{deviation}", claim.why);
+    vec![claim.claim.clone(), claim.subject.clone(), claim.verdict.as_str().to_string(), why]
+}

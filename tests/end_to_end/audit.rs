@@ -1,0 +1,533 @@
+//! The audit of a study: clean as recorded, analysed and reported; and 200 alterations, every one of which must be caught.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int64Array,
+    LargeStringArray, RecordBatch, StringArray, StringViewArray, UInt8Array, UInt32Array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt8Type, UInt32Type};
+use cograd_audit::{Audit, Verdict, audit};
+use cograd_trace::{sealed, sha256_of_file};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use serde_json::Value as Json;
+
+use crate::common::{Place, files_below};
+
+/// A study that has everything, as small as can be.
+const EXPERIMENT: &str = r#"
+name = "audited"
+[data]
+source = "digits"
+[network]
+hidden = [6]
+[training]
+learning_rate = 0.1
+batch = 100
+steps = 20
+[grid]
+noise = [0.25, 0.5]
+seeds = [1, 2]
+[sample]
+examples = 30
+weights_per_layer = 24
+[schedule.gradients]
+every_step_until = 10
+per_decade = 3
+[schedule.evaluations]
+every_step_until = 4
+per_decade = 2
+[schedule.snapshots]
+every_step_until = 1
+per_decade = 1
+[schedule.population]
+every_step_until = 2
+per_decade = 1
+"#;
+
+const ALTERATIONS: usize = 200;
+/// Of which flip a byte: as many files as there are, and some again.
+const FLIPS: usize = 110;
+
+/// Draws without a library, so that the same alterations are made on every machine.
+struct Random(u64);
+
+impl Random {
+    /// A whole number below `bound` (SplitMix64).
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((word ^ (word >> 31)) % bound as u64) as usize
+    }
+
+    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len())]
+    }
+}
+
+/// A study with a copy of all its files.
+struct Audited {
+    place: Place,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Audited {
+    fn new() -> Audited {
+        let place = Place::new();
+        place.write("audited.toml", EXPERIMENT);
+        for arguments in [
+            &["record", "audited.toml", "--out", "study"][..],
+            &["analyze", "study", "--null-worlds", "99", "--bootstrap", "40"],
+            &["report", "study"],
+        ] {
+            place.cograd(arguments.iter().copied().chain(["--quiet"])).assert().success();
+        }
+        let files = files_below(&place.path("study"));
+        Audited { place, files }
+    }
+
+    fn study(&self) -> PathBuf {
+        self.place.path("study")
+    }
+
+    fn audit(&self) -> Audit {
+        let study = self.study();
+        audit(&study, &study.join("analysis"), &study.join("report")).expect("a study with runs")
+    }
+
+    /// Writes back every file that is not as it was.
+    fn restore(&self) {
+        let study = self.study();
+        let now = files_below(&study);
+        for name in now.keys().filter(|name| !self.files.contains_key(*name)) {
+            fs::remove_file(study.join(name)).expect("removed");
+        }
+        for (name, bytes) in self.files.iter().filter(|(name, bytes)| now.get(*name) != Some(bytes)) {
+            fs::write(study.join(name), bytes).expect("restored");
+        }
+    }
+
+    fn runs(&self) -> Vec<String> {
+        let manifests = self.files.keys().filter(|name| name.ends_with("manifest.json") && name.starts_with("runs"));
+        manifests.map(|name| name.parent().expect("a run").display().to_string()).collect()
+    }
+
+    /// Does what a careful forger would: enters the files that are there into the manifests, these into the summary, and that
+    /// into the report, with the right sizes, hashes and seals.
+    fn reseal(&self) {
+        let study = self.study();
+        let mut manifests = BTreeMap::new();
+        for run in self.runs() {
+            let directory = study.join(&run);
+            edit_json(&directory.join("manifest.json"), |manifest| {
+                enter_files(&directory, &mut manifest["files"]);
+            });
+            let sha256 = sha256_of_file(&directory.join("manifest.json")).expect("a hash");
+            let bytes: u64 = files_below(&directory).iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+                - fs::metadata(directory.join("manifest.json")).expect("a manifest").len();
+            manifests.insert(run.trim_start_matches("runs/").to_string(), (sha256, bytes));
+        }
+        let analysis = study.join("analysis");
+        edit_json(&analysis.join("summary.json"), |summary| {
+            enter_files(&analysis, &mut summary["files"]);
+            summary["study"]["experiment_sha256"] = sha256_of_file(&study.join("study.toml")).expect("a hash").into();
+            for run in summary["runs"].as_array_mut().expect("runs") {
+                let (sha256, bytes) = &manifests[run["run"].as_str().expect("an id")];
+                run["manifest_sha256"] = sha256.clone().into();
+                run["trace_bytes"] = (*bytes).into();
+            }
+        });
+        let report = study.join("report");
+        edit_json(&report.join("manifest.json"), |manifest| {
+            enter_files(&report, &mut manifest["files"]);
+            manifest["analysis_sha256"] = sha256_of_file(&analysis.join("summary.json")).expect("a hash").into();
+        });
+    }
+}
+
+/// Edits a sealed JSON file and seals it again.
+fn edit_json(path: &Path, edit: impl FnOnce(&mut Json)) {
+    let mut json: Json = serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON");
+    edit(&mut json);
+    json["seal"] = "".into();
+    fs::write(path, sealed(&json).expect("sealed")).expect("written");
+}
+
+/// Sizes, hashes and numbers of rows of the listed files, as they are.
+fn enter_files(directory: &Path, files: &mut Json) {
+    for (name, entry) in files.as_object_mut().expect("files") {
+        let path = directory.join(name);
+        entry["bytes"] = fs::metadata(&path).expect("a file").len().into();
+        entry["sha256"] = sha256_of_file(&path).expect("a hash").into();
+        if name.ends_with(".parquet") {
+            entry["rows"] = read(&path).num_rows().into();
+        }
+    }
+}
+
+/// A Parquet file, as one batch.
+fn read(path: &Path) -> RecordBatch {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).expect("a file")).expect("Parquet");
+    let schema = builder.schema().clone();
+    let batches: Vec<RecordBatch> = builder.build().expect("Parquet").map(|batch| batch.expect("rows")).collect();
+    concat_batches(&schema, &batches).expect("one batch")
+}
+
+fn write(path: &Path, batch: &RecordBatch) {
+    let zstd = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let file = fs::File::create(path).expect("a file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(zstd)).expect("a writer");
+    writer.write(batch).expect("written");
+    writer.close().expect("closed");
+}
+
+/// Puts `value` in place of one cell of a column; `value` is of the cell as a number, a text's being its length.
+fn set(batch: &RecordBatch, column: &str, row: usize, value: impl Fn(f64) -> f64) -> RecordBatch {
+    let index = batch.schema().index_of(column).expect("the column");
+    let array = batch.column(index);
+    macro_rules! numbers {
+        ($kind:ty, $array:ty) => {{
+            let old = array.as_primitive::<$kind>();
+            let new = |place: usize| match (place == row, old.is_valid(place)) {
+                (true, is_valid) => Some(value(if is_valid { old.value(place) as f64 } else { 0.0 }) as _),
+                (false, true) => Some(old.value(place)),
+                (false, false) => None,
+            };
+            Arc::new((0..old.len()).map(new).collect::<$array>()) as ArrayRef
+        }};
+    }
+    let altered: ArrayRef = match array.data_type() {
+        DataType::Int64 => numbers!(Int64Type, Int64Array),
+        DataType::UInt32 => numbers!(UInt32Type, UInt32Array),
+        DataType::UInt8 => numbers!(UInt8Type, UInt8Array),
+        DataType::Float64 => numbers!(Float64Type, Float64Array),
+        DataType::Boolean => {
+            let old = array.as_boolean();
+            let new = |place: usize| Some(old.value(place) != (place == row));
+            Arc::new((0..old.len()).map(new).collect::<BooleanArray>())
+        }
+        DataType::FixedSizeList(field, width) => {
+            let list = array.as_fixed_size_list();
+            let mut values: Vec<f32> = list.values().as_primitive::<Float32Type>().values().to_vec();
+            let list_start = row * *width as usize;
+            // The entry that stands out most, so that the alteration is none of rounding.
+            let largest = (list_start..list_start + *width as usize)
+                .max_by(|&a, &b| values[a].abs().total_cmp(&values[b].abs()))
+                .expect("an entry");
+            values[largest] = value(f64::from(values[largest])) as f32;
+            let values = Arc::new(Float32Array::from(values));
+            Arc::new(FixedSizeListArray::try_new(field.clone(), *width, values, None).expect("a list"))
+        }
+        kind @ (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+            let old = arrow::compute::cast(array, &DataType::Utf8).expect("texts");
+            let old = old.as_string::<i32>();
+            let new = (0..old.len()).map(|place| match (place == row, old.is_valid(place)) {
+                (true, _) => Some("forged".to_string()),
+                (false, true) => Some(old.value(place).to_string()),
+                (false, false) => None,
+            });
+            match kind {
+                DataType::Utf8 => Arc::new(new.collect::<StringArray>()),
+                DataType::LargeUtf8 => Arc::new(new.collect::<LargeStringArray>()),
+                _ => Arc::new(new.collect::<StringViewArray>()),
+            }
+        }
+        other => panic!("a column of {other}"),
+    };
+    let mut columns = batch.columns().to_vec();
+    columns[index] = altered;
+    RecordBatch::try_new(batch.schema(), columns).expect("the same columns")
+}
+
+fn number(batch: &RecordBatch, column: &str, row: usize) -> Option<f64> {
+    let array = batch.column_by_name(column).expect("the column");
+    array.is_valid(row).then(|| match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row) as f64,
+        DataType::UInt32 => f64::from(array.as_primitive::<UInt32Type>().value(row)),
+        DataType::UInt8 => f64::from(array.as_primitive::<UInt8Type>().value(row)),
+        DataType::Boolean => f64::from(u8::from(array.as_boolean().value(row))),
+        other => panic!("a column of {other}"),
+    })
+}
+
+/// Leaves out one row, or has it twice.
+fn rows(batch: &RecordBatch, row: usize, twice: bool) -> RecordBatch {
+    let mut places: Vec<u32> = (0..batch.num_rows() as u32).collect();
+    if twice {
+        places.push(row as u32);
+    } else {
+        places.remove(row);
+    }
+    take_record_batch(batch, &UInt32Array::from(places)).expect("rows")
+}
+
+/// The columns of numbers of each results table, and by how much of itself a number is altered there.
+const NUMBERS: [(&str, &[&str]); 14] = [
+    ("curves", &["loss", "accuracy", "examples"]),
+    ("learned", &["learned", "fraction", "examples"]),
+    ("overfit", &["overfit", "train_accuracy", "proper_accuracy"]),
+    ("contributions", &["contribution", "self_term"]),
+    ("decomposition", &["alpha", "beta", "gradient_norm_sq", "alpha_lower", "alpha_upper"]),
+    ("cumulative", &["pristine", "corrupt", "difference", "pristine_lower", "difference_upper"]),
+    ("null", &["mean", "sd", "lower", "upper", "p"]),
+    ("tests", &["observed", "exceedances", "p", "p_lower", "p_upper", "worlds"]),
+    ("groups", &["examples", "sampled", "order"]),
+    ("shares", &["share", "cumulative"]),
+    ("group_tests", &["observed", "exceedances", "p", "p_holm", "p_upper"]),
+    ("cross_terms", &["value", "fraction"]),
+    ("coherence", &["value", "lower", "upper"]),
+    ("over_seeds", &["mean", "lower", "upper", "seeds"]),
+];
+
+/// Alters one number of a table: a whole one by one, an interval's end by a tenth, any other by a millionth of itself.
+fn alter_number(path: &Path, column: &str, random: &mut Random) {
+    let batch = read(path);
+    let known: Vec<usize> = (0..batch.num_rows())
+        .filter(|&row| number(&batch, column, row).is_some_and(|value| value.abs() > 1e-6 || column == "exceedances"))
+        .collect();
+    let row = *random.of(&known);
+    let is_whole = !matches!(batch.column_by_name(column).expect("the column").data_type(), DataType::Float64);
+    let is_end = ["lower", "upper"].iter().any(|end| column.ends_with(end));
+    let altered = set(&batch, column, row, |value| match (is_whole, is_end) {
+        (true, _) => value + 1.0,
+        (false, true) => value * 1.1,
+        (false, false) => value * (1.0 + 1e-6),
+    });
+    write(path, &altered);
+}
+
+/// What a forger could do to a trace, by name.
+fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
+    let run = audited.study().join(random.of(&audited.runs()));
+    let edit = |file: &str, edit: &mut dyn FnMut(&RecordBatch) -> RecordBatch| {
+        let path = run.join(file);
+        write(&path, &edit(&read(&path)));
+        format!("{} of {}", file, run.file_name().expect("a run").display())
+    };
+    let parts: Vec<String> =
+        files_below(&run.join("population")).keys().map(|name| name.display().to_string()).collect();
+    let parts: Vec<&String> = parts.iter().filter(|name| name.starts_with("part-")).collect();
+    let population = format!("population/{}", random.of(&parts));
+    match kind {
+        // A label, with the flag that goes with it.
+        0 => edit("examples.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            let label = number(batch, "label", row).expect("a label");
+            let altered = set(batch, "label", row, |label| (label + 1.0) % 10.0);
+            let was = number(batch, "pristine", row) == Some(1.0);
+            let is = number(batch, "original_label", row) == Some((label + 1.0) % 10.0);
+            if was == is { altered } else { set(&altered, "pristine", row, |_| 0.0) }
+        }),
+        // The labels of two examples changed for each other, so that their counts are kept.
+        1 => edit("examples.parquet", &mut |batch| {
+            let labels: Vec<f64> = (0..batch.num_rows()).filter_map(|row| number(batch, "label", row)).collect();
+            let first = random.below(labels.len());
+            let others: Vec<usize> = (0..labels.len()).filter(|&row| labels[row] != labels[first]).collect();
+            let second = *random.of(&others);
+            let mut altered = set(batch, "label", first, |_| labels[second]);
+            altered = set(&altered, "label", second, |_| labels[first]);
+            for row in [first, second] {
+                let unchanged = number(&altered, "label", row) == number(&altered, "original_label", row);
+                if (number(&altered, "pristine", row) == Some(1.0)) != unchanged {
+                    altered = set(&altered, "pristine", row, |_| 0.0);
+                }
+            }
+            altered
+        }),
+        2 => edit("examples.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "sampled", row, |_| 0.0)
+        }),
+        3 => edit("examples.parquet", &mut |batch| {
+            let learned: Vec<usize> = (0..batch.num_rows())
+                .filter(|&row| number(batch, "learned_step", row).is_some_and(|s| s > 0.0))
+                .collect();
+            set(batch, "learned_step", *random.of(&learned), |_| 0.0)
+        }),
+        4 => edit("gradients/part-00000.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "gradient", row, |value| value * 1.01 + 1e-3)
+        }),
+        5 => edit("coordinates.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "row", row, |unit| if unit > 0.0 { unit - 1.0 } else { unit + 1.0 })
+        }),
+        6 => edit("metrics.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "loss", row, |loss| loss * 1.001)
+        }),
+        7 => edit("metrics.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            let size = number(batch, "examples", row).expect("a size");
+            set(
+                batch,
+                "accuracy",
+                row,
+                |accuracy| if accuracy > 0.5 { accuracy - 1.0 / size } else { accuracy + 1.0 / size },
+            )
+        }),
+        // A contribution, in a layer and in total alike.
+        8 => edit(&population, &mut |batch| {
+            let row = random.below(batch.num_rows());
+            let by = 0.1 * number(batch, "contribution", row).expect("a contribution").abs() + 1.0;
+            let altered = set(batch, "contribution", row, |value| value + by);
+            set(&altered, "contribution_1", row, |value| value + by)
+        }),
+        // A self term likewise.
+        9 => edit(&population, &mut |batch| {
+            let row = random.below(batch.num_rows());
+            let by = number(batch, "self_term_0", row).expect("a self term") + 0.1;
+            let altered = set(batch, "self_term", row, |value| value + by);
+            set(&altered, "self_term_0", row, |value| value + by)
+        }),
+        10 => edit("population/gradient-norms.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "gradient_norm_sq", row, |value| value * 1.01)
+        }),
+        11 => edit("inputs.parquet", &mut |batch| {
+            let row = random.below(batch.num_rows());
+            set(batch, "input", row, |value| value - 0.25)
+        }),
+        // A weight of the snapshot at step 0 or 1, at the end of the file.
+        _ => {
+            let name = *random.of(&["weights/step-00000000.safetensors", "weights/step-00000001.safetensors"]);
+            let path = run.join(name);
+            let mut bytes = fs::read(&path).expect("a snapshot");
+            // The weights of the last layer come last in the file, 10 × 6 of them.
+            let place = bytes.len() - 4 * (1 + random.below(60));
+            let weight = f32::from_le_bytes(bytes[place..place + 4].try_into().expect("four bytes")) + 0.25;
+            bytes[place..place + 4].copy_from_slice(&weight.to_le_bytes());
+            fs::write(&path, bytes).expect("written");
+            format!("{name} of {}", run.file_name().expect("a run").display())
+        }
+    }
+}
+
+/// Kinds of [`alter_trace`].
+const TRACE_KINDS: usize = 13;
+
+/// What a forger could do to a summary.
+fn alter_summary(path: &Path, kind: usize) {
+    edit_json(path, |summary| {
+        let run = &mut summary["runs"][kind % 4];
+        match kind {
+            0 => run["alpha_first"] = 0.9.into(),
+            1 => run["crossover"]["p"] = 0.01.into(),
+            2 => run["final"]["train_accuracy"] = 0.99.into(),
+            3 => run["overfit"]["slope"] = 0.0.into(),
+            4 => run["population"]["simultaneous"]["alpha"]["exceedances"] = 1.into(),
+            5 => run["pristine_fraction"] = 0.7.into(),
+            6 => summary["seed"] = 5.into(),
+            7 => summary["options"]["seed"] = 5.into(),
+            8 => summary["predictions"][0]["verdict"] = "holds, and how".into(),
+            _ => summary["predictions"][4]["measured"] = "At ε = 0.25 α starts at 0.99.".into(),
+        }
+    });
+}
+
+/// Kinds of [`alter_summary`].
+const SUMMARY_KINDS: usize = 10;
+
+/// What a forger could do to a manifest.
+fn alter_manifest(path: &Path, kind: usize) {
+    edit_json(path, |manifest| match kind {
+        0 => manifest["noise"] = 0.3.into(),
+        1 => manifest["seed"] = 7.into(),
+        2 => manifest["rule"] = "winsorized-2".into(),
+        _ => manifest["steps"] = 21.into(),
+    });
+}
+
+/// Whether an audit fails, and the alteration is undone.
+fn is_caught(audited: &Audited) -> bool {
+    let caught = !audited.audit().is_clean();
+    audited.restore();
+    caught
+}
+
+#[test]
+fn two_hundred_alterations_are_all_caught() {
+    let audited = Audited::new();
+    let clean = audited.audit();
+    let failing: Vec<_> = clean.claims.iter().filter(|claim| claim.verdict == Verdict::Fail).collect();
+    assert!(failing.is_empty(), "{failing:#?}");
+    // What a forger does to cover up changes nothing in itself.
+    audited.reseal();
+    let resealed = audited.audit();
+    let failing: Vec<_> = resealed.claims.iter().filter(|claim| claim.verdict == Verdict::Fail).collect();
+    assert!(failing.is_empty(), "{failing:#?}");
+    audited.restore();
+
+    let mut random = Random(4);
+    let mut missed = Vec::new();
+    let mut made = 0;
+    let mut judge = |name: String| {
+        made += 1;
+        if !is_caught(&audited) {
+            missed.push(name);
+        }
+    };
+
+    let names: Vec<PathBuf> = audited.files.keys().cloned().collect();
+    assert!(names.len() <= FLIPS, "{} files", names.len());
+    for flip in 0..FLIPS {
+        let name = names.get(flip).unwrap_or_else(|| random.of(&names)).clone();
+        let mut bytes = audited.files[&name].clone();
+        let (place, bit) = (random.below(bytes.len()), random.below(8));
+        bytes[place] ^= 1 << bit;
+        fs::write(audited.study().join(&name), bytes).expect("written");
+        judge(format!("bit {bit} of byte {place} of {}", name.display()));
+    }
+
+    // With hashes and seals as they were, then as a careful forger leaves them.
+    let analysis = audited.study().join("analysis");
+    for kind in 0..ALTERATIONS - FLIPS {
+        let is_forged = kind % 6 != 0;
+        let name = match kind {
+            0..TRACE_KINDS => alter_trace(&audited, kind, &mut random),
+            kind if kind < TRACE_KINDS + SUMMARY_KINDS => {
+                alter_summary(&analysis.join("summary.json"), kind - TRACE_KINDS);
+                format!("summary.json, {}", kind - TRACE_KINDS)
+            }
+            kind if kind < TRACE_KINDS + SUMMARY_KINDS + 4 => {
+                let run = random.of(&audited.runs()).clone();
+                let kind = kind - TRACE_KINDS - SUMMARY_KINDS;
+                alter_manifest(&audited.study().join(&run).join("manifest.json"), kind);
+                format!("the manifest of {run}, {kind}")
+            }
+            kind => {
+                let (table, columns) = &NUMBERS[kind % NUMBERS.len()];
+                let path = analysis.join(format!("{table}.parquet"));
+                match kind % 9 {
+                    7 | 8 => {
+                        let batch = read(&path);
+                        let row = random.below(batch.num_rows());
+                        write(&path, &rows(&batch, row, kind % 9 == 8));
+                        format!("row {row} of {table} left out or twice")
+                    }
+                    _ => {
+                        let column = *random.of(columns);
+                        alter_number(&path, column, &mut random);
+                        format!("{column} of {table}")
+                    }
+                }
+            }
+        };
+        if is_forged {
+            audited.reseal();
+        }
+        judge(format!("{name}, {}", if is_forged { "forged" } else { "plainly" }));
+    }
+    assert_eq!(made, ALTERATIONS);
+    assert!(missed.is_empty(), "{} of {made} were caught; missed: {missed:#?}", made - missed.len());
+}
