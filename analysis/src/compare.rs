@@ -258,6 +258,9 @@ fn of_runs<'a>(runs: &'a [&RunCurves], name: &'a CurveName) -> impl Iterator<Ite
     runs.iter().filter_map(|run| run.curves.get(name)).map(Vec::as_slice)
 }
 
+/// A number of a test, as a column.
+type OfTest = fn(&welch::Welch) -> f64;
+
 /// A row of `comparison-tests.parquet`: study a against study b, at a step or over the mean of the common steps.
 struct TestRow<'a> {
     name: &'a CurveName,
@@ -353,7 +356,7 @@ fn tests_frame<'a>(rows: &[TestRow], name: impl Fn(usize) -> &'a str) -> PolarsR
         columns.push(Column::new(format!("seeds_{label}").into(), seeds));
     }
     columns.push(Column::new("difference".into(), rows.iter().map(|row| row.difference).collect::<Vec<f64>>()));
-    let numbers: [(&str, fn(&welch::Welch) -> f64); 5] = [
+    let numbers: [(&str, OfTest); 5] = [
         ("lower", |welch| welch.lower),
         ("upper", |welch| welch.upper),
         ("t", |welch| welch.t),

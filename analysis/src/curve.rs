@@ -61,9 +61,11 @@ struct Source {
     kind: Option<&'static str>,
     layer: Option<&'static str>,
     groups: [Option<&'static str>; 2],
-    /// A column of values, and what its curve is called, given the kind.
-    values: &'static [(&'static str, fn(&str) -> String)],
+    values: &'static [Values],
 }
+
+/// A column of values, and what its curve is called, given the kind.
+type Values = (&'static str, fn(&str) -> String);
 
 enum Only {
     Text(&'static str),

@@ -115,14 +115,14 @@ fn convert(table: &Path, temporary: &Path, path: &Path, format: Format) -> Resul
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 enum Writer {
-    Csv(arrow::csv::Writer<BufWriter<File>>),
+    Csv(Box<arrow::csv::Writer<BufWriter<File>>>),
     Json(arrow::json::Writer<BufWriter<File>, JsonArray>),
 }
 
 impl Writer {
     fn new(file: BufWriter<File>, format: Format) -> Writer {
         match format {
-            Format::Csv => Writer::Csv(arrow::csv::Writer::new(file)),
+            Format::Csv => Writer::Csv(Box::new(arrow::csv::Writer::new(file))),
             // A missing value is said to be missing, not left out.
             Format::Json => Writer::Json(WriterBuilder::new().with_explicit_nulls(true).build(file)),
         }

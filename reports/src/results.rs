@@ -85,7 +85,7 @@ impl Results {
     /// Those of them with shares of groups by an estimator.
     pub fn conditions_with_groups(&self, estimator: &str) -> Vec<Condition<'_>> {
         let of_estimator = |key: &&CurveKey| key.estimator.as_deref() == Some(estimator);
-        self.plain_conditions_with(|run| run.keys("share").iter().any(|key| of_estimator(key)))
+        self.plain_conditions_with(|run| run.keys("share").iter().any(&of_estimator))
     }
 
     /// Names of the groups of the runs that the figures show, in order.
@@ -354,6 +354,13 @@ impl<'a> Condition<'a> {
 impl Series {
     fn without_band(line: Line) -> Series {
         Series { curve: Banded { line, ..Banded::default() }, one_of_several: true }
+    }
+
+    /// The curve alone.
+    pub fn without_interval(mut self) -> Series {
+        self.curve.lower.clear();
+        self.curve.upper.clear();
+        self
     }
 
     /// The same curve in other units.

@@ -195,7 +195,7 @@ impl Reader<'_> {
         let (rules, noise) = (table.strings("rule")?, table.numbers("noise")?);
         for (row, (key, step, point)) in named_points(&table, ["mean", "lower", "upper"])?.into_iter().enumerate() {
             let condition = (rules[row].clone(), noise[row].unwrap_or(f64::NAN).to_bits());
-            conditions.entry(condition).or_insert_with(Curves::new).entry(key).or_default().push(step, point);
+            conditions.entry(condition).or_default().entry(key).or_default().push(step, point);
         }
         Ok(conditions)
     }
@@ -297,7 +297,7 @@ fn add_curves(table: &Table, source: &Source, curves: &mut BTreeMap<String, Curv
                 group_b: second.as_ref().and_then(|groups| groups[row].as_deref()).map(|name| names.of(name)),
             };
             let bounds = interval.as_ref().map_or([None, None], |(lower, upper)| [lower[row], upper[row]]);
-            let of_run = curves.entry(runs[row].clone()).or_insert_with(Curves::new);
+            let of_run = curves.entry(runs[row].clone()).or_default();
             of_run.entry(key).or_default().push(steps[row], [numbers[row], bounds[0], bounds[1]]);
         }
         names.of_kind.clear();
@@ -361,7 +361,7 @@ impl Table {
     fn by_run<Row>(&self, rows: impl Iterator<Item = Row>) -> Result<ByRun<Row>, ReportError> {
         let mut runs = ByRun::new();
         for (run, row) in self.strings("run")?.into_iter().zip(rows) {
-            runs.entry(run).or_insert_with(Vec::new).push(row);
+            runs.entry(run).or_default().push(row);
         }
         Ok(runs)
     }

@@ -384,7 +384,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 14);
+    assert_eq!(one.len(), 15);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -484,7 +484,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
     clean().write(study.path());
     assert_eq!(analysed(&study), analysis);
     assert_eq!(rows(&read(&analysis, "tests.parquet"), &[("statistic", "alpha")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 14);
+    assert_eq!(bytes_of_all(&analysis).len(), 15);
 }
 
 #[test]
@@ -547,7 +547,7 @@ fn the_observer_hears_of_every_run_and_step_and_the_report_names_every_file() {
     assert_eq!(*heard.runs.lock().unwrap(), ["sgd_noise-0_seed-1 0 of 2", "sgd_noise-0.5_seed-1 1 of 2"]);
     assert_eq!((heard.steps.into_inner(), heard.finished.into_inner()), (14, 2));
     assert_eq!(directory, study.path().join("analysis"));
-    assert_eq!(files.len(), 14);
-    assert!(files.iter().all(|file| file.is_file()) && files[13].ends_with("summary.json"));
+    assert_eq!(files.len(), 15);
+    assert!(files.iter().all(|file| file.is_file()) && files[14].ends_with("summary.json"));
     assert_eq!(summary.runs.len(), 2);
 }

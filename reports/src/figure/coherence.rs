@@ -166,7 +166,7 @@ fn look(layer: Option<i64>) -> (Stroke, Marker) {
         None => (Stroke::solid(INK, 1.25), Marker::Disc),
         Some(layer) => {
             let (colour, marker) = group_look(layer.max(0) as usize);
-            (Stroke::solid(colour, 1.0), if marker == Marker::Disc { Marker::Triangle } else { marker })
+            (Stroke::solid(colour, 0.75), if marker == Marker::Disc { Marker::Triangle } else { marker })
         }
     }
 }
@@ -192,7 +192,7 @@ fn legend(conditions: &[Condition], layers: &[Option<i64>], of_population: bool)
     }
     legend
         .with(Key::Line(Stroke::solid(QUIET, 1.25)), "population: exact")
-        .with(Key::Line(Stroke::dashed(QUIET, 1.25)), "population: estimated")
+        .with(Key::Line(Stroke::dashed(INK, 1.25)), "population: estimated, all layers")
 }
 
 fn row(
@@ -202,20 +202,29 @@ fn row(
     name: &str,
     estimators: &[&str],
 ) -> PanelRow {
+    let exact = estimators.contains(&EXACT)
+        && conditions.iter().any(|condition| !of_layer(condition, statistic, EXACT, None).is_empty());
     let curves = |condition: &Condition| -> Vec<Drawn> {
         let places = estimators.iter().flat_map(|&estimator| layers.iter().rev().map(move |&layer| (estimator, layer)));
-        let of_place = |(estimator, layer): (&str, Option<i64>)| {
-            let (stroke, marker) = look(layer);
-            let dash = if estimator == POPULATION { Dash::Dashed } else { Dash::Solid };
-            // The exact curve and its estimate coincide: one of them carries the markers.
-            let marks = (estimator != POPULATION).then_some((marker, Marks::Few(phase(layer))));
-            let series = condition.series(&CurveKey::of(statistic.curve, estimator).layer(layer));
-            Drawn::all(series, Stroke { dash, ..stroke }, marks).collect::<Vec<_>>()
-        };
-        places.flat_map(of_place).collect()
+        // Where the exact curves of layers are known, estimates of them would only hide them.
+        let shown = places.filter(|(estimator, layer)| !(exact && *estimator == POPULATION && layer.is_some()));
+        shown.flat_map(|(estimator, layer)| of_layer(condition, statistic, estimator, layer)).collect()
     };
     let curves: Vec<Vec<Drawn>> = conditions.iter().map(curves).collect();
-    statistic_row(curves, name, statistic.y_axis, statistic.logarithmic)
+    // An estimate may be far out where there is little to estimate: the axis is the exact curves'.
+    let counts = |drawn: &Drawn| !exact || drawn.stroke.dash == Dash::Solid;
+    statistic_row(curves, name, statistic.y_axis, statistic.logarithmic, counts)
+}
+
+/// The curve of a layer; that of all layers together with its interval.
+fn of_layer(condition: &Condition, statistic: &Statistic, estimator: &str, layer: Option<i64>) -> Vec<Drawn> {
+    let (stroke, marker) = look(layer);
+    let dash = if estimator == POPULATION { Dash::Dashed } else { Dash::Solid };
+    // The exact curve and its estimate may coincide: one of them carries the markers.
+    let marks = (estimator != POPULATION).then_some((marker, Marks::Few(phase(layer))));
+    let series = condition.series(&CurveKey::of(statistic.curve, estimator).layer(layer));
+    let with_interval = |series: Series| if layer.is_none() { series } else { series.without_interval() };
+    Drawn::all(series.into_iter().map(with_interval).collect(), Stroke { dash, ..stroke }, marks).collect()
 }
 
 /// Markers of different layers apart.
@@ -226,10 +235,19 @@ fn phase(layer: Option<i64>) -> f64 {
     }
 }
 
-/// A row of panels with one vertical axis for all.
-pub fn statistic_row(curves: Vec<Vec<Drawn>>, name: &str, y_axis: &str, logarithmic: bool) -> PanelRow {
+/// A row of panels with one vertical axis, for the curves that count.
+pub fn statistic_row(
+    curves: Vec<Vec<Drawn>>,
+    name: &str,
+    y_axis: &str,
+    logarithmic: bool,
+    counts: impl Fn(&Drawn) -> bool,
+) -> PanelRow {
     let series = || curves.iter().flatten().map(|drawn| &drawn.series);
-    let points = || series().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
+    let points = || {
+        let lines = curves.iter().flatten().filter(|drawn| counts(drawn)).flat_map(|drawn| &drawn.series.curve.line);
+        lines.filter_map(|point| point.1)
+    };
     let y = if logarithmic {
         let (low, high) = logarithmic_range(points());
         Scale::logarithmic(low, high, 4)

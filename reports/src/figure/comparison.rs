@@ -120,7 +120,7 @@ fn row(overlay: &Overlay, part: &Part, studies: &[&str], y_axis: &str, logarithm
     };
     let name = if several { part_name(&part.key) } else { String::new() };
     let all = (0..overlay.conditions.len()).map(curves).collect();
-    let mut row = statistic_row(all, &name, y_axis, logarithmic);
+    let mut row = statistic_row(all, &name, y_axis, logarithmic, |_| true);
     if studies.len() == 2 {
         for (condition, panel) in row.panels.iter_mut().enumerate() {
             let significant = |test: &&Tested| test.condition == condition && test.p_holm.is_some_and(|p| p <= LEVEL);

@@ -1,6 +1,6 @@
 //! Figure 2: the shares of the squared gradient norm that come from pristine and from corrupt examples.
 
-use super::world_grid::{GridColumn, WorldGrid, designations};
+use super::world_grid::{GridColumn, GridRows, WorldGrid, designations};
 use super::{NO_GROUPS, OVER_SEEDS, heading, placeholder, step_axis};
 use crate::ReportError;
 use crate::axes::{Scale, robust_range};
@@ -39,13 +39,12 @@ pub fn draw(results: &Results) -> Result<String, ReportError> {
 pub fn grid(conditions: &[Condition], version: &Version) -> Result<String, ReportError> {
     let runs = || conditions.iter().flat_map(|condition| &condition.runs);
     let worlds = runs().map(|run| run.worlds("alpha", version.estimator)).max_by_key(Vec::len).unwrap_or_default();
-    let rows: Vec<Vec<Vec<Vec<Series>>>> =
-        conditions.iter().map(|condition| rows(condition, &worlds, version.estimator)).collect();
+    let rows: Vec<GridRows> = conditions.iter().map(|condition| rows(condition, &worlds, version.estimator)).collect();
     let every = || rows.iter().flatten().flatten().flatten();
     let points = every().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
     let (low, high) = robust_range(points, &[0.0, 1.0]);
     let x = Scale::steps(every().map(Series::last_step).fold(1.0, f64::max));
-    let column = |(condition, rows): (&Condition, Vec<Vec<Vec<Series>>>)| {
+    let column = |(condition, rows): (&Condition, GridRows)| {
         let mut reference: Vec<f64> = condition.runs.iter().filter_map(|run| (version.group_size)(run)).collect();
         reference.dedup();
         let y = Scale::linear(low, high, 4, 0);
@@ -68,7 +67,7 @@ pub fn grid(conditions: &[Condition], version: &Version) -> Result<String, Repor
     .draw()
 }
 
-fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> Vec<Vec<Vec<Series>>> {
+fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> GridRows {
     let series = |curve: &str, world: i64| condition.series(&CurveKey::of(curve, estimator).world(world));
     worlds.iter().map(|&world| vec![series("alpha", world), series("beta", world)]).collect()
 }

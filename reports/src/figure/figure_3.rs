@@ -1,6 +1,6 @@
 //! Figure 3: what a mean pristine and a mean corrupt example have contributed over the first steps.
 
-use super::world_grid::{GridColumn, WorldGrid, designations};
+use super::world_grid::{GridColumn, GridRows, WorldGrid, designations};
 use super::{FIRST_STEPS, NO_FIRST_STEPS, NO_GROUPS, OVER_SEEDS, STEP_AXIS, heading, placeholder};
 use crate::ReportError;
 use crate::axes::{Scale, axis_title, multiplier};
@@ -35,20 +35,18 @@ pub fn grid(conditions: &[Condition], title: &str, estimator: &str) -> Result<St
 
 /// A grid over the first steps: for each condition, row and group its curves; every column has a vertical axis of its own,
 /// all with one multiplier, which is added to the axis title.
-pub fn first_steps_grid<'t>(conditions: &[Condition], rows: Vec<Vec<Vec<Vec<Series>>>>) -> WorldGrid<'t> {
+pub fn first_steps_grid<'t>(conditions: &[Condition], rows: Vec<GridRows>) -> WorldGrid<'t> {
     let ranges: Vec<(f64, f64)> =
         rows.iter().map(|rows| range_of(rows.iter().flatten().flatten().flat_map(Series::values))).collect();
     let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
-    let column = |((condition, rows), (low, high)): ((&Condition, Vec<Vec<Vec<Series>>>), (f64, f64))| GridColumn {
-        heading: heading(condition),
-        note: String::new(),
-        y: Scale::linear(low, high, 4, exponent),
-        rows,
-        reference: Vec::new(),
-    };
+    let mut columns = Vec::new();
+    for ((condition, rows), (low, high)) in conditions.iter().zip(rows).zip(ranges) {
+        let y = Scale::linear(low, high, 4, exponent);
+        columns.push(GridColumn { heading: heading(condition), note: String::new(), y, rows, reference: Vec::new() });
+    }
     WorldGrid {
         title: "",
-        columns: conditions.iter().zip(rows).zip(ranges).map(column).collect(),
+        columns,
         x: first_steps(),
         x_axis: STEP_AXIS.to_owned(),
         y_axis: axis_title("Cumulative mean contribution", "nats per unit η", exponent),
@@ -62,7 +60,7 @@ pub fn first_steps_grid<'t>(conditions: &[Condition], rows: Vec<Vec<Vec<Vec<Seri
     }
 }
 
-fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> Vec<Vec<Vec<Series>>> {
+fn rows(condition: &Condition, worlds: &[i64], estimator: &str) -> GridRows {
     let series = |curve: &str, world: i64| early(condition.series(&CurveKey::of(curve, estimator).world(world)));
     worlds
         .iter()

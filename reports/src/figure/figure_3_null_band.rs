@@ -29,15 +29,15 @@ pub fn row(conditions: &[Condition], title: &'static str, estimator: &str) -> Re
     let bands: Vec<Vec<BandRun>> = conditions.iter().map(|condition| band_runs(condition, estimator)).collect();
     let ranges: Vec<_> = curves.iter().zip(&bands).map(|(curves, bands)| range(curves, bands)).collect();
     let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
-    let columns = conditions.iter().zip(curves.into_iter().zip(bands)).zip(ranges);
-    let column =
-        |((condition, (curves, bands)), (low, high)): ((&Condition, (Vec<Series>, Vec<BandRun>)), (f64, f64))| {
-            let y = Scale::linear(low, high, 5, exponent);
-            BandColumn { heading: heading(condition), y, curves, bands, notes: notes(condition, estimator) }
-        };
+    let mut columns = Vec::new();
+    for (index, (curves, bands)) in curves.into_iter().zip(bands).enumerate() {
+        let (condition, (low, high)) = (&conditions[index], ranges[index]);
+        let (heading, y) = (heading(condition), Scale::linear(low, high, 5, exponent));
+        columns.push(BandColumn { heading, y, curves, bands, notes: notes(condition, estimator) });
+    }
     NullBand {
         title,
-        columns: columns.map(column).collect(),
+        columns,
         x: first_steps(),
         x_axis: STEP_AXIS.to_owned(),
         y_axis: axis_title("Difference D", "nats per unit η", exponent),

@@ -16,6 +16,8 @@ use crate::summary::{Coverage, Covered};
 
 const TITLE: &str = "The sample against the population: share of pristine examples in the squared gradient norm, and difference of the cumulative mean contributions, exact and estimated from the sample";
 const HEIGHT: f64 = 116.0;
+/// Up to this step D is drawn over a linear axis: it is a sum over steps.
+const LINEAR_STEPS: f64 = 60.0;
 const NONE: &str = "not recorded";
 
 /// The runs drawn have contributions of the whole population.
@@ -119,7 +121,7 @@ fn differences(conditions: &[Condition]) -> Option<PanelRow> {
     let range = |curves: &Vec<Drawn>| range_of(curves.iter().flat_map(|drawn| drawn.series.values()));
     let ranges: Vec<(f64, f64)> = curves.iter().map(range).collect();
     let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
-    let x = Scale::steps(last.max(1.0));
+    let x = if last <= LINEAR_STEPS { Scale::whole(last, 5) } else { Scale::steps(last) };
     let panel = |(curves, (low, high)): (Vec<Drawn>, (f64, f64))| GridPanel {
         y: Scale::linear(low, high, 5, exponent),
         curves,

@@ -1,7 +1,7 @@
 //! Figure 3 by group: what a mean example of every group has contributed over the first steps.
 
 use super::group_shares::at_once;
-use super::world_grid::{WorldGrid, groups};
+use super::world_grid::{GridRows, WorldGrid, groups};
 use super::{NO_FIRST_STEPS, figure_3, placeholder, short_name};
 use crate::ReportError;
 use crate::curves::CurveKey;
@@ -18,7 +18,7 @@ pub fn draw(results: &Results, title: &str, estimator: &str) -> Result<String, R
         names.iter().map(|name| figure_3::early(condition.series(&key(name)))).collect()
     };
     let rows = |condition: &Condition| worlds.iter().map(|&world| series(condition, world)).collect();
-    let rows: Vec<Vec<Vec<Vec<Series>>>> = conditions.iter().map(rows).collect();
+    let rows: Vec<GridRows> = conditions.iter().map(rows).collect();
     if rows.iter().flatten().flatten().all(Vec::is_empty) {
         return placeholder(title, NO_FIRST_STEPS);
     }

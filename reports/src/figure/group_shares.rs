@@ -1,6 +1,6 @@
 //! Figure 2 by group: the share of every group in the squared gradient norm, actual and in null worlds.
 
-use super::world_grid::{GridColumn, WorldGrid, groups};
+use super::world_grid::{GridColumn, GridRows, WorldGrid, groups};
 use super::{OVER_SEEDS, heading, short_name, step_axis};
 use crate::ReportError;
 use crate::axes::{Scale, wide_range};
@@ -19,13 +19,13 @@ pub fn draw(results: &Results, title: &str, estimator: &str) -> Result<String, R
         let key = |name: &String| CurveKey::of("share", estimator).world(world).group(name);
         names.iter().map(|name| condition.series(&key(name))).collect()
     };
-    let rows: Vec<Vec<Vec<Vec<Series>>>> =
+    let rows: Vec<GridRows> =
         conditions.iter().map(|condition| worlds.iter().map(|&world| series(condition, world)).collect()).collect();
     let every = || rows.iter().flatten().flatten().flatten();
     let points = every().flat_map(|series| &series.curve.line).filter_map(|point| point.1);
     let (low, high) = wide_range(points, &[0.0]);
     let x = Scale::steps(every().map(Series::last_step).fold(1.0, f64::max));
-    let column = |(condition, rows): (&Condition, Vec<Vec<Vec<Series>>>)| GridColumn {
+    let column = |(condition, rows): (&Condition, GridRows)| GridColumn {
         heading: heading(condition),
         note: at_once(condition, "share", estimator),
         y: Scale::linear(low, high, 4, 0),

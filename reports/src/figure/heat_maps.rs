@@ -6,6 +6,7 @@ use super::look::{FULL_WIDTH, GRID, INK, QUIET, diverging};
 use super::{short_name, step_name};
 use crate::ReportError;
 use crate::canvas::{self, Align, BODY, Canvas, Font, SMALL, Stroke, text_width};
+use crate::curves::Line;
 use crate::numbers;
 use crate::results::Condition;
 
@@ -54,9 +55,9 @@ impl<'t> HeatMaps<'t> {
         limit: Limit,
         names: Vec<String>,
         conditions: &[Condition],
-        value: impl Fn(&Condition, &str, &str) -> Vec<(f64, Option<f64>)>,
+        value: impl Fn(&Condition, &str, &str) -> Line,
     ) -> HeatMaps<'t> {
-        let curves = |condition: &Condition| -> Vec<Vec<(f64, Option<f64>)>> {
+        let curves = |condition: &Condition| -> Vec<Line> {
             let pairs = names.iter().flat_map(|a| names.iter().map(move |b| (a, b)));
             pairs.map(|(a, b)| value(condition, a, b)).collect()
         };
@@ -66,10 +67,8 @@ impl<'t> HeatMaps<'t> {
         known.sort_unstable();
         known.dedup();
         let steps = few_steps(&known);
-        let at = |curve: &Vec<(f64, Option<f64>)>, step: i64| {
-            curve.iter().find(|point| point.0 == step as f64).and_then(|point| point.1)
-        };
-        let row = |(condition, curves): (&Condition, &Vec<Vec<(f64, Option<f64>)>>)| HeatRow {
+        let at = |curve: &Line, step: i64| curve.iter().find(|point| point.0 == step as f64).and_then(|point| point.1);
+        let row = |(condition, curves): (&Condition, &Vec<Line>)| HeatRow {
             name: super::heading(condition),
             matrices: steps.iter().map(|&step| curves.iter().map(|curve| at(curve, step)).collect()).collect(),
         };

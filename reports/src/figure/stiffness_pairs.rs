@@ -104,7 +104,7 @@ fn curves(conditions: &[Condition], title: &str, kinds: &[Pairs]) -> Result<Opti
             };
             kinds.iter().enumerate().flat_map(of_kind).collect()
         };
-        statistic_row(conditions.iter().map(of_condition).collect(), "", y_axis, false)
+        statistic_row(conditions.iter().map(of_condition).collect(), "", y_axis, false, |_| true)
     };
     let rows = vec![row(0, "Mean sign"), row(1, "Mean cosine")];
     if rows.iter().flat_map(|row| &row.panels).all(|panel| panel.curves.is_empty()) {

@@ -42,13 +42,15 @@ pub struct WorldGrid<'t> {
     pub curve_width: f64,
 }
 
+/// For each row and each group, the curves.
+pub type GridRows = Vec<Vec<Vec<Series>>>;
+
 pub struct GridColumn {
     pub heading: String,
     /// A line under the heading; empty for none.
     pub note: String,
     pub y: Scale,
-    /// For each row and each group, the curves.
-    pub rows: Vec<Vec<Vec<Series>>>,
+    pub rows: GridRows,
     /// Where the reference line lies, for each run.
     pub reference: Vec<f64>,
 }

@@ -71,6 +71,8 @@ impl Study {
 
 type Number = Option<f64>;
 type CurveRow = (Key, i64, &'static str, &'static str, Number, Number);
+/// Estimator, step, world, α and its interval.
+type DecompositionRow = (Key, &'static str, i64, u32, Number, [Number; 2]);
 /// Estimator, step, world, i^p, i^c, and the interval of D.
 type CumulativeRow = (Key, &'static str, i64, u32, [Number; 2], [Number; 2]);
 
@@ -80,8 +82,7 @@ struct Tables {
     curves: Vec<CurveRow>,
     learned: Vec<(Key, i64, &'static str, Number)>,
     overfit: Vec<(Key, i64, [Number; 3])>,
-    /// Estimator, step, world, α and its interval.
-    decomposition: Vec<(Key, &'static str, i64, u32, Number, [Number; 2])>,
+    decomposition: Vec<DecompositionRow>,
     cumulative: Vec<CumulativeRow>,
     null: Vec<(Key, &'static str, &'static str, i64, [Number; 3])>,
     tests: Vec<(Key, &'static str, &'static str, Number, Option<u32>)>,
