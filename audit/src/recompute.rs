@@ -91,14 +91,11 @@ impl Recomputed {
             records.push(Record { estimator: "exact", pristine: all, steps, contributions });
         }
         let estimates = records.into_iter().map(|record| {
-            let pristine = record.pristine(&manifest.run, options);
-            let grouped = grouping.as_ref().ok().map(|grouping| {
-                let of_record = match record.estimator {
-                    "paper" => grouping.of_some(&selected),
-                    _ => grouping.of.clone(),
-                };
-                record.grouped(&of_record, grouping.names.len(), &manifest.run, options)
+            let of_record = grouping.as_ref().ok().map(|grouping| match record.estimator {
+                "paper" => (grouping.of_some(&selected), grouping.names.len()),
+                _ => (grouping.of.clone(), grouping.names.len()),
             });
+            let (pristine, grouped) = record.numbers(of_record, &manifest.run, options);
             Estimate { record, pristine, grouped }
         });
         Ok(Recomputed {

@@ -18,6 +18,7 @@ const FIRST_STEPS: usize = 10;
 const ALPHA: usize = 0;
 const DIFFERENCE: usize = 1;
 const CROSSOVER: usize = 2;
+const FAMILIES: usize = 3;
 
 /// Contributions of the same examples at some steps.
 #[derive(Clone, Debug)]
@@ -143,42 +144,86 @@ impl Record {
         rows
     }
 
-    /// The decomposition into pristine and corrupt, its null worlds and tests.
-    pub(crate) fn pristine(&self, run: &str, options: &Options) -> Pristine {
-        let groups = Groups::of_designation(&self.pristine);
-        let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
+    /// The numbers of pristine and corrupt examples, and of the groups if they are known: the group of each example, and how
+    /// many groups there are.
+    pub(crate) fn numbers(
+        &self,
+        grouping: Option<(Vec<usize>, usize)>,
+        run: &str,
+        options: &Options,
+    ) -> (Pristine, Option<Grouped>) {
+        let designation = Groups::of_designation(&self.pristine);
+        let null_worlds = Worlds::new(options.seed, run, &designation.sizes);
         let kept = (1..=KEPT_WORLDS).map(|number| {
             let pristine: Vec<bool> = null_worlds.groups(number).iter().map(|&group| group == 0).collect();
             self.world(number, &pristine)
         });
         let worlds: Vec<World> = std::iter::once(self.world(0, &self.pristine)).chain(kept).collect();
-        let actual = &worlds[0];
-        let contiguous = self.contiguous();
-
-        let mut series: Vec<Option<Vec<f64>>> = Vec::new();
-        let mut statistics = Vec::new();
-        let mut member = |scores: Option<Vec<f64>>, contrast, family| {
-            statistics.push(Statistic { series: series.len(), contrast, family, larger_family: None });
-            series.push(scores);
+        let series = self.series(&worlds[0]);
+        let count = options.null_worlds;
+        let own = self.statistics();
+        let groups = grouping.map(|(of, count)| Groups::new(of, count));
+        let mut of_groups = groups.as_ref().map(|groups| self.group_statistics(groups.sizes.len()));
+        let tests = match (&groups, &mut of_groups) {
+            // The same null worlds: drawn once.
+            (Some(groups), Some((statistics, subjects))) if groups.of == designation.of => {
+                let both: Vec<Statistic> = own.iter().chain(statistics.iter()).copied().collect();
+                let tests = test(&series, &both, FAMILIES + subjects.len(), groups, &null_worlds, count);
+                fill(subjects, &tests);
+                tests
+            }
+            (Some(groups), Some((statistics, subjects))) => {
+                let worlds = Worlds::new(options.seed, run, &groups.sizes);
+                let tests = test(&series, statistics, FAMILIES + subjects.len(), groups, &worlds, count);
+                fill(subjects, &tests);
+                test(&series, &own, FAMILIES, &designation, &null_worlds, count)
+            }
+            _ => test(&series, &own, FAMILIES, &designation, &null_worlds, count),
         };
-        for (row, at_step) in self.contributions.iter().zip(&actual.decomposition) {
-            member(at_step.alpha.map(|_| row.clone()), Contrast::Sum(0), ALPHA);
-        }
-        for row in self.summed() {
-            member(Some(row), Contrast::Means(0, 1), DIFFERENCE);
-        }
-        member(crossover::scores(&self.contributions, &actual.decomposition), Contrast::Sum(0), CROSSOVER);
-        let tests = test(&series, &statistics, 3, &groups, &null_worlds, options.null_worlds);
+        let grouped = groups.zip(of_groups).map(|(groups, (_, tests))| {
+            let count = groups.sizes.len();
+            let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
+            let kept = (1..=KEPT_WORLDS).map(|number| self.group_world(number, &null_worlds.groups(number), count));
+            Grouped { worlds: std::iter::once(self.group_world(0, &groups.of, count)).chain(kept).collect(), tests }
+        });
+        (self.pristine(worlds, &series, &designation, &tests), grouped)
+    }
 
-        let of_difference = &tests.statistics[self.steps.len()..self.steps.len() + contiguous];
+    /// Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each contiguous
+    /// step; then those of the crossover statistic.
+    fn series(&self, actual: &World) -> Vec<Option<Vec<f64>>> {
+        let of_step = |row: &Vec<f64>| {
+            let total: f64 = row.iter().sum();
+            (total > 0.0 && total.is_finite()).then(|| row.clone())
+        };
+        let crossover = crossover::scores(&self.contributions, &actual.decomposition);
+        let summed = self.summed().into_iter().map(Some);
+        self.contributions.iter().map(of_step).chain(summed).chain([crossover]).collect()
+    }
+
+    /// The statistics of pristine and corrupt examples, groups 0 and 1.
+    fn statistics(&self) -> Vec<Statistic> {
+        let steps = self.steps.len();
+        let of = |series, contrast, family| Statistic { series, contrast, family, larger_family: None };
+        let alpha = (0..steps).map(|place| of(place, Contrast::Sum(0), ALPHA));
+        let differences = steps..steps + self.contiguous();
+        let difference = differences.clone().map(|place| of(place, Contrast::Means(0, 1), DIFFERENCE));
+        alpha.chain(difference).chain([of(differences.end, Contrast::Sum(0), CROSSOVER)]).collect()
+    }
+
+    fn pristine(&self, worlds: Vec<World>, series: &[Option<Vec<f64>>], groups: &Groups, tests: &Tests) -> Pristine {
+        let actual = &worlds[0];
+        let of_difference = &tests.statistics[self.steps.len()..self.steps.len() + self.contiguous()];
         let tenth = FIRST_STEPS - 1;
-        let whole = |family: usize| tests.families[family];
-        let published = |observed, tested| Test { observed, worlds: options.null_worlds, tested };
-        let of_max = |family| published(whole(family).map(|tested| z_number(tested.z)), whole(family));
+        let published = |observed, tested| Test { observed, worlds: tests.worlds, tested };
+        let of_max = |family: usize| {
+            let whole = tests.families[family];
+            published(whole.map(|tested| z_number(tested.z)), whole)
+        };
         let named = [
             ("alpha", of_max(ALPHA)),
             ("difference", of_max(DIFFERENCE)),
-            ("crossover", published(crossover::value(&actual.decomposition), whole(CROSSOVER))),
+            ("crossover", published(crossover::value(&actual.decomposition), tests.families[CROSSOVER])),
             (
                 "difference_10",
                 published(
@@ -187,50 +232,32 @@ impl Record {
                 ),
             ),
         ];
-        let alpha = self.alpha_points(actual, &groups, &tests);
-        let difference = self.difference_points(&series[self.steps.len()..], &groups, &tests);
+        let alpha = self.alpha_points(actual, groups, tests);
+        let difference = self.difference_points(&series[self.steps.len()..], groups, tests);
         Pristine { alpha, difference, tests: named, worlds }
     }
 
-    /// Shares and mean cumulative contributions of groups, their null worlds and tests; `of` is the group of each example.
-    pub(crate) fn grouped(&self, of: &[usize], count: usize, run: &str, options: &Options) -> Grouped {
-        let groups = Groups::new(of.to_vec(), count);
-        let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
-        let kept = (1..=KEPT_WORLDS).map(|number| self.group_world(number, &null_worlds.groups(number), count));
-        let worlds = std::iter::once(self.group_world(0, of, count)).chain(kept).collect();
-
-        let shared = |row: &Vec<f64>| {
-            let total: f64 = row.iter().sum();
-            (total > 0.0 && total.is_finite()).then(|| row.clone())
-        };
-        let series: Vec<Option<Vec<f64>>> =
-            self.contributions.iter().map(shared).chain(self.summed().into_iter().map(Some)).collect();
-        let (steps, rows) = (0..self.steps.len(), self.steps.len()..series.len());
-        let pairs: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
-        let mut subjects: Vec<GroupTest> = Vec::new();
-        let mut statistics = Vec::new();
-        let mut family = 0;
+    /// The statistics of groups, whose families are numbered after those of [`Record::statistics`], and what each family is of.
+    fn group_statistics(&self, count: usize) -> (Vec<Statistic>, Vec<GroupTest>) {
+        let (steps, contiguous) = (0..self.steps.len(), self.steps.len()..self.steps.len() + self.contiguous());
+        let pairs: Vec<Contrast> =
+            (0..count).flat_map(|a| (a + 1..count).map(move |b| Contrast::Means(a, b))).collect();
+        let (mut statistics, mut subjects) = (Vec::new(), Vec::new());
         for (name, contrasts, rows) in [
-            ("share", (0..count).map(Contrast::Sum).collect::<Vec<_>>(), &steps),
-            ("mean_share", pairs.iter().map(|&(a, b)| Contrast::Means(a, b)).collect(), &steps),
-            ("difference", pairs.iter().map(|&(a, b)| Contrast::Means(a, b)).collect(), &rows),
+            ("share", (0..count).map(Contrast::Sum).collect(), steps.clone()),
+            ("mean_share", pairs.clone(), steps),
+            ("difference", pairs, contiguous),
         ] {
-            let all = family + contrasts.len();
-            for &contrast in &contrasts {
+            let all = FAMILIES + subjects.len() + contrasts.len();
+            for contrast in contrasts {
+                let family = FAMILIES + subjects.len();
                 let member = |series| Statistic { series, contrast, family, larger_family: Some(all) };
                 statistics.extend(rows.clone().map(member));
                 subjects.push(GroupTest::of(name, Some(contrast)));
-                family += 1;
             }
             subjects.push(GroupTest::of(name, None));
-            family += 1;
         }
-        let tests = test(&series, &statistics, family, &groups, &null_worlds, options.null_worlds);
-        for (subject, tested) in subjects.iter_mut().zip(&tests.families) {
-            subject.test =
-                Test { observed: tested.map(|tested| z_number(tested.z)), worlds: tests.worlds, tested: *tested };
-        }
-        Grouped { worlds, tests: subjects }
+        (statistics, subjects)
     }
 
     fn group_world(&self, number: u64, of: &[usize], count: usize) -> GroupWorld {
@@ -281,6 +308,14 @@ impl Record {
             null_point(self.steps[place], 0.0, scores, groups, Contrast::Means(0, 1), tested, tests, DIFFERENCE)
         };
         (0..self.contiguous()).map(of_step).collect()
+    }
+}
+
+/// Puts the tests of the families of groups where they belong.
+fn fill(subjects: &mut [GroupTest], tests: &Tests) {
+    for (subject, tested) in subjects.iter_mut().zip(&tests.families[FAMILIES..]) {
+        subject.test =
+            Test { observed: tested.map(|tested| z_number(tested.z)), worlds: tests.worlds, tested: *tested };
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plain::network::{Backward, Forward, Network};
 use crate::tally::{Number, Tally};
 
 /// What f32 may lose, of the sizes that the network's values are proportional to.
-const ROUNDING: f64 = 1e-5;
+const ROUNDING: f64 = 1e-6;
 /// Below this f32 has no more digits.
 const SMALLEST: f64 = 1e-30;
 /// Units on the edge of which both sides are tried.

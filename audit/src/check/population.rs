@@ -5,7 +5,7 @@ use cograd_trace::{GradientNorm, PopulationStep};
 use crate::tally::{Number, Tally};
 
 /// Contributions come from kernels in f32.
-const ROUNDING: f64 = 1e-5;
+const ROUNDING: f64 = 1e-6;
 
 /// Checks one population step: layers add up to totals; Σ_i s = ‖g‖² of each layer; |s| ≤ √q ‖g‖; q ≥ 0.
 pub(crate) fn check(step: &PopulationStep<'_>, norms: &[GradientNorm], tally: &mut Tally) {

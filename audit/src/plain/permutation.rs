@@ -178,19 +178,36 @@ impl<'a> Scores<'a> {
             deviations: deviations.collect(),
             actual: Vec::new(),
         };
-        scores.actual = scores.sizes_of_z(&groups.of);
+        scores.actual = scores.sizes_of_z(std::slice::from_ref(&groups.of)).concat();
         scores
     }
 
-    /// |z| of each statistic if these were the groups of the examples.
-    fn sizes_of_z(&self, of: &[usize]) -> Vec<Option<f64>> {
-        let mut sums = vec![vec![0.0; self.rows]; self.groups.sizes.len()];
-        for (example, &group) in of.iter().enumerate() {
+    /// |z| of each statistic in each of some worlds, of which the group of each example is given.
+    fn sizes_of_z(&self, worlds: &[Vec<usize>]) -> Vec<Vec<Option<f64>>> {
+        let groups = self.groups.sizes.len();
+        let largest = (0..groups).max_by_key(|&group| self.groups.sizes[group]).unwrap_or(0);
+        let mut sums = vec![vec![vec![0.0; self.rows]; groups]; worlds.len()];
+        for example in 0..self.groups.of.len() {
             let scores = &self.centred[example * self.rows..(example + 1) * self.rows];
-            for (sum, score) in sums[group].iter_mut().zip(scores) {
-                *sum += score;
+            for (of, sums) in worlds.iter().zip(&mut sums) {
+                let group = of[example];
+                // The centred scores of all examples add up to 0, so that those of one group need no adding.
+                if group != largest {
+                    for (sum, score) in sums[group].iter_mut().zip(scores) {
+                        *sum += score;
+                    }
+                }
             }
         }
+        for sums in &mut sums {
+            let others = |row| (0..groups).filter(|&group| group != largest).map(|group| sums[group][row]).sum::<f64>();
+            let rest: Vec<f64> = (0..self.rows).map(|row| -others(row)).collect();
+            sums[largest] = rest;
+        }
+        sums.iter().map(|sums| self.sizes_of_contrasts(sums)).collect()
+    }
+
+    fn sizes_of_contrasts(&self, sums: &[Vec<f64>]) -> Vec<Option<f64>> {
         let size = |group: usize| self.groups.sizes[group] as f64;
         let z = |(statistic, deviation): (&Statistic, &Option<f64>)| {
             let row = statistic.series;
@@ -220,8 +237,8 @@ impl<'a> Scores<'a> {
     fn count(&self, null_worlds: &Worlds, worlds: std::ops::Range<u64>) -> Counts {
         let mut counts =
             Counts { exceedances: vec![Exceedances::default(); self.statistics.len()], maxima: Vec::new() };
-        for world in worlds {
-            let z = self.sizes_of_z(&null_worlds.groups(world));
+        let worlds: Vec<Vec<usize>> = worlds.map(|world| null_worlds.groups(world)).collect();
+        for z in self.sizes_of_z(&worlds) {
             for ((exceedances, z), actual) in counts.exceedances.iter_mut().zip(&z).zip(&self.actual) {
                 if let (Some(z), Some(actual)) = (z, actual) {
                     exceedances.count(*z, *actual);
