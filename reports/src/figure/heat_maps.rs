@@ -124,11 +124,29 @@ impl<'t> HeatMaps<'t> {
     }
 
     fn limit_at(&self, step: usize) -> f64 {
-        let counts = |column: usize| self.limit == Limit::Shared || column == step;
+        match self.limit {
+            Limit::Shared => self.shared_limit().0,
+            Limit::OfStep => largest(&self.sizes(|column| column == step)),
+        }
+    }
+
+    /// The largest size of a value and whether some are beyond it: a few far out must not fade all others.
+    fn shared_limit(&self) -> (f64, bool) {
+        let mut sizes = self.sizes(|_| true);
+        sizes.sort_by(f64::total_cmp);
+        let largest = largest(&sizes);
+        let usual = sizes.get(sizes.len() * 98 / 100).copied().filter(|&usual| usual > 0.0).unwrap_or(largest);
+        if largest > 1.5 * usual { (usual, true) } else { (largest, false) }
+    }
+
+    fn sizes(&self, counts: impl Fn(usize) -> bool) -> Vec<f64> {
         let matrices = self.rows.iter().flat_map(|row| row.matrices.iter().enumerate());
-        let values = matrices.filter(|(column, _)| counts(*column)).flat_map(|(_, matrix)| matrix.iter().flatten());
-        let limit = values.fold(0.0, |limit: f64, value| limit.max(value.abs()));
-        if limit > 0.0 { limit } else { 1.0 }
+        matrices
+            .filter(|(column, _)| counts(*column))
+            .flat_map(|(_, matrix)| matrix)
+            .flatten()
+            .map(|value| value.abs())
+            .collect()
     }
 
     fn draw_bar(&self, canvas: &Canvas, left: f64, limit: f64) -> Result<(), ReportError> {
@@ -144,7 +162,14 @@ impl<'t> HeatMaps<'t> {
         }
         let small = Font { size: SMALL, ..font };
         let labels = match self.limit {
-            Limit::Shared => [-limit, 0.0, limit].map(|value| numbers::significant(value, 2)),
+            Limit::Shared => {
+                let [low, zero, high] = [-limit, 0.0, limit].map(|value| numbers::significant(value, 2));
+                if self.shared_limit().1 {
+                    [format!("≤ {low}"), zero, format!("≥ {high}")]
+                } else {
+                    [low, zero, high]
+                }
+            }
             Limit::OfStep => ["−max", "0", "max of the step"].map(str::to_owned),
         };
         for (place, label) in [0.0, 0.5, 1.0].into_iter().zip(labels) {
@@ -214,6 +239,12 @@ impl<'t> HeatMaps<'t> {
     fn stride(&self, cell: f64, size: f64) -> usize {
         (size / cell).ceil().max(1.0) as usize
     }
+}
+
+/// 1 if there is none: a map of nothing but zeros is white.
+fn largest(sizes: &[f64]) -> f64 {
+    let largest = sizes.iter().copied().fold(0.0, f64::max);
+    if largest > 0.0 { largest } else { 1.0 }
 }
 
 fn rectangle(
