@@ -132,7 +132,7 @@ impl Audited {
                 enter_files(&directory, &mut manifest["files"]);
             });
             let sha256 = sha256_of_file(&directory.join("manifest.json")).expect("a hash");
-            let bytes: u64 = files_below(&directory).iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>()
+            let bytes: u64 = files_below(&directory).values().map(|bytes| bytes.len() as u64).sum::<u64>()
                 - fs::metadata(directory.join("manifest.json")).expect("a manifest").len();
             manifests.insert(run.trim_start_matches("runs/").to_string(), (sha256, bytes));
         }
