@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::ReportError;
 use crate::comparison::{Comparison, Overlay, Part, Tested};
-use crate::figure::comparison::{DrawnOverlay, part_name};
+use crate::figure::comparison::{DrawnOverlay, drawn_parts, part_name};
 use crate::numbers::{self, MISSING};
 use crate::page::{Table, environment};
 
@@ -28,6 +28,8 @@ struct Curve<'a> {
     name: String,
     file: &'a str,
     svg: &'a str,
+    /// What the figure leaves out; empty if nothing.
+    left_out: String,
     tests: Table,
     long: bool,
 }
@@ -36,10 +38,13 @@ pub fn render(comparison: &Comparison, drawn: &[DrawnOverlay]) -> Result<String,
     let environment = environment()?;
     let template = environment.get_template("comparison.html").map_err(|source| ReportError::Page { source })?;
     let studies = &comparison.provenance.studies;
-    let curve = |(overlay, drawn): (&'_ Overlay, &'_ DrawnOverlay)| (tests(overlay), drawn.name.clone());
+    let curve =
+        |(overlay, drawn): (&'_ Overlay, &'_ DrawnOverlay)| (tests(overlay, drawn.in_percent), drawn.name.clone());
     let tests_and_names: Vec<(Table, String)> = comparison.figures.iter().zip(drawn).map(curve).collect();
-    let curves = tests_and_names.into_iter().zip(drawn).map(|((tests, name), drawn)| Curve {
+    let figures = comparison.figures.iter().zip(drawn);
+    let curves = tests_and_names.into_iter().zip(figures).map(|((tests, name), (overlay, drawn))| Curve {
         name,
+        left_out: left_out(overlay),
         file: &drawn.file,
         svg: &drawn.svg,
         long: tests.rows.len() > FEW_ROWS,
@@ -56,8 +61,17 @@ pub fn render(comparison: &Comparison, drawn: &[DrawnOverlay]) -> Result<String,
     template.render(page).map_err(|source| ReportError::Page { source })
 }
 
-/// Of the means over the common steps; empty if none could be tested.
-fn tests(overlay: &Overlay) -> Table {
+fn left_out(overlay: &Overlay) -> String {
+    match (drawn_parts(overlay).len(), overlay.parts.len()) {
+        (drawn, all) if drawn < all => {
+            format!("The figure shows {drawn} of {all} layers and groups; the tables have all.")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Of the means over the common steps, of curves in percent in percentage points; empty if none could be tested.
+fn tests(overlay: &Overlay, in_percent: bool) -> Table {
     let several_parts = overlay.parts.len() > 1;
     let several_pairs = overlay.parts.iter().flat_map(|part| &part.tests).any(|test| {
         let first = overlay.parts.iter().flat_map(|part| &part.tests).next();
@@ -67,15 +81,23 @@ fn tests(overlay: &Overlay) -> Table {
     head.extend(overlay.conditions.iter().any(|condition| condition.rule.is_some()).then_some("Rule"));
     head.extend(several_parts.then_some("Of"));
     head.extend(several_pairs.then_some("Studies"));
-    head.extend(["Seeds", "Difference of means [95\u{a0}%]", "p", "Steps with p\u{a0}≤\u{a0}0.05"]);
+    let difference = if in_percent { "Difference in points [95\u{a0}%]" } else { "Difference of means [95\u{a0}%]" };
+    head.extend(["Seeds", difference, "p", "Steps with p\u{a0}≤\u{a0}0.05"]);
     let rows = overlay.parts.iter().flat_map(|part| {
         let means = part.tests.iter().filter(|test| test.step.is_none() && test.p.is_some());
-        means.map(|test| row(overlay, part, test, several_parts, several_pairs))
+        means.map(|test| row(overlay, part, test, (several_parts, several_pairs), in_percent))
     });
     Table { head, rows: rows.collect() }
 }
 
-fn row(overlay: &Overlay, part: &Part, test: &Tested, several_parts: bool, several_pairs: bool) -> Vec<String> {
+fn row(
+    overlay: &Overlay,
+    part: &Part,
+    test: &Tested,
+    (several_parts, several_pairs): (bool, bool),
+    in_percent: bool,
+) -> Vec<String> {
+    let factor = if in_percent { 100.0 } else { 1.0 };
     let condition = &overlay.conditions[test.condition];
     let mut row = vec![condition.noise.to_string()];
     if overlay.conditions.iter().any(|condition| condition.rule.is_some()) {
@@ -86,11 +108,11 @@ fn row(overlay: &Overlay, part: &Part, test: &Tested, several_parts: bool, sever
     row.push(format!("{}, {}", test.seeds[0], test.seeds[1]));
     let interval = match (test.lower, test.upper) {
         (Some(lower), Some(upper)) => {
-            format!(" [{},\u{a0}{}]", numbers::significant(lower, 3), numbers::significant(upper, 3))
+            format!(" [{},\u{a0}{}]", numbers::significant(factor * lower, 3), numbers::significant(factor * upper, 3))
         }
         _ => String::new(),
     };
-    row.push(format!("{}{interval}", numbers::optional(test.difference, 3)));
+    row.push(format!("{}{interval}", numbers::optional(test.difference.map(|difference| factor * difference), 3)));
     row.push(numbers::optional(test.p, 2));
     let of_pair =
         |other: &&Tested| other.condition == test.condition && other.studies == test.studies && other.step.is_some();

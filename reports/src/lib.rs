@@ -43,15 +43,11 @@ pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> 
     let page = page::render(&results, &figures)?;
 
     let files = figures.iter().map(|figure| (figure.file, figure.svg.as_str())).chain([("index.html", page.as_str())]);
-    create_directory(out)?;
-    manifest::clear(out, &files.clone().map(|(name, _)| name).collect::<Vec<_>>())?;
-    let mut written = write_all(out, files)?;
-    written.push(manifest::write(&analysis.join("summary.json"), out, &written)?);
-    Ok(written)
+    write_report(out, &analysis.join("summary.json"), files)
 }
 
 /// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, and returns the files
-/// written, `index.html` last.
+/// written: the figures, `index.html`, and `manifest.json` last.
 ///
 /// # Errors
 /// A table of the comparison that is missing, unreadable or lacks a column, or a file that cannot be written.
@@ -59,20 +55,24 @@ pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> 
     let comparison = Comparison::read(directory)?;
     let figures = figure::comparison::draw_all(&comparison)?;
     let page = comparison_page::render(&comparison, &figures)?;
-    let figures = figures.iter().map(|figure| (figure.file.as_str(), figure.svg.as_str()));
-    write_all(directory, figures.chain([("index.html", page.as_str())]))
+    let files = figures.iter().map(|figure| (figure.file.as_str(), figure.svg.as_str()));
+    write_report(directory, &directory.join("comparison.json"), files.chain([("index.html", page.as_str())]))
 }
 
-fn create_directory(path: &Path) -> Result<(), ReportError> {
-    fs::create_dir_all(path).map_err(|source| ReportError::CreateDirectory { path: path.to_owned(), source })
-}
-
-fn write_all<'a>(out: &Path, files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<PathBuf>, ReportError> {
+/// Writes files by name, and last the manifest with their hashes and that of what they were drawn from.
+fn write_report<'a>(
+    out: &Path,
+    source: &Path,
+    files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(out).map_err(|source| ReportError::CreateDirectory { path: out.to_owned(), source })?;
+    manifest::clear(out, &files.clone().map(|(name, _)| name).collect::<Vec<_>>())?;
     let mut written = Vec::new();
     for (name, text) in files {
         let path = out.join(name);
         write_atomically(&path, text.as_bytes()).map_err(ReportError::Write)?;
         written.push(path);
     }
+    written.push(manifest::write(source, out, &written)?);
     Ok(written)
 }

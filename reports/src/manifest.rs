@@ -17,7 +17,7 @@ const NAME: &str = "manifest.json";
 struct Manifest {
     /// Version of the program that reported.
     cograd: &'static str,
-    /// Of the `summary.json` that was read, which has the hashes of the tables.
+    /// Of the `summary.json` that was read, which has the hashes of the tables; of a comparison, of its `comparison.json`.
     analysis_sha256: String,
     /// The other files of the report, by name.
     files: BTreeMap<String, FileEntry>,
@@ -37,12 +37,12 @@ struct FileEntry {
     sha256: String,
 }
 
-/// Writes the manifest of the files `written` into `out`; returns its path.
-pub fn write(summary: &Path, out: &Path, written: &[PathBuf]) -> Result<PathBuf, ReportError> {
+/// Writes the manifest of the files `written` into `out`, drawn from what `source` sums up; returns its path.
+pub fn write(source: &Path, out: &Path, written: &[PathBuf]) -> Result<PathBuf, ReportError> {
     let path = out.join(NAME);
     let manifest = Manifest {
         cograd: env!("CARGO_PKG_VERSION"),
-        analysis_sha256: sha256_of_file(summary).map_err(ReportError::Hash)?,
+        analysis_sha256: sha256_of_file(source).map_err(ReportError::Hash)?,
         files: written.iter().map(|path| entry(path)).collect::<Result<_, _>>()?,
         seal: "",
     };

@@ -40,6 +40,7 @@ fn studies_with_seeds_are_compared_and_tested() {
         "test-loss.svg",
         "alpha-paper.svg",
         "index.html",
+        "manifest.json",
     ] {
         assert!(place.path("comparison").join(file).is_file(), "{file}");
     }

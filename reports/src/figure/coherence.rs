@@ -145,7 +145,10 @@ pub fn draw(results: &Results, statistic: &Statistic) -> Result<Option<String>, 
     let title = format!("{} over training, by layer and label noise", statistic.name);
     let over_examples = rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.curves);
     let over_examples = over_examples.into_iter().any(|drawn| drawn.series.curve.has_band());
-    let legend = drawn::with_interval(legend(&conditions, &layers, of_population), &conditions, over_examples);
+    let exact = conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[EXACT])));
+    let legend = legend(&conditions, &layers);
+    let legend = if of_population { with_population(legend, exact) } else { legend };
+    let legend = drawn::with_interval(legend, &conditions, over_examples);
     let heading = |condition: &Condition| Heading { heading: heading(condition), notes: Vec::new() };
     let columns = conditions.iter().map(heading).collect();
     PanelGrid { title: &title, legend, columns, rows }.draw().map(Some)
@@ -171,7 +174,7 @@ fn look(layer: Option<i64>) -> (Stroke, Marker) {
     }
 }
 
-fn legend(conditions: &[Condition], layers: &[Option<i64>], of_population: bool) -> Legend {
+fn legend(conditions: &[Condition], layers: &[Option<i64>]) -> Legend {
     let networks: Vec<&Vec<u64>> =
         conditions.iter().flat_map(|condition| &condition.runs).map(|run| &run.summary.network).collect();
     let network = networks.first().filter(|first| networks.iter().all(|network| network == *first));
@@ -186,13 +189,16 @@ fn legend(conditions: &[Condition], layers: &[Option<i64>], of_population: bool)
         let (stroke, marker) = look(layer);
         legend.with(Key::MarkedLine(stroke, marker), name(layer))
     };
-    let legend = layers.iter().fold(Legend::new(), key);
-    if !of_population {
-        return legend;
+    layers.iter().fold(Legend::new(), key)
+}
+
+fn with_population(legend: Legend, exact: bool) -> Legend {
+    let estimate = Key::Line(Stroke::dashed(INK, 1.25));
+    if !exact {
+        return legend.with(estimate, "population: estimated");
     }
-    legend
-        .with(Key::Line(Stroke::solid(QUIET, 1.25)), "population: exact")
-        .with(Key::Line(Stroke::dashed(INK, 1.25)), "population: estimated, all layers")
+    let legend = legend.with(Key::Line(Stroke::solid(QUIET, 1.25)), "population: exact");
+    legend.with(estimate, "population: estimated, all layers")
 }
 
 fn row(
