@@ -37,9 +37,9 @@ const CLOSED_FORMS: [ClosedForm; 5] = [
 ];
 
 /// Places of the partitions among those of the cells.
-const DESIGNATION: usize = 0;
-const GROUPS: usize = 1;
-const CLASSES: usize = 2;
+const GROUPS: usize = 0;
+const CLASSES: usize = 1;
+const DESIGNATION: usize = 2;
 
 /// Which pair of groups a statistic is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,7 +163,7 @@ pub struct Coherence {
     cells: Cells,
     resamples: Resamples,
     multiplicities: Multiplicities,
-    /// The numbers of pairs by designation, group and class.
+    /// The numbers of pairs by group, class and designation.
     counts: [PairSums; 3],
 }
 
@@ -186,15 +186,15 @@ impl Coherence {
         classes.dedup();
         let class = |label: &u8| classes.partition_point(|other| other < label) as u8;
         let partitions = [
-            Partition::new(2, sample.pristine.iter().map(|&pristine| u8::from(!pristine)).collect()),
             Partition::from(sample.grouping),
             Partition::new(classes.len(), sample.labels.iter().map(class).collect()),
+            Partition::new(2, sample.pristine.iter().map(|&pristine| u8::from(!pristine)).collect()),
         ];
         let cells = Cells::new(n, &partitions);
         let resamples = Resamples::new(options.seed, sample.run, n, options.bootstrap).reordered(cells.order());
         let multiplicities = Multiplicities::new(&resamples);
         let count = |place: usize| pair_sums::counts(&cells.partitions()[place], &multiplicities, |_| true);
-        let counts = [count(DESIGNATION), count(GROUPS), count(CLASSES)];
+        let counts = [count(GROUPS), count(CLASSES), count(DESIGNATION)];
         let in_order = columns.is_sorted();
         Coherence {
             population: sample.population,

@@ -347,7 +347,7 @@ impl Means {
         };
         let self_sum = n * (self.selves[0] + self.selves[1]);
         let norm_sq = n * (n - 1.0) * pair + self_sum;
-        norm_sq.is_finite().then(|| Norms { examples: n, norm_sq, self_sum, size: n * (n - 1.0) * size + self_sum })
+        norm_sq.is_finite().then_some(Norms { examples: n, norm_sq, self_sum, size: n * (n - 1.0) * size + self_sum })
     }
 
     /// N̂ of each group, of m examples.

@@ -120,12 +120,24 @@ pub fn interval(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
         return None;
     }
     let rank = (finite.len() + 1).div_ceil(TAIL_PARTS);
-    let highest = finite.len() - rank;
-    let (_, lower, rest) = finite.select_nth_unstable_by(rank - 1, f64::total_cmp);
-    let lower = *lower;
-    let upper = match highest.checked_sub(rank) {
-        Some(place) => *rest.select_nth_unstable_by(place, f64::total_cmp).1,
-        None => lower,
-    };
-    Some((lower, upper))
+    let lower = smallest(&finite, rank);
+    finite.iter_mut().for_each(|value| *value = -*value);
+    Some((lower, -smallest(&finite, rank)))
+}
+
+/// The `rank`-th smallest of more values than that, of which few enter the list of the smallest so far.
+fn smallest(values: &[f64], rank: usize) -> f64 {
+    let mut kept = values[..rank].to_vec();
+    kept.sort_unstable_by(f64::total_cmp);
+    for &value in &values[rank..] {
+        if value < kept[rank - 1] {
+            let mut place = rank - 1;
+            while place > 0 && kept[place - 1] > value {
+                kept[place] = kept[place - 1];
+                place -= 1;
+            }
+            kept[place] = value;
+        }
+    }
+    kept[rank - 1]
 }

@@ -9,13 +9,11 @@
 //! that no range of gradients is out of reach of f32. Cost: n²B/2 multiplications a function, as products of blocks of
 //! F `[rows, columns]` with multiplicities `[columns, B]`. Source: [S 8].
 
-use std::ops::Range;
-
 use pulp::{Arch, NullaryFnOnce};
 
 use super::bootstrap::Resamples;
 use super::gram::Gram;
-use super::partition::{Cells, Partition};
+use super::partition::{Block, Cells, Partition};
 use super::product::{Matrix, product};
 
 /// Accumulators of a sum, the same on every machine so that results are.
@@ -144,50 +142,45 @@ pub fn sums<const PARTITIONS: usize>(
     partitions: [usize; PARTITIONS],
     multiplicities: &Multiplicities,
 ) -> [PairSums; PARTITIONS] {
-    let scales = Scales::new(gram, kernel);
-    let resamples = multiplicities.resamples();
+    let (scales, blocks) = (Scales::new(gram, kernel), cells.blocks(&partitions));
+    let (n, resamples, arch) = (gram.examples(), multiplicities.resamples(), Arch::new());
     let mut result = partitions.map(|partition| PairSums::zero(&cells.partitions()[partition], resamples));
-    let (mut block, mut weighted, mut forms) = (Vec::new(), Vec::new(), vec![0.0; resamples]);
-    let arch = Arch::new();
-    for columns in cells.blocks() {
-        let (rows, width) = (columns.places.end, columns.places.len());
-        block.resize(rows * width, 0.0);
-        if resamples > 0 {
-            weighted.resize(rows * resamples, 0.0);
+    let pair = |partition: usize, (a, b): (&Block, &Block)| {
+        cells.partitions()[partition].pair(a.groups[partition], b.groups[partition])
+    };
+    let Filled { values, sums } = arch.dispatch(Fill { scales: &scales, gram, blocks: &blocks });
+    for ((a, b), actual) in pairs(&blocks).zip(sums) {
+        for (&partition, sums) in partitions.iter().zip(&mut result) {
+            sums.actual[pair(partition, (a, b))] += actual;
         }
-        let mut row_sums = vec![0.0; rows];
-        let columns_of_block = columns.places.clone();
-        arch.dispatch(Fill {
-            scales: &scales,
-            gram,
-            columns: columns_of_block,
-            block: &mut block,
-            row_sums: &mut row_sums,
-        });
-        let of_columns = &multiplicities.values[columns.places.start * resamples..];
-        if resamples > 0 {
-            let (left, right) =
-                (Matrix::new(&block, rows, width, width), Matrix::new(of_columns, width, resamples, resamples));
-            product(left, right, &mut weighted, resamples);
-        }
-        for of_rows in cells.blocks().iter().take_while(|block| block.places.end <= rows) {
-            let places = of_rows.places.clone();
-            let actual: f64 = row_sums[places.clone()].iter().sum();
-            let range = places.start * resamples..places.end * resamples;
+    }
+    if resamples == 0 {
+        return result;
+    }
+    let (mut weighted, mut forms) = (vec![0.0; n * resamples], vec![0.0; resamples]);
+    for (place, b) in blocks.iter().enumerate() {
+        let (rows, width) = (b.places.end, b.places.len());
+        let left = Matrix::new(&values[b.places.start..], rows, width, n);
+        let right = Matrix::new(&multiplicities.values[b.places.start * resamples..], width, resamples, resamples);
+        product(left, right, &mut weighted, resamples);
+        for a in &blocks[..=place] {
+            let range = a.places.start * resamples..a.places.end * resamples;
             arch.dispatch(Weigh {
                 multiplicities: &multiplicities.values[range.clone()],
                 weighted: &weighted[range],
                 forms: &mut forms,
             });
             for (&partition, sums) in partitions.iter().zip(&mut result) {
-                let (a, b) = (of_rows.groups[partition], columns.groups[partition]);
-                let pair = cells.partitions()[partition].pair(a, b);
-                sums.actual[pair] += actual;
-                sums.add(pair, &forms, scales.unit);
+                sums.add(pair(partition, (a, b)), &forms, scales.unit);
             }
         }
     }
     result
+}
+
+/// Every pair of blocks, the earlier one first, a block with itself included.
+fn pairs(blocks: &[Block]) -> impl Iterator<Item = (&Block, &Block)> {
+    blocks.iter().enumerate().flat_map(move |(place, a)| blocks[place..].iter().map(move |b| (a, b)))
 }
 
 /// What the kernel makes of an inner product.
@@ -212,43 +205,51 @@ impl Scales {
     }
 }
 
-/// Fills a block `[columns.end, columns]`, row-major, zero on and below the diagonal, and the f64 sum of each row.
+/// The kernel of every pair i < j.
 struct Fill<'a> {
     scales: &'a Scales,
     gram: &'a Gram,
-    columns: Range<usize>,
-    block: &'a mut [f32],
-    row_sums: &'a mut [f64],
+    blocks: &'a [Block],
+}
+
+struct Filled {
+    /// `[n, n]`, row-major, zero on and below the diagonal; in the unit of the scales.
+    values: Vec<f32>,
+    /// Σ over each pair of blocks, in the order of [`pairs`]; in no unit.
+    sums: Vec<f64>,
 }
 
 /// Compiled once for each instruction set, by being inlined into the dispatch.
 impl NullaryFnOnce for Fill<'_> {
-    type Output = ();
+    type Output = Filled;
 
     #[inline(always)]
-    fn call(self) {
-        let Fill { scales: Scales { kernel, inverse_norms, unit }, gram, columns, block, row_sums } = self;
-        let per_unit = 1.0 / unit;
-        let mut values = vec![0.0; columns.len()];
-        for (i, row_sum) in row_sums.iter_mut().enumerate() {
-            let first = columns.start.max(i + 1).min(columns.end);
-            let inner = &gram.row(i)[first..columns.end];
-            let values = &mut values[..inner.len()];
-            match kernel {
-                Kernel::Inner => values.copy_from_slice(inner),
-                Kernel::Sign => values.iter_mut().zip(inner).for_each(|(value, &k)| *value = sign(k)),
-                Kernel::Cosine => {
-                    let (norm, others) = (inverse_norms[i], &inverse_norms[first..columns.end]);
-                    let cosine = |((value, k), other): ((&mut f64, &f64), &f64)| *value = k * (norm * other);
-                    values.iter_mut().zip(inner).zip(others).for_each(cosine);
+    fn call(self) -> Filled {
+        let Fill { scales: Scales { kernel, inverse_norms, unit }, gram, blocks } = self;
+        let (n, per_unit) = (gram.examples(), 1.0 / unit);
+        let mut filled = Filled { values: vec![0.0; n * n], sums: Vec::with_capacity(blocks.len() * blocks.len()) };
+        let (mut of_row, mut sums) = (vec![0.0; n], vec![0.0; n]);
+        for (place, rows) in blocks.iter().enumerate() {
+            sums.fill(0.0);
+            for i in rows.places.clone() {
+                let inner = &gram.row(i)[i + 1..];
+                let of_row = &mut of_row[i + 1..];
+                match kernel {
+                    Kernel::Inner => of_row.copy_from_slice(inner),
+                    Kernel::Sign => of_row.iter_mut().zip(inner).for_each(|(value, &k)| *value = sign(k)),
+                    Kernel::Cosine => {
+                        let (norm, others) = (inverse_norms[i], &inverse_norms[i + 1..]);
+                        let cosine = |((value, k), other): ((&mut f64, &f64), &f64)| *value = k * (norm * other);
+                        of_row.iter_mut().zip(inner).zip(others).for_each(cosine);
+                    }
                 }
+                sums[i + 1..].iter_mut().zip(&*of_row).for_each(|(sum, value)| *sum += value);
+                let entries = filled.values[i * n + i + 1..(i + 1) * n].iter_mut();
+                entries.zip(&*of_row).for_each(|(entry, value)| *entry = (value * per_unit) as f32);
             }
-            *row_sum = sum(values);
-            let row = &mut block[i * columns.len()..(i + 1) * columns.len()];
-            let (below, row) = row.split_at_mut(first - columns.start);
-            below.fill(0.0);
-            row.iter_mut().zip(values).for_each(|(entry, &mut value)| *entry = (value * per_unit) as f32);
+            filled.sums.extend(blocks[place..].iter().map(|columns| sum(&sums[columns.places.clone()])));
         }
+        filled
     }
 }
 

@@ -4,7 +4,6 @@
 //! for, by label. The examples are therefore ordered by *cells*, the groups of all partitions crossed: what is summed over a
 //! pair of cells adds to one pair of groups of every partition.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::grouping::Grouping;
@@ -69,44 +68,33 @@ impl From<&Grouping> for Partition {
     }
 }
 
-/// Examples in the order of their cells, and the blocks of them that lie in one cell.
+/// Examples in the order of their cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cells {
     order: Vec<u32>,
     partitions: Vec<Partition>,
-    blocks: Vec<Block>,
 }
 
-/// Neighbouring examples of one cell.
+/// Neighbouring examples that are in the same group of every partition of interest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     /// Their places in the order of the cells.
     pub(super) places: Range<usize>,
-    /// Their group in each partition.
+    /// The group of the first of them in each partition.
     pub(super) groups: Vec<usize>,
 }
 
 impl Cells {
-    /// Of partitions of the same `examples` examples.
+    /// Of partitions of the same `examples` examples. Examples of one group of the first partition are neighbours; of those,
+    /// the examples of one group of the second are, and so on.
     pub fn new(examples: usize, partitions: &[Partition]) -> Cells {
-        let mut cells: BTreeMap<Vec<u8>, Vec<u32>> = BTreeMap::new();
-        for example in 0..examples {
-            let cell = partitions.iter().map(|partition| partition.of_example[example]).collect();
-            cells.entry(cell).or_default().push(example as u32);
-        }
-        let mut blocks = Vec::new();
-        let mut first = 0;
-        for (cell, examples) in &cells {
-            let groups: Vec<usize> = cell.iter().map(|&group| usize::from(group)).collect();
-            let parts = examples.len().div_ceil(BLOCK);
-            let bound = |part: usize| first + part * examples.len() / parts;
-            blocks
-                .extend((0..parts).map(|part| Block { places: bound(part)..bound(part + 1), groups: groups.clone() }));
-            first += examples.len();
-        }
-        let order: Vec<u32> = cells.into_values().flatten().collect();
+        let mut order: Vec<u32> = (0..examples as u32).collect();
+        let cell = |&example: &u32| -> Vec<u8> {
+            partitions.iter().map(|partition| partition.of_example[example as usize]).collect()
+        };
+        order.sort_by_cached_key(cell);
         let partitions = partitions.iter().map(|partition| partition.reordered(&order)).collect();
-        Cells { order, partitions, blocks }
+        Cells { order, partitions }
     }
 
     /// Which example is at each place.
@@ -119,7 +107,16 @@ impl Cells {
         &self.partitions
     }
 
-    pub(super) fn blocks(&self) -> &[Block] {
-        &self.blocks
+    /// The blocks of neighbours that are in the same group of each of these `partitions`, cut so that none is large.
+    pub(super) fn blocks(&self, partitions: &[usize]) -> Vec<Block> {
+        let group = |partition: usize, place: u32| self.partitions[partition].of_example[place as usize];
+        let places: Vec<u32> = (0..self.order.len() as u32).collect();
+        let alike = |&a: &u32, &b: &u32| partitions.iter().all(|&partition| group(partition, a) == group(partition, b));
+        let block = |places: &[u32]| Block {
+            places: places[0] as usize..places[0] as usize + places.len(),
+            groups: (0..self.partitions.len()).map(|partition| usize::from(group(partition, places[0]))).collect(),
+        };
+        let cut = |neighbours: &[u32]| neighbours.len().div_ceil(neighbours.len().div_ceil(BLOCK));
+        places.chunk_by(alike).flat_map(|neighbours| neighbours.chunks(cut(neighbours)).map(block)).collect()
     }
 }

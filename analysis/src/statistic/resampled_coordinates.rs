@@ -1,7 +1,7 @@
 //! GSNR, same-sign fraction and batch distances in every resample: what needs the coordinates, not the inner products.
 //!
-//! 64 coordinates at a time, whose values for all examples stay in cache, the n draws of each resample are added up, batch by
-//! batch: the batch sums give the distances of [`disparity`](super::disparity), their total the mean, the squares the
+//! For 64 coordinates at a time, whose values for all examples lie together, the n draws of each resample are added up, batch
+//! by batch: the batch sums give the distances of [`disparity`](super::disparity), their total the mean, the squares the
 //! variance. Signs are counted two to a byte. The sums are in f32, the values scaled by a power of two; where that is too little
 //! to tell a variance, it is computed again in f64.
 
@@ -17,6 +17,8 @@ use super::same_sign::Agreements;
 
 /// Coordinates taken together: four registers of 512 bits.
 const WIDTH: usize = 64;
+/// Resamples whose sums stay in the innermost cache.
+const TOGETHER: usize = 8;
 /// Lanes that squared distances are added up in.
 const LANES: usize = 16;
 /// Coordinates whose signs are counted together.
@@ -43,24 +45,15 @@ pub struct ResampledCoordinates {
     pub squared_distances: Vec<f64>,
 }
 
-/// 64 coordinates of all examples, the signs of 128, and what has been found out of each resample so far.
-struct Slab {
-    values: Vec<Values>,
-    signs: Vec<Signs>,
-    /// The signs of the mean in each resample.
-    means: Vec<Signs>,
-    /// Sums of the batches of one resample.
-    batches: Vec<[f32; WIDTH]>,
-    /// `[B, pairs]`, row-major; in lanes that are still to be added up.
-    distances: Vec<[f32; LANES]>,
-    ratios: Vec<Ratios>,
-    agreements: Vec<Agreements>,
-}
-
-/// Values of one example: aligned, so that no load straddles two cache lines.
+/// 64 coordinates of one example, or sums of them: aligned, so that no load straddles two cache lines.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Values([f32; WIDTH]);
+
+/// A squared distance in lanes that are still to be added up.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Distance([f32; LANES]);
 
 /// [`POSITIVE`], [`NEGATIVE`] or 0, of two slabs of coordinates.
 #[derive(Clone, Copy)]
@@ -76,30 +69,7 @@ impl ResampledCoordinates {
         resamples: &Resamples,
     ) -> ResampledCoordinates {
         let layer = Layer::new(gradients, columns, coordinates, resamples.examples());
-        let (size, count) = disparity::batches(resamples.examples());
-        let pairs = count * count.saturating_sub(1) / 2;
-        let mut slab = Slab {
-            values: vec![Values([0.0; WIDTH]); layer.examples],
-            signs: vec![Signs([0; SIGNS]); layer.examples],
-            means: vec![Signs([0; SIGNS]); resamples.count()],
-            batches: vec![[0.0; WIDTH]; count],
-            distances: vec![[0.0; LANES]; pairs * resamples.count()],
-            ratios: vec![Ratios::default(); resamples.count()],
-            agreements: vec![Agreements::default(); resamples.count()],
-        };
-        let arch = Arch::new();
-        let slabs = if resamples.count() > 0 { layer.columns.len() } else { 0 };
-        for first in (0..slabs).step_by(SIGNS) {
-            arch.dispatch(Visit { layer: &layer, first, size, resamples, slab: &mut slab });
-        }
-        let unit = layer.unit * size as f64;
-        let per_unit = 1.0 / (unit * unit);
-        let squared = |lanes: &[f32; LANES]| f64::from(add_up(*lanes)) * per_unit;
-        ResampledCoordinates {
-            squared_distances: slab.distances.iter().map(squared).collect(),
-            ratios: slab.ratios,
-            agreements: slab.agreements,
-        }
+        Arch::new().dispatch(Visit { layer: &layer, resamples })
     }
 
     /// Adds those of another layer.
@@ -130,19 +100,15 @@ impl<'a> Layer<'a> {
         Layer { gradients, examples, d, columns, coordinates, unit }
     }
 
-    /// Loads the 64 coordinates from `first`, zeros past the last, and their signs from `place` on.
+    /// Loads the values of the 64 coordinates from `first`, as far as there are any, in place of zeros.
     #[inline(always)]
-    fn load(&self, first: usize, place: usize, slab: &mut Slab) {
-        let from = (self.columns.start + first).min(self.columns.end);
+    fn load(&self, first: usize, values: &mut [Values]) {
+        let from = self.columns.start + first;
         let columns = from..(from + WIDTH).min(self.columns.end);
-        let of_examples = slab.values.iter_mut().zip(&mut slab.signs);
-        for (row, (Values(values), Signs(signs))) in self.gradients.chunks_exact(self.d).zip(of_examples) {
-            let mut padded = [0.0; WIDTH];
-            padded[..columns.len()].copy_from_slice(&row[columns.clone()]);
-            for lane in 0..WIDTH {
-                values[lane] = (padded[lane] * self.unit) as f32;
+        for (row, Values(values)) in self.gradients.chunks_exact(self.d).zip(values) {
+            for (place, value) in values.iter_mut().zip(&row[columns.clone()]) {
+                *place = (value * self.unit) as f32;
             }
-            write_signs(values, &mut signs[place..place + WIDTH]);
         }
     }
 
@@ -185,39 +151,66 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Visits every resample with 64 coordinates.
+/// Visits every resample.
 struct Visit<'a> {
     layer: &'a Layer<'a>,
-    /// The first of the coordinates, in the layer.
-    first: usize,
-    /// Size of a batch.
-    size: usize,
     resamples: &'a Resamples,
-    slab: &'a mut Slab,
 }
 
 /// Compiled once for each instruction set, by being inlined into the dispatch.
 impl WithSimd for Visit<'_> {
-    type Output = ();
+    type Output = ResampledCoordinates;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Visit { layer, first, size, resamples, slab } = self;
-        let pairs = slab.distances.len().checked_div(resamples.count()).unwrap_or(0);
-        // Two passes: the values of all examples fill the cache, and so do their signs.
-        for place in [0, WIDTH] {
-            layer.load(first + place, place, slab);
-            for (resample, draws) in resamples.draws().enumerate() {
-                let sums = Sums::of(&slab.values, draws, size, &mut slab.batches);
-                add_distances(simd, &slab.batches, &mut slab.distances[resample * pairs..(resample + 1) * pairs]);
-                layer.add_ratios(first + place, &sums, draws, &mut slab.ratios[resample]);
-                write_signs(&sums.total, &mut slab.means[resample].0[place..place + WIDTH]);
+    fn with_simd<S: Simd>(self, simd: S) -> ResampledCoordinates {
+        let Visit { layer, resamples } = self;
+        let (n, (size, count)) = (layer.examples, disparity::batches(layer.examples));
+        let (pairs, slabs) = (count * count.saturating_sub(1) / 2, layer.columns.len().div_ceil(WIDTH));
+        let of_unit = layer.unit * size as f64;
+        let per_unit = 1.0 / (of_unit * of_unit);
+
+        let mut result = ResampledCoordinates {
+            ratios: vec![Ratios::default(); resamples.count()],
+            agreements: vec![Agreements::default(); resamples.count()],
+            squared_distances: Vec::with_capacity(pairs * resamples.count()),
+        };
+        if resamples.count() == 0 {
+            return result;
+        }
+        let mut values = vec![Values([0.0; WIDTH]); slabs * n];
+        let mut signs = vec![Signs([0; SIGNS]); slabs.div_ceil(2) * n];
+        for (slab, values) in values.chunks_exact_mut(n).enumerate() {
+            layer.load(slab * WIDTH, values);
+            let signs = &mut signs[slab / 2 * n..(slab / 2 + 1) * n];
+            for (Values(values), Signs(signs)) in values.iter().zip(signs) {
+                write_signs(values, &mut signs[slab % 2 * WIDTH..][..WIDTH]);
             }
         }
-        for (resample, draws) in resamples.draws().enumerate() {
-            let counts = Counts::of(&slab.signs, draws);
-            counts.add_agreements(&slab.means[resample], draws.len(), &mut slab.agreements[resample]);
+
+        let draws: Vec<&[u32]> = resamples.draws().collect();
+        let mut batches = vec![Values([0.0; WIDTH]); count];
+        for (first, draws) in (0..).step_by(TOGETHER).zip(draws.chunks(TOGETHER)) {
+            let mut distances = vec![Distance([0.0; LANES]); pairs * draws.len()];
+            let mut means = vec![Signs([0; SIGNS]); slabs.div_ceil(2) * draws.len()];
+            for (slab, values) in values.chunks_exact(n).enumerate() {
+                let means = &mut means[slab / 2 * draws.len()..];
+                for (place, draws) in draws.iter().enumerate() {
+                    let sums = Sums::of(values, draws, size, &mut batches);
+                    add_distances(simd, &batches, &mut distances[place * pairs..(place + 1) * pairs]);
+                    layer.add_ratios(slab * WIDTH, &sums, draws, &mut result.ratios[first + place]);
+                    write_signs(&sums.total, &mut means[place].0[slab % 2 * WIDTH..][..WIDTH]);
+                }
+            }
+            for (signs, means) in signs.chunks_exact(n).zip(means.chunks_exact(draws.len())) {
+                for (place, (draws, means)) in draws.iter().zip(means).enumerate() {
+                    let counts = Counts::of(signs, draws);
+                    counts.add_agreements(means, draws.len(), &mut result.agreements[first + place]);
+                }
+            }
+            let squared = distances.iter().map(|lanes| f64::from(add_up(lanes.0)) * per_unit);
+            result.squared_distances.extend(squared);
         }
+        result
     }
 }
 
@@ -237,9 +230,9 @@ struct Sums {
 impl Sums {
     /// Leaves the sums of the batches of `size` draws in `batches`.
     #[inline(always)]
-    fn of(values: &[Values], draws: &[u32], size: usize, batches: &mut [[f32; WIDTH]]) -> Sums {
+    fn of(values: &[Values], draws: &[u32], size: usize, batches: &mut [Values]) -> Sums {
         let mut sums = Sums { total: [0.0; WIDTH], squares: [0.0; WIDTH] };
-        let mut left_over = [0.0; WIDTH];
+        let mut left_over = Values([0.0; WIDTH]);
         let (whole, rest) = draws.split_at(size * batches.len());
         for (batch, draws) in batches.iter_mut().zip(whole.chunks_exact(size)).chain([(&mut left_over, rest)]) {
             let (mut total, mut squares) = ([0.0; WIDTH], [0.0; WIDTH]);
@@ -250,7 +243,7 @@ impl Sums {
                     squares[lane] = row[lane].mul_add(row[lane], squares[lane]);
                 }
             }
-            *batch = total;
+            batch.0 = total;
             for lane in 0..WIDTH {
                 sums.total[lane] += total[lane];
                 sums.squares[lane] += squares[lane];
@@ -274,10 +267,10 @@ fn add_up<const COUNT: usize>(mut values: [f32; COUNT]) -> f32 {
 }
 
 #[inline(always)]
-fn add_distances<S: Simd>(simd: S, batches: &[[f32; WIDTH]], distances: &mut [[f32; LANES]]) {
+fn add_distances<S: Simd>(simd: S, batches: &[Values], distances: &mut [Distance]) {
     let mut distances = distances.iter_mut();
-    for (place, a) in batches.iter().enumerate() {
-        for (c, distance) in batches[place + 1..].iter().zip(&mut distances) {
+    for (place, Values(a)) in batches.iter().enumerate() {
+        for (Values(c), Distance(distance)) in batches[place + 1..].iter().zip(&mut distances) {
             let (a, c, distance) = (S::as_simd_f32s(a).0, S::as_simd_f32s(c).0, S::as_mut_simd_f32s(distance).0);
             let registers = distance.len();
             for (register, distance) in distance.iter_mut().enumerate() {

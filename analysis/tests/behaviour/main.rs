@@ -2,6 +2,7 @@
 
 mod coherence;
 mod contributions;
+mod exports;
 mod groups;
 mod null_worlds;
 mod overfit;

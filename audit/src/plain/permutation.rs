@@ -200,10 +200,9 @@ impl<'a> Scores<'a> {
             }
         }
         for sums in &mut sums {
-            for row in 0..self.rows {
-                let others: f64 = (0..groups).filter(|&group| group != largest).map(|group| sums[group][row]).sum();
-                sums[largest][row] = -others;
-            }
+            let others = |row| (0..groups).filter(|&group| group != largest).map(|group| sums[group][row]).sum::<f64>();
+            let rest: Vec<f64> = (0..self.rows).map(|row| -others(row)).collect();
+            sums[largest] = rest;
         }
         sums.iter().map(|sums| self.sizes_of_contrasts(sums)).collect()
     }
