@@ -531,3 +531,22 @@ fn two_hundred_alterations_are_all_caught() {
     assert_eq!(made, ALTERATIONS);
     assert!(missed.is_empty(), "{} of {made} were caught; missed: {missed:#?}", made - missed.len());
 }
+
+#[test]
+fn the_exit_code_and_the_json_tell_whether_a_study_is_clean() {
+    let place = Place::new();
+    let study = place.record_tiny();
+    let recorded = place.cograd(["audit", "tiny"]).assert().success();
+    let table = String::from_utf8(recorded.get_output().stdout.clone()).expect("UTF-8");
+    assert!(table.contains("not analysed") && table.contains(" 0 FAIL"), "{table}");
+
+    let metrics = study.join("runs/sgd_noise-0.5_seed-1/metrics.parquet");
+    let mut bytes = fs::read(&metrics).expect("the curves");
+    bytes[100] ^= 1;
+    fs::write(&metrics, bytes).expect("altered");
+    let altered = place.cograd(["audit", "tiny", "--json"]).assert().code(1);
+    let json: Json = serde_json::from_slice(&altered.get_output().stdout).expect("JSON");
+    let failing: Vec<&Json> =
+        json["claims"].as_array().expect("claims").iter().filter(|claim| claim["verdict"] == "fail").collect();
+    assert!(failing.len() == 1 && failing[0]["why"].to_string().contains("metrics.parquet"), "{failing:?}");
+}
