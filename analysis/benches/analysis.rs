@@ -7,6 +7,7 @@ mod synthesise;
 
 use std::sync::LazyLock;
 
+use cograd_analysis::coherence::{Coherence, Sample};
 use cograd_analysis::statistic::contribution::{self, Contributions, StepContributions};
 use cograd_analysis::statistic::designation::Designation;
 use cograd_analysis::statistic::grouping::Grouping;
@@ -51,6 +52,25 @@ fn reading_and_contributions(bencher: Bencher) {
 fn contributions_of_a_step(bencher: Bencher) {
     let gradients: Vec<f32> = (0..EXAMPLES * 600).map(|i| (i % 977) as f32 - 488.0).collect();
     bencher.bench_local(|| contribution::of_step(black_box(&gradients), EXAMPLES));
+}
+
+/// Every coherence statistic of one step of 400 × 600 in two layers, with ten classes, on one core; with and without the 200
+/// resamples of its intervals.
+#[divan::bench(args = [0, 200])]
+fn coherence_of_a_step(bencher: Bencher, bootstrap: usize) {
+    let gradients: Vec<f32> = (0..EXAMPLES * 600).map(|i| (i * 7919 % 977) as f32 - 488.0).collect();
+    let designation = Designation::new((0..EXAMPLES).map(|i| i % 20 < 11).collect());
+    let sample = Sample {
+        run: "run",
+        population: 60_000,
+        pristine: designation.flags(),
+        grouping: &Grouping::from(&designation),
+        labels: &(0..EXAMPLES).map(|i| (i % 10) as u8).collect::<Vec<u8>>(),
+        layer_of_coordinate: &(0..600).map(|j| j / 300).collect::<Vec<u32>>(),
+        network: &[784, 2048, 10],
+    };
+    let coherence = Coherence::new(&sample, &Options { bootstrap, ..Options::default() });
+    bencher.bench_local(|| coherence.of_step(black_box(&gradients)));
 }
 
 /// 10 000 null worlds of α, of D and of the groups' tests over 500 steps.

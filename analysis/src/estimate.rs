@@ -20,9 +20,9 @@ const FIRST_STEPS: usize = 10;
 pub enum Estimator {
     /// Those of the sampled examples and coordinates, as they are: the paper's [S 2].
     Paper,
-    /// Those of the sample, scaled to estimate the population [S 4.2].
+    /// Those of the sample, scaled to estimate the population [S 8.1].
     Population,
-    /// Those of all examples and parameters [S 4.1].
+    /// Those of all examples and parameters [S 2].
     Exact,
 }
 

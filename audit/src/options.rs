@@ -1,8 +1,11 @@
 //! The choices of an analysis, as its summary tells them.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Deserialize;
+
+use crate::plain::example_file;
 
 /// What `options` of `summary.json` says.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -28,7 +31,16 @@ pub(crate) struct Options {
 pub(crate) struct Selection {
     pub steps: Option<Span>,
     pub layers: Option<BTreeSet<usize>>,
-    pub examples: Option<Span>,
+    pub examples: Option<Chosen>,
+}
+
+/// Which examples were chosen.
+#[derive(Clone, Debug)]
+pub(crate) enum Chosen {
+    /// Those with an id in the span.
+    Span(Span),
+    /// Those that a file names.
+    Ids(BTreeSet<usize>),
 }
 
 /// Whole numbers from `first` on, to before `past` if there is one.
@@ -59,15 +71,26 @@ impl Span {
 impl Options {
     /// What of a run was analysed; the reason if that cannot be told from the study alone.
     pub(crate) fn selection(&self) -> Result<Selection, String> {
-        let span = |text: &Option<String>, what: &str| match text {
-            None => Ok(None),
-            Some(text) => Span::parse(text).map(Some).ok_or_else(|| format!("the {what} were chosen by `{text}`")),
+        let steps = match &self.steps {
+            Some(text) => Some(Span::parse(text).ok_or_else(|| format!("the steps were chosen by `{text}`"))?),
+            None => None,
         };
         Ok(Selection {
-            steps: span(&self.steps, "steps")?,
+            steps,
             layers: self.layers.as_ref().map(|layers| layers.iter().copied().collect()),
-            examples: span(&self.examples, "examples")?,
+            examples: self.examples.as_deref().map(Chosen::parse).transpose()?,
         })
+    }
+}
+
+impl Chosen {
+    fn parse(text: &str) -> Result<Chosen, String> {
+        if let Some(span) = Span::parse(text) {
+            return Ok(Chosen::Span(span));
+        }
+        let outside = |why: String| format!("the examples were chosen by a file, which is not of the study: {why}");
+        let rows = example_file::read(Path::new(text), None).map_err(outside)?;
+        Ok(Chosen::Ids(rows.into_iter().map(|(example, _)| example).collect()))
     }
 }
 
@@ -81,7 +104,11 @@ impl Selection {
     }
 
     pub(crate) fn has_example(&self, example: usize) -> bool {
-        self.examples.is_none_or(|examples| examples.contains(example as i64))
+        match &self.examples {
+            None => true,
+            Some(Chosen::Span(span)) => span.contains(example as i64),
+            Some(Chosen::Ids(ids)) => ids.contains(&example),
+        }
     }
 }
 

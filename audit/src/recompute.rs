@@ -53,8 +53,8 @@ impl Recomputed {
         let manifest = trace.manifest().clone();
         let manifest_sha256 =
             sha256_of_file(&trace.run.directory().join("manifest.json")).map_err(|error| error.to_string())?;
-        let grouping = Grouping::of(&options.group_by, &trace.examples);
         let selected = trace.selected(selection);
+        let grouping = trace.grouping(options, selection);
         let (mut steps, mut terms, mut of_steps) = (Vec::new(), Vec::new(), Vec::new());
         for step in checked.sample.into_iter().filter(|step| selection.has_step(step.step)) {
             let mut sum = Terms::of_none(selected.len());

@@ -120,6 +120,16 @@ impl Trace {
         self.sampled.iter().copied().filter(|&place| selection.has_example(place)).collect()
     }
 
+    /// The groups; the reason if they cannot be told.
+    pub(crate) fn grouping(&self, options: &Options, selection: &Selection) -> Result<Grouping, String> {
+        let grouping = Grouping::of(&options.group_by, &self.examples)?;
+        match (&selection.examples, self.manifest().population_steps.is_empty()) {
+            (None, false) => grouping.check(&(0..self.examples.len()).collect::<Vec<usize>>())?,
+            _ => grouping.check(&self.selected(selection))?,
+        }
+        Ok(grouping)
+    }
+
     /// What the coherence statistics need that is the same at every step; `grouping` is empty if the groups cannot be told.
     pub(crate) fn setting(&self, options: &Options, selection: &Selection, grouping: Option<&Grouping>) -> Setting {
         let selected = self.selected(selection);

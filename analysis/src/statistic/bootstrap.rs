@@ -6,8 +6,8 @@
 //! examples, by a whole Fisher–Yates shuffle.
 //!
 //! With B' resamples in which a statistic is defined, the 95 % interval is from the r-th smallest value to the r-th
-//! largest, r = ⌈0.025 (B' + 1)⌉; there is none if B' < 39, where r-th smallest and largest would cover less. Source:
-//! Efron 1979; the percentiles as in Davison & Hinkley 1997, §5.3.
+//! largest, r = ⌈0.025 (B' + 1)⌉; there is none if B' < 39, where smallest and largest would cover less. Source: Efron 1979; the
+//! percentiles as in Davison & Hinkley 1997, §5.3; [S 8.3].
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

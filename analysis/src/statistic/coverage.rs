@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A 95 % interval ought to cover nineteen steps of twenty; the steps of one run, which share their sample, are not independent.
-//! Source: beyond the paper; [S 4.2].
+//! Source: beyond the paper; [S 8.1].
 
 use serde::Serialize;
 

@@ -6,7 +6,7 @@
 //!
 //! with O the mean inner product of two distinct examples and Q the mean self term. In a resample they are functions of O
 //! and Q taken over pairs of *distinct* examples, since a pair of an example with itself tells nothing of agreement. Of the
-//! population of m examples they are estimated by m in place of n [S 4.2], and known where all contributions are [S 4.1].
+//! population of m examples they are estimated by m in place of n [S 8.1], and known where all contributions are [S 2].
 
 /// ‖Σ g_i‖² and Σ ‖g_i‖² of a number of examples.
 #[derive(Clone, Copy, Debug, PartialEq)]

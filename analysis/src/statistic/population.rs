@@ -13,7 +13,7 @@
 //! N̂^p* = m(m−1) Σ_{i∈P} Σ_{j≠i} w_i w_j ⟨g_i, g_j⟩ / Σ_{i≠j} w_i w_j + m Σ_{i∈P} w_i q_i / n
 //! ```
 //!
-//! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 4.2].
+//! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 8.1].
 
 use super::bootstrap::Measured;
 use super::moments::ratio;

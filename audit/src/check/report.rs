@@ -1,6 +1,8 @@
-//! The report: its files are those of its manifest, which is sealed and of these results.
+//! The report: its files are those of its manifest, which is sealed and of these results; and drawn again from the results,
+//! they are the same to the byte.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -8,13 +10,15 @@ use cograd_trace::{check_seal, sha256_of_file};
 use serde::Deserialize;
 
 use crate::check::files::{self, Listed};
-use crate::claim::Claim;
+use crate::claim::{Claim, Verdict};
+use crate::tally::Tally;
 
 const MANIFEST: &str = "manifest.json";
 const SUBJECT: &str = "report";
 
 #[derive(Deserialize)]
 struct Manifest {
+    cograd: String,
     analysis_sha256: String,
     files: BTreeMap<String, Entry>,
 }
@@ -25,8 +29,8 @@ struct Entry {
     sha256: String,
 }
 
-/// Checks the report in `directory`, which should be drawn from the results in `analysis`.
-pub(crate) fn check(directory: &Path, analysis: &Path) -> Vec<Claim> {
+/// Checks the report in `directory`, which should be drawn from the results in `analysis`; `holds` says whether these hold.
+pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim> {
     let (sealed, drawn) = ("the report's seal is that of its text", "the report is drawn from these results");
     if !directory.is_dir() {
         return vec![Claim::unchecked(drawn, SUBJECT, "not reported")];
@@ -59,5 +63,41 @@ pub(crate) fn check(directory: &Path, analysis: &Path) -> Vec<Claim> {
         Ok(_) => Claim::fail(drawn, SUBJECT, "it is of another summary.json; report again"),
         Err(error) => Claim::fail(drawn, SUBJECT, format!("its results are not there: {error}")),
     });
+    let whole = claims.iter().all(|claim| claim.verdict == Verdict::Pass);
+    claims.push(match whole && holds {
+        true => drawn_again(directory, analysis, &manifest),
+        false => Claim::unchecked(DRAWN_AGAIN, SUBJECT, "what it is drawn from does not hold"),
+    });
     claims
+}
+
+const DRAWN_AGAIN: &str = "drawn again, the figures and the page are the same";
+
+/// Draws the report into a temporary directory and compares.
+fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim {
+    let version = env!("CARGO_PKG_VERSION");
+    if manifest.cograd != version {
+        let why = format!("it was drawn by version {}, this is {version}", manifest.cograd);
+        return Claim::unchecked(DRAWN_AGAIN, SUBJECT, why);
+    }
+    let failed = |error: &dyn Display| Claim::fail(DRAWN_AGAIN, SUBJECT, format!("it cannot be drawn: {error}"));
+    let scratch = match tempfile::tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => return Claim::unchecked(DRAWN_AGAIN, SUBJECT, format!("no temporary directory: {error}")),
+    };
+    let written = match cograd_reports::report(analysis, scratch.path()) {
+        Ok(written) => written,
+        Err(error) => return failed(&error),
+    };
+    let mut tally = Tally::default();
+    // Not the manifest, whose text is free and whose content was checked.
+    for path in written.iter().filter(|path| !path.ends_with(MANIFEST)) {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let same = fs::read(path).ok() == fs::read(directory.join(&name)).ok();
+        tally.check(same, || format!("{name} is not what is drawn"));
+    }
+    for name in manifest.files.keys() {
+        tally.check(scratch.path().join(name).is_file(), || format!("{name} is not drawn"));
+    }
+    tally.into_claim(DRAWN_AGAIN, SUBJECT)
 }

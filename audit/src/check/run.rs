@@ -10,7 +10,6 @@ use crate::check::files::{self, Listed};
 use crate::check::{examples, experiment, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
 use crate::options::{Options, Selection};
-use crate::plain::groups::Grouping;
 use crate::tally::Tally;
 use crate::trace::{SampleStep, Trace, WholeStep};
 
@@ -57,10 +56,8 @@ pub(crate) fn check(
         return None;
     }
     let read = Trace::read(&run).and_then(|trace| {
-        let setting = options.map(|options| {
-            let grouping = Grouping::of(&options.group_by, &trace.examples).ok();
-            trace.setting(options, selection, grouping.as_ref())
-        });
+        let setting =
+            options.map(|options| trace.setting(options, selection, trace.grouping(options, selection).ok().as_ref()));
         let (sample, whole) = (trace.sample_steps(selection, setting.as_ref())?, trace.whole_steps(selection)?);
         Ok(Checked { trace, sample, whole })
     });

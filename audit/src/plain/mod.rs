@@ -8,6 +8,7 @@ pub(crate) mod crossover;
 pub(crate) mod cumulative;
 pub(crate) mod curves;
 pub(crate) mod decomposition;
+pub(crate) mod example_file;
 pub(crate) mod groups;
 pub(crate) mod holm;
 pub(crate) mod learned;
