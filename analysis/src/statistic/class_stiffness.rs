@@ -5,7 +5,7 @@
 //! ```
 //!
 //! By sign and by cosine; classes are the labels trained on. Zero gradients and resamples as in
-//! [`stiffness`](super::stiffness). Missing where there is no such pair. Source: Fort et al. 2019; [S 8].
+//! `stiffness`. Missing where there is no such pair. Source: Fort et al. 2019; [S 8].
 
 use super::bootstrap::Measured;
 use super::pair_sums::PairSums;

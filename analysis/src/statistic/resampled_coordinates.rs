@@ -1,7 +1,7 @@
 //! GSNR, same-sign fraction and batch distances in every resample: what needs the coordinates, not the inner products.
 //!
 //! For 64 coordinates at a time, whose values for all examples lie together, the n draws of each resample are added up, batch
-//! by batch: the batch sums give the distances of [`disparity`](super::disparity), their total the mean, the squares the
+//! by batch: the batch sums give the distances of `disparity`, their total the mean, the squares the
 //! variance. Signs are counted two to a byte. The sums are in f32, the values scaled by a power of two; where that is too little
 //! to tell a variance, it is computed again in f64.
 
