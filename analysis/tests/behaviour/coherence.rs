@@ -291,11 +291,14 @@ fn assert_as_the_slow_twins(case: &Case) {
         for (estimator, layers, examples) in
             [(Estimator::Paper, unscaled, case.n()), (Estimator::Population, scaled, case.population)]
         {
+            let moments = |draws: &[u32]| slow_moments(case, &layers, draws, examples);
+            // A norm that is nothing but rounding is missing to one and huge to the other.
+            let is_rounding = |draws: &[u32]| moments(draws).is_some_and(|of| of.norm_sq.abs() <= 1e-5 * of.self_sum);
+            if is_rounding(&own) || draws.iter().any(|draws| is_rounding(draws)) {
+                continue;
+            }
             for statistic in CLOSED_FORMS {
-                let value = |draws: &[u32]| {
-                    slow_moments(case, &layers, draws, examples)
-                        .and_then(|moments| slow_closed_form(statistic, &moments))
-                };
+                let value = |draws: &[u32]| moments(draws).and_then(|moments| slow_closed_form(statistic, &moments));
                 let found = found(&step, estimator, layer, statistic, Pair::All);
                 let resampled = draws.iter().map(|draws| value(draws)).collect();
                 assert_measured(&format!("{statistic} of {estimator:?} {layer:?}"), found, value(&own), resampled, 0.1);
