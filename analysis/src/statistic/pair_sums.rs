@@ -4,17 +4,20 @@
 //! Σ_{i<j} f_ij        in a resample Σ_{i<j} w_i w_j f_ij, w the multiplicities        over the pairs of groups (a, b)
 //! ```
 //!
-//! with f the inner product itself, its sign, or the cosine. The sums are in f64; those of resamples, which only intervals
-//! are made of, are products in f32 that are added up in f64. Inner products are scaled by the largest self term first, so
-//! that no range of gradients is out of reach of f32. Cost: n²B/2 multiplications a function, as products of blocks of
+//! with f the inner product itself, its sign, or the cosine. The sums are in f64. Those of resamples, which only intervals
+//! are made of, are in f64 for inner products, whose sums are divided by and can almost cancel, and for signs and cosines
+//! products in f32 that are added up in f64. Cost: n²B/2 multiplications a function, as products of blocks of
 //! F `[rows, columns]` with multiplicities `[columns, B]`. Source: [S 8].
+
+use std::marker::PhantomData;
+use std::ops::{AddAssign, Mul};
 
 use pulp::{Arch, NullaryFnOnce};
 
 use super::bootstrap::Resamples;
 use super::gram::Gram;
 use super::partition::{Block, Cells, Partition};
-use super::product::{Matrix, product};
+use super::product::{Matrix, Number, product};
 
 /// Accumulators of a sum, the same on every machine so that results are.
 const LANES: usize = 16;
@@ -36,17 +39,20 @@ pub struct Multiplicities {
     resamples: usize,
     /// `[n, B]`, row-major.
     values: Vec<f32>,
+    /// The same in f64.
+    wide: Vec<f64>,
 }
 
 impl Multiplicities {
     /// Of resamples of the examples in the order of the cells.
     pub fn new(resamples: &Resamples) -> Multiplicities {
-        Multiplicities { resamples: resamples.count(), values: resamples.multiplicities() }
+        let values = resamples.multiplicities();
+        Multiplicities { resamples: resamples.count(), wide: values.iter().copied().map(f64::from).collect(), values }
     }
 
     /// Of no resample, for the sums of the sample alone.
     pub fn none() -> Multiplicities {
-        Multiplicities { resamples: 0, values: Vec::new() }
+        Multiplicities { resamples: 0, values: Vec::new(), wide: Vec::new() }
     }
 
     /// Number of resamples, B.
@@ -100,9 +106,38 @@ impl PairSums {
         (actual, resampled)
     }
 
-    fn add(&mut self, pair: usize, resampled: &[f32], factor: f64) {
+    fn add<T: Entry>(&mut self, pair: usize, resampled: &[T]) {
         let sums = &mut self.resampled[pair * self.resamples..(pair + 1) * self.resamples];
-        sums.iter_mut().zip(resampled).for_each(|(sum, &value)| *sum += f64::from(value) * factor);
+        sums.iter_mut().zip(resampled).for_each(|(sum, &value)| *sum += value.into());
+    }
+}
+
+/// What the sums of resamples are computed in.
+trait Entry: Number + Default + Into<f64> + AddAssign + Mul<Output = Self> {
+    fn rounded(value: f64) -> Self;
+
+    fn of(multiplicities: &Multiplicities) -> &[Self];
+}
+
+impl Entry for f32 {
+    #[inline(always)]
+    fn rounded(value: f64) -> f32 {
+        value as f32
+    }
+
+    fn of(multiplicities: &Multiplicities) -> &[f32] {
+        &multiplicities.values
+    }
+}
+
+impl Entry for f64 {
+    #[inline(always)]
+    fn rounded(value: f64) -> f64 {
+        value
+    }
+
+    fn of(multiplicities: &Multiplicities) -> &[f64] {
+        &multiplicities.wide
     }
 }
 
@@ -142,13 +177,27 @@ pub fn sums<const PARTITIONS: usize>(
     partitions: [usize; PARTITIONS],
     multiplicities: &Multiplicities,
 ) -> [PairSums; PARTITIONS] {
+    match kernel {
+        Kernel::Inner => sums_in::<f64, PARTITIONS>(gram, kernel, cells, partitions, multiplicities),
+        Kernel::Sign | Kernel::Cosine => sums_in::<f32, PARTITIONS>(gram, kernel, cells, partitions, multiplicities),
+    }
+}
+
+fn sums_in<T: Entry, const PARTITIONS: usize>(
+    gram: &Gram,
+    kernel: Kernel,
+    cells: &Cells,
+    partitions: [usize; PARTITIONS],
+    multiplicities: &Multiplicities,
+) -> [PairSums; PARTITIONS] {
     let (scales, blocks) = (Scales::new(gram, kernel), cells.blocks(&partitions));
     let (n, resamples, arch) = (gram.examples(), multiplicities.resamples(), Arch::new());
     let mut result = partitions.map(|partition| PairSums::zero(&cells.partitions()[partition], resamples));
     let pair = |partition: usize, (a, b): (&Block, &Block)| {
         cells.partitions()[partition].pair(a.groups[partition], b.groups[partition])
     };
-    let Filled { values, sums } = arch.dispatch(Fill { scales: &scales, gram, blocks: &blocks });
+    let Filled { values, sums } =
+        arch.dispatch(Fill::<T> { scales: &scales, gram, blocks: &blocks, entry: PhantomData });
     for ((a, b), actual) in pairs(&blocks).zip(sums) {
         for (&partition, sums) in partitions.iter().zip(&mut result) {
             sums.actual[pair(partition, (a, b))] += actual;
@@ -157,21 +206,22 @@ pub fn sums<const PARTITIONS: usize>(
     if resamples == 0 {
         return result;
     }
-    let (mut weighted, mut forms) = (vec![0.0; n * resamples], vec![0.0; resamples]);
+    let weights = T::of(multiplicities);
+    let (mut weighted, mut forms) = (vec![T::default(); n * resamples], vec![T::default(); resamples]);
     for (place, b) in blocks.iter().enumerate() {
         let (rows, width) = (b.places.end, b.places.len());
         let left = Matrix::new(&values[b.places.start..], rows, width, n);
-        let right = Matrix::new(&multiplicities.values[b.places.start * resamples..], width, resamples, resamples);
+        let right = Matrix::new(&weights[b.places.start * resamples..], width, resamples, resamples);
         product(left, right, &mut weighted, resamples);
         for a in &blocks[..=place] {
             let range = a.places.start * resamples..a.places.end * resamples;
             arch.dispatch(Weigh {
-                multiplicities: &multiplicities.values[range.clone()],
+                multiplicities: &weights[range.clone()],
                 weighted: &weighted[range],
                 forms: &mut forms,
             });
             for (&partition, sums) in partitions.iter().zip(&mut result) {
-                sums.add(pair(partition, (a, b)), &forms, scales.unit);
+                sums.add(pair(partition, (a, b)), &forms);
             }
         }
     }
@@ -188,46 +238,40 @@ struct Scales {
     kernel: Kernel,
     /// 1/‖g_i‖ of each example, 0 if that is 0; only of the cosine.
     inverse_norms: Vec<f64>,
-    /// The entries of a block are in this unit.
-    unit: f64,
 }
 
 impl Scales {
     fn new(gram: &Gram, kernel: Kernel) -> Scales {
-        let self_terms = gram.self_terms();
-        let largest = self_terms.iter().fold(0.0_f64, |largest, &q| largest.max(q));
         let inverse = |q: f64| if q > 0.0 { 1.0 / q.sqrt() } else { 0.0 };
-        Scales {
-            kernel,
-            inverse_norms: self_terms.into_iter().map(inverse).collect(),
-            unit: if kernel == Kernel::Inner && largest > 0.0 { largest } else { 1.0 },
-        }
+        Scales { kernel, inverse_norms: gram.self_terms().into_iter().map(inverse).collect() }
     }
 }
 
 /// The kernel of every pair i < j.
-struct Fill<'a> {
+struct Fill<'a, T> {
     scales: &'a Scales,
     gram: &'a Gram,
     blocks: &'a [Block],
+    entry: PhantomData<T>,
 }
 
-struct Filled {
-    /// `[n, n]`, row-major, zero on and below the diagonal; in the unit of the scales.
-    values: Vec<f32>,
-    /// Σ over each pair of blocks, in the order of [`pairs`]; in no unit.
+struct Filled<T> {
+    /// `[n, n]`, row-major, zero on and below the diagonal.
+    values: Vec<T>,
+    /// Σ over each pair of blocks, in the order of [`pairs`].
     sums: Vec<f64>,
 }
 
 /// Compiled once for each instruction set, by being inlined into the dispatch.
-impl NullaryFnOnce for Fill<'_> {
-    type Output = Filled;
+impl<T: Entry> NullaryFnOnce for Fill<'_, T> {
+    type Output = Filled<T>;
 
     #[inline(always)]
-    fn call(self) -> Filled {
-        let Fill { scales: Scales { kernel, inverse_norms, unit }, gram, blocks } = self;
-        let (n, per_unit) = (gram.examples(), 1.0 / unit);
-        let mut filled = Filled { values: vec![0.0; n * n], sums: Vec::with_capacity(blocks.len() * blocks.len()) };
+    fn call(self) -> Filled<T> {
+        let Fill { scales: Scales { kernel, inverse_norms }, gram, blocks, .. } = self;
+        let n = gram.examples();
+        let mut filled =
+            Filled { values: vec![T::default(); n * n], sums: Vec::with_capacity(blocks.len() * blocks.len()) };
         let (mut of_row, mut sums) = (vec![0.0; n], vec![0.0; n]);
         for (place, rows) in blocks.iter().enumerate() {
             sums.fill(0.0);
@@ -245,7 +289,7 @@ impl NullaryFnOnce for Fill<'_> {
                 }
                 sums[i + 1..].iter_mut().zip(&*of_row).for_each(|(sum, value)| *sum += value);
                 let entries = filled.values[i * n + i + 1..(i + 1) * n].iter_mut();
-                entries.zip(&*of_row).for_each(|(entry, value)| *entry = (value * per_unit) as f32);
+                entries.zip(&*of_row).for_each(|(entry, value)| *entry = T::rounded(*value));
             }
             filled.sums.extend(blocks[place..].iter().map(|columns| sum(&sums[columns.places.clone()])));
         }
@@ -271,24 +315,24 @@ fn sum(values: &[f64]) -> f64 {
 }
 
 /// `forms` = Σ over rows of multiplicity times weighted row, resample by resample.
-struct Weigh<'a> {
-    multiplicities: &'a [f32],
-    weighted: &'a [f32],
-    forms: &'a mut [f32],
+struct Weigh<'a, T> {
+    multiplicities: &'a [T],
+    weighted: &'a [T],
+    forms: &'a mut [T],
 }
 
 /// Compiled once for each instruction set, by being inlined into the dispatch.
-impl NullaryFnOnce for Weigh<'_> {
+impl<T: Entry> NullaryFnOnce for Weigh<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         let Weigh { multiplicities, weighted, forms } = self;
-        forms.fill(0.0);
+        forms.fill(T::default());
         let resamples = forms.len().max(1);
         for (multiplicities, weighted) in multiplicities.chunks_exact(resamples).zip(weighted.chunks_exact(resamples)) {
             for ((form, multiplicity), weighted) in forms.iter_mut().zip(multiplicities).zip(weighted) {
-                *form += multiplicity * weighted;
+                *form += *multiplicity * *weighted;
             }
         }
     }
