@@ -73,17 +73,22 @@ pub struct Record {
 /// Compute every statistic of a recorded study
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000\n  cograd analyze studies/demo --group-by label --steps 0..100 --out by-label"
+    after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000\n  cograd analyze studies/demo --group-by label --steps 0..100 --out by-label\n  cograd analyze studies/demo --statistics shares,cumulative --out shares\n  cograd analyze --statistics list"
 )]
 pub struct Analyze {
     /// Directory of the study
-    pub study: PathBuf,
+    #[arg(required_unless_present = "statistics")]
+    pub study: Option<PathBuf>,
 
     /// Directory of the results [default: STUDY/analysis]
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
 
-    /// Random permutations of the pristine and corrupt designations; the smallest p-value is 1 / (N + 1)
+    /// Compute only these statistics, and read no more than they need; `list` prints all, a line each [default: all]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub statistics: Option<Vec<String>>,
+
+    /// Random permutations of the examples over the groups; the smallest p-value is 1 / (N + 1)
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub null_worlds: u32,
 
@@ -95,18 +100,20 @@ pub struct Analyze {
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub bootstrap: u32,
 
-    /// What shares, cumulative contributions and tests are grouped by: pristine, label, original-label, learned, or a Parquet
-    /// or CSV file with columns example_id and group
-    #[arg(long, value_name = "GROUPS", default_value = "pristine")]
-    pub group_by: String,
+    /// What shares, cumulative contributions and tests are grouped by: a column of examples.parquet (pristine, label, …), COLUMN:K
+    /// for K quantiles of its numbers, learned (early or late), all (one group), or a Parquet or CSV file with columns
+    /// example_id and group, given with its ending or as a path [default: pristine; without label noise label, if there are
+    /// at most 20]
+    #[arg(long, value_name = "GROUPS")]
+    pub group_by: Option<String>,
 
     /// Analyse these steps only: A..B (without B), A..=B, A.. or ..B
     #[arg(long, value_name = "A..B")]
     pub steps: Option<Span>,
 
-    /// Analyse these layers only, 0 next to the input
-    #[arg(long, value_name = "L,L", value_delimiter = ',')]
-    pub layers: Option<Vec<usize>>,
+    /// Analyse the layers with these names only; `*` stands for any text, as in 'blocks.*.attention.*'
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub layers: Option<Vec<String>>,
 
     /// Analyse only those sampled examples with these ids, A..B, or in column example_id of a Parquet or CSV file
     #[arg(long, value_name = "A..B|FILE")]
@@ -117,14 +124,15 @@ impl Analyze {
     /// The analysis of a study with every default.
     pub fn with_defaults(study: &Path) -> Analyze {
         Analyze {
-            study: study.to_path_buf(),
+            study: Some(study.to_path_buf()),
             out: None,
             null_worlds: 1000,
             seed: 0,
             bootstrap: 200,
-            group_by: "pristine".to_string(),
+            group_by: None,
             steps: None,
             layers: None,
+            statistics: None,
             examples: None,
         }
     }
@@ -148,7 +156,7 @@ pub struct Report {
 
 /// Lay any curves of several analysed studies over each other and test where they differ
 ///
-/// Conditions are matched by label noise, and by update rule where a study has several. With two seeds or more on both sides
+/// Conditions are matched by label noise, and by whatever else varies within a study. With two seeds or more on both sides
 /// Welch's t test compares the studies at every step they have in common, and over the mean of those steps.
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd compare studies/one studies/other --curve test_accuracy --curve alpha")]
@@ -172,7 +180,7 @@ pub struct Compare {
 
 /// Write the results of `analyze` as CSV or JSON
 #[derive(Args)]
-#[command(after_help = "Example:\n  cograd export studies/demo --format json --table tests --table decomposition")]
+#[command(after_help = "Example:\n  cograd export studies/demo --format json --table tests --table shares")]
 pub struct Export {
     /// Directory of the study
     pub study: PathBuf,

@@ -60,7 +60,29 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = threads {
+        bound_polars(threads)?;
         pool = pool.num_threads(threads);
     }
     Ok(pool.build_global()?)
+}
+
+/// polars has a pool of its own, whose size is an environment variable that it reads when it starts. A program can safely
+/// set one for a new process only, so this one starts again in its own place.
+#[cfg(unix)]
+fn bound_polars(threads: usize) -> anyhow::Result<()> {
+    use std::os::unix::process::CommandExt;
+    const VARIABLE: &str = "POLARS_MAX_THREADS";
+    let threads = threads.to_string();
+    if std::env::var(VARIABLE).is_ok_and(|bound| bound == threads) {
+        return Ok(());
+    }
+    let arguments = std::env::args_os().skip(1);
+    // Returns only if it fails.
+    Err(std::process::Command::new(std::env::current_exe()?).args(arguments).env(VARIABLE, threads).exec().into())
+}
+
+/// Elsewhere the variable has to be set by hand.
+#[cfg(not(unix))]
+fn bound_polars(_: usize) -> anyhow::Result<()> {
+    Ok(())
 }

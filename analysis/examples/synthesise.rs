@@ -7,14 +7,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cograd_trace::{
-    Coordinate, Example, Metric, PopulationLayer, PopulationRows, RunDescription, RunWriter, Split, Subset, TraceError,
+    Conditions, Coordinate, ExampleColumn, Metric, Parameter, PopulationLayer, PopulationRows, RunDescription,
+    RunWriter, Task, TraceError,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const EXAMPLES: u32 = 400;
-const COORDINATES: u32 = 600;
+const COORDINATES: u64 = 600;
 const POPULATION_STEPS: i64 = 200;
+const CLASSES: i64 = 10;
 
 /// Writes run `sgd_noise-0.5_seed-SEED` of `steps` steps to `study`: normal noise plus a common direction, stronger in
 /// pristine examples. With a `population` of more than the 400 sampled examples, it is recorded too.
@@ -35,16 +37,16 @@ pub fn synthesise(study: &Path, steps: i64, seed: u64, population: u32) -> Resul
     }
     let population_steps = if population > EXAMPLES { POPULATION_STEPS } else { 0 };
     (0..population_steps).try_for_each(|step| write_population(&mut writer, step, &pristine, &mut generator))?;
-    let example = |(&pristine, example_id): (&bool, u32)| Example {
-        example_id,
-        label: 0,
-        original_label: u8::from(!pristine),
-        pristine,
-        sampled: example_id < EXAMPLES,
-        learned_step: Some(0),
-    };
-    let examples: Vec<Example> = pristine.iter().zip(0..).map(example).collect();
-    writer.finish(&examples, &[metric(0, 2.3), metric(steps, 0.1)]).map(|_| ())
+    let label = |place: usize| Some(place as i64 % CLASSES);
+    let original = |(place, is_pristine): (usize, &bool)| label(if *is_pristine { place } else { place + 1 });
+    let columns = [
+        ("label", ExampleColumn::Integers((0..pristine.len()).map(label).collect())),
+        ("original_label", ExampleColumn::Integers(pristine.iter().enumerate().map(original).collect())),
+        ("learned_step", ExampleColumn::Integers(vec![Some(0); pristine.len()])),
+    ];
+    let metrics =
+        [(0, 2.3), (steps, 0.1)].map(|(step, loss)| [metric(step, "loss", loss), metric(step, "accuracy", 0.5)]);
+    writer.finish(&columns, metrics.as_flattened()).map(|_| ())
 }
 
 /// Two layers; contributions and self terms as if gradients were noise about a common direction.
@@ -60,29 +62,37 @@ fn write_population(
     };
     let layers = [(values(1.0), values(5.0)), (values(0.5), values(5.0))];
     let norms = layers.each_ref().map(|(contributions, _)| contributions.iter().sum());
-    let layers = layers.each_ref().map(|(contributions, self_terms)| PopulationLayer { contributions, self_terms });
+    let layers = layers
+        .each_ref()
+        .map(|(contributions, self_terms)| PopulationLayer { contributions, self_terms: Some(self_terms) });
     writer.write_population(step, &PopulationRows { layers: &layers, gradient_norms_sq: &norms })
 }
 
+/// All weights of the first layer of a network 20-30-10, and none of the second.
 fn description(steps: i64, seed: u64, examples: u32) -> RunDescription {
+    let shapes: [(&str, &[u64]); 4] = [
+        ("layer.0.weight", &[30, 20]),
+        ("layer.0.bias", &[30]),
+        ("layer.1.weight", &[10, 30]),
+        ("layer.1.bias", &[10]),
+    ];
     RunDescription {
         run: format!("sgd_noise-0.5_seed-{seed}"),
-        rule: "sgd".into(),
-        noise: 0.5,
-        seed,
-        network: vec![20, 30, 10],
+        conditions: Conditions::new(Some(seed)).with("rule", "sgd").with("noise", 0.5),
+        task: Task { classes: Some(CLASSES as u64), ..Task::default() },
         steps: steps.max(POPULATION_STEPS).unsigned_abs(),
         writer: "synthesise".into(),
         train_examples: examples as usize,
         example_ids: (0..EXAMPLES).collect(),
-        coordinates: (0..COORDINATES)
-            .map(|coordinate| Coordinate { coordinate, layer: 0, row: coordinate / 20, column: coordinate % 20 })
-            .collect(),
+        population_ids: None,
+        parameters: shapes.map(|(name, shape)| Parameter::new(name, shape, Some("linear"))).to_vec(),
+        coordinates: (0..COORDINATES).map(|index| Coordinate { parameter: 0, index }).collect(),
     }
 }
 
-fn metric(step: i64, loss: f64) -> Metric {
-    Metric { step, split: Split::Train, subset: Subset::All, examples: EXAMPLES, loss, accuracy: 0.5 }
+fn metric(step: i64, metric: &str, value: f64) -> Metric {
+    let [split, group, metric] = ["train", "all", metric].map(str::to_string);
+    Metric { step, split, group, metric, value, examples: u64::from(EXAMPLES) }
 }
 
 fn uniform(generator: &mut ChaCha8Rng) -> f32 {
@@ -106,7 +116,7 @@ fn main() -> ExitCode {
     match synthesise(Path::new(study), steps, 1, population) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

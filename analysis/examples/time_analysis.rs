@@ -1,6 +1,6 @@
 //! Times one analysis in a fresh process: seconds and peak memory, to be set beside those of another program.
 //!
-//!     cargo run --release -p cograd-analysis --example time_analysis -- STUDY [WORLDS [RESAMPLES]]
+//!     cargo run --release -p cograd-analysis --example time_analysis -- STUDY [OUT [WORLDS [RESAMPLES [STATISTIC,…]]]]
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,16 +9,15 @@ use cograd_analysis::{AnalysisError, NoObserver, Options, analyze};
 
 fn main() -> Result<(), AnalysisError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |place: usize, usual| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(usual);
     let study = arguments.first().map_or("study", String::as_str);
-    let null_worlds = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
-    let bootstrap = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(200);
+    let statistics = arguments.get(4).map(|names| names.split(',').map(str::to_string).collect());
+    let options =
+        Options { null_worlds: number(2, 10_000), bootstrap: number(3, 200), statistics, ..Options::default() };
     let start = Instant::now();
-    let report =
-        analyze(Path::new(study), None, &Options { null_worlds, bootstrap, ..Options::default() }, &NoObserver)?;
+    let report = analyze(Path::new(study), arguments.get(1).map(Path::new), &options, &NoObserver)?;
     println!("{:.3} s, peak memory {}", start.elapsed().as_secs_f64(), peak_memory());
-    for run in report.summary.runs {
-        println!("{}: alpha {:?} to {:?}, {:?}", run.run, run.alpha_first, run.alpha_last, run.simultaneous.alpha);
-    }
+    println!("{} runs, {} tables", report.summary.runs.len(), report.summary.files.len());
     Ok(())
 }
 

@@ -1,25 +1,24 @@
 //! Studies beside each other: any curve of several studies, and tests of their differences.
 //!
-//! Conditions are matched by noise level and rule; where every study has a single rule at a noise level, by noise level alone.
-//! At every step that two studies have in common, and over the mean of those steps, Welch's test compares the seeds of one
-//! with those of the other; p over the steps of one curve with Holm's correction. Definitions: `docs/statistics.md` [S 9].
+//! Conditions are matched by `noise`, where every study has it, and by whatever else varies within a study. At every step that
+//! two studies have in common, and over the mean of those steps, Welch's test compares the seeds of one with those of the
+//! other; p over the steps of one curve with Holm's correction. Definitions: `docs/statistics.md` [S 9].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cograd_trace::{sha256_of_file, write_atomically};
+use cograd_results::summary::{self, Summary};
+use cograd_results::{EARLIER_NAMES, Kind, Results, ResultsWriter, SUMMARY, tables};
+use cograd_trace::sha256_of_file;
 use polars::prelude::*;
-use serde::Serialize;
 
-use crate::AnalysisError;
-use crate::curve::{self, CurveName, CurvePoint, RunCurves};
-use crate::over_seeds::{by_step, interval_columns, name_columns};
-use crate::statistic::holm::holm;
-use crate::statistic::student_t::{self, MeanInterval, Quantiles};
-use crate::statistic::welch;
+use crate::expression::{holm, welch};
+use crate::table::curves::NAME;
+use crate::table::mean_intervals;
+use crate::{AnalysisError, frame};
 
-/// What is compared unless curves are named, of what the studies have.
+/// What is compared unless curves are named, of what the studies have: of all layers together, and of groups only where groups
+/// are named.
 const USUAL: [&str; 12] = [
     "train_accuracy",
     "test_accuracy",
@@ -47,7 +46,7 @@ pub struct CompareOptions {
 /// What a comparison wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// `comparison.parquet`, `comparison-tests.parquet` and `comparison.json`, last.
+    /// `comparison.parquet`, `comparison_tests.parquet` and `summary.json`, last.
     pub files: Vec<PathBuf>,
     /// The names of the studies, in the order given.
     pub studies: Vec<String>,
@@ -56,62 +55,47 @@ pub struct Comparison {
 }
 
 /// A study to compare.
-struct Compared {
+struct Study {
     name: String,
     summary_sha256: String,
-    runs: Vec<RunCurves>,
+    summary: Summary,
+    curves: DataFrame,
 }
 
-/// The content of `comparison.json`.
-#[derive(Serialize)]
-struct Provenance<'a> {
-    cograd: &'static str,
-    studies: Vec<ComparedStudy<'a>>,
-}
-
-#[derive(Serialize)]
-struct ComparedStudy<'a> {
-    study: &'a str,
-    /// Of its `summary.json`.
-    summary_sha256: &'a str,
-}
-
-/// Compares the results of studies and writes tables of them to `out`, which is created where it does not exist.
-///
-/// A study is given by its directory, with results in `analysis`, or by a directory of results.
+/// Compares the results of studies, each a study's directory or a directory of results, and writes tables to `out`.
 ///
 /// # Errors
-/// Fewer than two studies; a study without results; a curve or estimator that no two of them have; tables that cannot be
-/// read or written.
+/// Fewer than two studies, one without results, one twice, an unknown curve or estimator, nothing in common, or results that
+/// cannot be read or written.
 pub fn compare(studies: &[PathBuf], options: &CompareOptions, out: &Path) -> Result<Comparison, AnalysisError> {
     if studies.len() < 2 {
         return Err(AnalysisError::OneStudy);
     }
-    let compared = open(studies)?;
-    let curves = chosen(&compared, options)?;
-    let conditions = conditions(&compared);
-    let rows = rows(&conditions, &curves);
-    let tests = tests(&conditions, &curves);
+    let opened = open(studies)?;
+    let keys = keys(&opened);
+    let curves = chosen(&opened, &keys, options)?;
+    let comparison = over_seeds(&curves, &keys).map_err(AnalysisError::frame)?;
+    let tests = tests(&curves, &keys, opened.len()).map_err(AnalysisError::frame)?;
+    let seeds = seeds(&curves, &keys).map_err(AnalysisError::frame)?;
 
-    fs::create_dir_all(out).map_err(crate::results::output("create the directory", out))?;
-    let name = |index: usize| compared[index].name.as_str();
-    let files = vec![
-        write_table(&out.join("comparison.parquet"), comparison_frame(&rows, name))?,
-        write_table(&out.join("comparison-tests.parquet"), tests_frame(&tests, name))?,
-        write_provenance(&out.join("comparison.json"), &compared)?,
-    ];
-    let studies = compared.iter().map(|study| study.name.clone()).collect();
-    Ok(Comparison { files, studies, seeds: seeds(&conditions) })
+    let mut writer = ResultsWriter::create(out)?;
+    for (table, rows) in [(&tables::COMPARISON, &comparison), (&tables::COMPARISON_TESTS, &tests)] {
+        writer.append(table.name, &frame::batch(rows, &keys, table).map_err(AnalysisError::frame)?)?;
+    }
+    let files = writer.complete()?;
+    let files = writer.publish(&summary_of(&opened, &keys, files))?;
+    Ok(Comparison { files, studies: opened.into_iter().map(|study| study.name).collect(), seeds })
 }
 
-fn open(studies: &[PathBuf]) -> Result<Vec<Compared>, AnalysisError> {
+fn open(studies: &[PathBuf]) -> Result<Vec<Study>, AnalysisError> {
     let mut opened = Vec::new();
     for study in studies {
-        let results = results_of(study);
-        let runs = curve::of_results(&results)?;
-        let summary = results.join("summary.json");
-        let summary_sha256 = sha256_of_file(&summary).map_err(AnalysisError::Summary)?;
-        opened.push(Compared { name: study_name(&summary, study), summary_sha256, runs });
+        let results = results_of(study)?;
+        let summary_sha256 =
+            sha256_of_file(&results.directory().join(SUMMARY)).map_err(|error| AnalysisError::Study(error.into()))?;
+        let curves = frame::read(&results, "curves")?.unwrap_or_default();
+        let summary = results.summary().clone();
+        opened.push(Study { name: summary.study.name.clone(), summary_sha256, summary, curves });
     }
     // Studies of one name are told apart by where they are.
     let names: Vec<String> = opened.iter().map(|study| study.name.clone()).collect();
@@ -127,269 +111,231 @@ fn open(studies: &[PathBuf]) -> Result<Vec<Compared>, AnalysisError> {
 }
 
 /// The results of a study, or the directory itself if it is one of results.
-fn results_of(study: &Path) -> PathBuf {
+fn results_of(study: &Path) -> Result<Results, AnalysisError> {
     let inside = study.join("analysis");
-    let is_results = |directory: &Path| directory.join("summary.json").is_file();
-    if is_results(study) && !is_results(&inside) { study.to_path_buf() } else { inside }
+    let is_results = |directory: &Path| directory.join(SUMMARY).is_file();
+    Ok(Results::open(if is_results(study) && !is_results(&inside) { study } else { &inside })?)
 }
 
-fn study_name(summary: &Path, study: &Path) -> String {
-    let text = fs::read(summary).ok();
-    let summary = text.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-    let name = summary.and_then(|summary| Some(summary["study"]["name"].as_str()?.to_string()));
-    name.unwrap_or_else(|| study.display().to_string())
-}
-
-/// The names of the curves to compare, of what at least two studies have.
-fn chosen(studies: &[Compared], options: &CompareOptions) -> Result<Vec<CurveName>, AnalysisError> {
-    let common = in_common(studies);
-    check_known("curve", &options.curves, common.iter().map(|name| Some(&name.curve)))?;
-    check_known("estimator", &options.estimators, common.iter().map(|name| name.estimator.as_ref()))?;
-    let usual = options.curves.is_empty();
-    let curves: Vec<&str> = if usual { USUAL.to_vec() } else { options.curves.iter().map(String::as_str).collect() };
-    let wanted = |name: &&CurveName| {
-        let estimated = |estimator: &String| options.estimators.is_empty() || options.estimators.contains(estimator);
-        name.estimator.as_ref().is_none_or(estimated) && !(usual && (name.layer.is_some() || name.group_a.is_some()))
+/// The conditions that runs are matched by, by name; of a type that holds the values of every study.
+fn keys(studies: &[Study]) -> Vec<(String, Kind)> {
+    let of = |study: &Study, name: &str| study.summary.conditions.iter().find(|known| known.name == name).cloned();
+    let names: BTreeSet<&String> =
+        studies.iter().flat_map(|study| study.summary.conditions.iter().map(|condition| &condition.name)).collect();
+    let matters = |name: &&&String| {
+        let varies = studies.iter().any(|study| of(study, name).is_some_and(|condition| condition.varies));
+        varies || (name.as_str() == "noise" && studies.iter().all(|study| of(study, name).is_some()))
     };
-    let place = |name: &&CurveName| curves.iter().position(|curve| name.curve == *curve);
-    let mut chosen: Vec<&CurveName> = common.into_iter().filter(wanted).filter(|name| place(name).is_some()).collect();
-    chosen.sort_by_key(place);
-    if chosen.is_empty() { Err(AnalysisError::NothingInCommon) } else { Ok(chosen.into_iter().cloned().collect()) }
+    let kind = |name: &String| {
+        let kinds: Vec<Kind> = studies.iter().filter_map(|study| of(study, name)).map(|known| known.kind).collect();
+        match kinds.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|kind| kind == first) => *first,
+            kinds if kinds.iter().all(|kind| matches!(kind, Kind::Integer | Kind::Number)) => Kind::Number,
+            _ => Kind::Text,
+        }
+    };
+    names.iter().filter(matters).map(|name| (name.to_string(), kind(name))).collect()
 }
 
-/// In order of their names.
-fn in_common(studies: &[Compared]) -> Vec<&CurveName> {
-    let mut studies_with: BTreeMap<&CurveName, usize> = BTreeMap::new();
-    for study in studies {
-        let names: BTreeSet<&CurveName> = study.runs.iter().flat_map(|run| run.curves.keys()).collect();
-        names.into_iter().for_each(|name| *studies_with.entry(name).or_default() += 1);
+/// The rows of the curves to compare, of what at least two studies have: the keys, the name, `run`, `step`, `value`, `study` and its
+/// place, `place` of the curve among those asked for.
+fn chosen(studies: &[Study], keys: &[(String, Kind)], options: &CompareOptions) -> Result<DataFrame, AnalysisError> {
+    let usual = options.curves.is_empty();
+    let asked: Vec<&str> = if usual { USUAL.to_vec() } else { options.curves.iter().map(String::as_str).collect() };
+    let mut frames = Vec::new();
+    for (study, place) in studies.iter().zip(0_u64..) {
+        let value = |(name, kind): &(String, Kind)| match study.curves.column(name) {
+            Ok(_) => col(name.as_str()).cast(frame::data_type(*kind)),
+            Err(_) => frame::null(*kind).alias(name.as_str()),
+        };
+        let columns = keys.iter().map(value).chain(NAME.map(col)).chain(["run", "step", "value"].map(col));
+        let own = [lit(study.name.as_str()).alias("study"), frame::count(place).alias("_study_place")];
+        frames.push(study.curves.clone().lazy().select(columns.chain(own).collect::<Vec<_>>()));
     }
-    studies_with.into_iter().filter(|(_, studies)| *studies > 1).map(|(name, _)| name).collect()
+    let all = || -> PolarsResult<LazyFrame> {
+        let in_several = col("_study_place").n_unique().over(NAME.map(col))?.gt(lit(1));
+        Ok(frame::stacked(frames)?.filter(in_several))
+    };
+    let all = all().map_err(AnalysisError::frame)?.collect().map_err(AnalysisError::frame)?;
+    let known = |column: &str| -> Result<BTreeSet<String>, AnalysisError> {
+        let texts = all.column(column).and_then(|column| Ok(column.str()?.clone())).map_err(AnalysisError::frame)?;
+        Ok(texts.iter().flatten().map(str::to_string).collect())
+    };
+    let earlier = |name: &str| EARLIER_NAMES.iter().find(|(earlier, ..)| *earlier == name);
+    check_known("curve", &options.curves, &known("curve")?, |name| earlier(name).is_some())?;
+    check_known("estimator", &options.estimators, &known("estimator")?, |_| false)?;
+    let estimated = |estimator: &String| col("estimator").eq(lit(estimator.as_str()));
+    let estimators = match options.estimators.iter().map(estimated).reduce(|any, one| any.or(one)) {
+        Some(wanted) => col("estimator").is_null().or(wanted.fill_null(lit(false))),
+        None => lit(true),
+    };
+    let rows_of = |(name, place): (&&str, u64)| {
+        let is = match (earlier(name), name.strip_prefix("learned_")) {
+            (Some((_, curve, groups)), _) => of_groups(curve, *groups),
+            (None, Some(group)) => of_groups("learned", [Some(group), None]),
+            (None, None) if usual => of_groups(name, [None, None]).and(col("layer").is_null()),
+            (None, None) => col("curve").eq(lit(*name)),
+        };
+        all.clone().lazy().filter(is.and(estimators.clone())).with_column(frame::count(place).alias("_place"))
+    };
+    let rows = frame::stacked(asked.iter().zip(0..).map(rows_of).collect()).and_then(LazyFrame::collect);
+    let rows = rows.map_err(AnalysisError::frame)?;
+    if rows.height() == 0 { Err(AnalysisError::NothingInCommon) } else { Ok(rows) }
 }
 
-fn check_known<'a>(
+fn of_groups(curve: &str, groups: [Option<&str>; 2]) -> Expr {
+    let is = |name: &str, group: Option<&str>| match group {
+        Some(group) => col(name).eq(lit(group.to_string())),
+        None => col(name).is_null(),
+    };
+    col("curve").eq(lit(curve.to_string())).and(is("group_a", groups[0])).and(is("group_b", groups[1]))
+}
+
+fn check_known(
     kind: &'static str,
     wanted: &[String],
-    known: impl Iterator<Item = Option<&'a String>>,
+    known: &BTreeSet<String>,
+    is_earlier: impl Fn(&str) -> bool,
 ) -> Result<(), AnalysisError> {
-    let known: BTreeSet<&String> = known.flatten().collect();
-    match wanted.iter().find(|name| !known.contains(name)) {
-        Some(unknown) => Err(AnalysisError::unknown(kind, unknown, known.into_iter().cloned())),
+    let is_known = |name: &str| known.contains(name) || is_earlier(name) || name.starts_with("learned_");
+    match wanted.iter().find(|name| !is_known(name)) {
+        Some(unknown) => {
+            let earlier = EARLIER_NAMES.iter().map(|(name, ..)| name.to_string()).filter(|_| kind == "curve");
+            Err(AnalysisError::unknown(kind, unknown, known.iter().cloned().chain(earlier)))
+        }
         None => Ok(()),
     }
 }
 
-/// Runs of several studies that are the same but for the study and the seed.
-struct Condition<'a> {
-    noise: f64,
-    /// The runs of each study that has the condition, by its index.
-    studies: Vec<(usize, Vec<&'a RunCurves>)>,
+/// The columns that tell a condition and curve apart.
+fn columns(keys: &[(String, Kind)]) -> Vec<&str> {
+    ["_place"].into_iter().chain(keys.iter().map(|(name, _)| name.as_str())).chain(NAME).collect()
 }
 
-/// By noise level, then by rule where a study has several there.
-fn conditions(studies: &[Compared]) -> Vec<Condition<'_>> {
-    let mut noise: Vec<f64> = studies.iter().flat_map(|study| &study.runs).map(|run| run.noise).collect();
-    noise.sort_by(f64::total_cmp);
-    noise.dedup();
-    noise.into_iter().flat_map(|noise| at_noise(studies, noise)).collect()
+fn as_expressions(names: &[&str]) -> Vec<Expr> {
+    names.iter().map(|name| col(*name)).collect()
 }
 
-fn at_noise(studies: &[Compared], noise: f64) -> Vec<Condition<'_>> {
-    let runs = |study: usize| studies[study].runs.iter().filter(move |run| run.noise == noise);
-    let rules = |study: usize| runs(study).map(|run| run.rule.as_str()).collect::<BTreeSet<&str>>();
-    let by_rule = (0..studies.len()).any(|study| rules(study).len() > 1);
-    let condition = |rule: Option<&str>| Condition {
-        noise,
-        studies: (0..studies.len())
-            .map(|study| {
-                (study, runs(study).filter(|run| rule.is_none_or(|rule| run.rule == rule)).collect::<Vec<_>>())
-            })
-            .filter(|(_, runs)| !runs.is_empty())
-            .collect(),
-    };
-    if !by_rule {
-        return vec![condition(None)];
-    }
-    let all: BTreeSet<&str> = (0..studies.len()).flat_map(rules).collect();
-    all.into_iter().map(|rule| condition(Some(rule))).collect()
+/// The rows of `comparison`.
+fn over_seeds(curves: &DataFrame, keys: &[(String, Kind)]) -> PolarsResult<DataFrame> {
+    let all = [columns(keys).as_slice(), &["_study_place", "study", "step"]].concat();
+    let by_step = curves.clone().lazy().group_by_stable(as_expressions(&all)).agg([col("value").drop_nulls()]);
+    mean_intervals(by_step, "value")?.sort(all, SortMultipleOptions::default()).collect()
 }
 
-fn seeds(conditions: &[Condition]) -> usize {
-    let second = |condition: &Condition| {
-        let mut seeds: Vec<usize> = condition.studies.iter().map(|(_, runs)| runs.len()).collect();
-        seeds.sort_unstable();
-        seeds.len().checked_sub(2).map_or(0, |second| seeds[second])
-    };
-    conditions.iter().map(second).max().unwrap_or(0)
-}
-
-/// A row of `comparison.parquet`.
-struct Row<'a> {
-    name: &'a CurveName,
-    rule: &'a str,
-    noise: f64,
-    study: usize,
-    step: i64,
-    interval: MeanInterval,
-}
-
-fn rows<'a>(conditions: &'a [Condition], curves: &'a [CurveName]) -> Vec<Row<'a>> {
+/// The rows of `comparison_tests`: of every condition and curve and every two studies, the mean over their common steps, then
+/// each step.
+fn tests(curves: &DataFrame, keys: &[(String, Kind)], studies: usize) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
-    for name in curves {
-        for condition in conditions {
-            for (study, runs) in &condition.studies {
-                let quantiles = Quantiles::up_to(runs.len());
-                let of_step = |(step, values): (i64, Vec<f64>)| Row {
-                    name,
-                    rule: &runs[0].rule,
-                    noise: condition.noise,
-                    study: *study,
-                    step,
-                    interval: quantiles.mean_interval(&values),
-                };
-                rows.extend(by_step(of_runs(runs, name)).into_iter().map(of_step));
-            }
+    for a in 0..studies as u64 {
+        for b in a + 1..studies as u64 {
+            rows.extend([tested(means_over_steps(curves, keys, [a, b])?, keys, [a, b])?]);
+            rows.extend([tested(curves.clone().lazy(), keys, [a, b])?]);
         }
     }
-    rows
+    let order = [columns(keys).as_slice(), &["_place_a", "_place_b", "step"]].concat();
+    let all = frame::stacked(rows)?.sort(order, SortMultipleOptions::default());
+    let tests = welch::with_tests(all)?.lazy();
+    let of_curve = [columns(keys).as_slice(), &["_place_a", "_place_b"]].concat();
+    holm::corrected(tests, &of_curve, col("step").is_not_null(), "p_holm")?.collect()
 }
 
-fn of_runs<'a>(runs: &'a [&RunCurves], name: &'a CurveName) -> impl Iterator<Item = &'a [CurvePoint]> {
-    runs.iter().filter_map(|run| run.curves.get(name)).map(Vec::as_slice)
+/// Mean, spread and seeds of two studies at every step that both have a value at.
+fn tested(values: LazyFrame, keys: &[(String, Kind)], studies: [u64; 2]) -> PolarsResult<LazyFrame> {
+    let on = [columns(keys).as_slice(), &["step"]].concat();
+    let side = |study: u64, label: &str| -> PolarsResult<LazyFrame> {
+        let of_study = values.clone().filter(col("_study_place").eq(lit(study)));
+        let by_step =
+            of_study.group_by_stable(as_expressions(&on)).agg([col("value").drop_nulls(), col("study").first()]);
+        let named = ["study", "seeds"].map(|name| col(name).alias(format!("{name}_{label}")));
+        let inner = [("mean", col("mean")), ("sd", col("sd")), ("place", frame::count(study))];
+        let inner = inner.map(|(name, value)| value.alias(format!("_{name}_{label}")));
+        let all = as_expressions(&on).into_iter().chain(named).chain(inner).collect::<Vec<_>>();
+        Ok(mean_intervals(by_step, "value")?.filter(col("mean").is_not_null()).select(all))
+    };
+    let [a, b] = studies;
+    let mut args = JoinArgs::new(JoinType::Inner);
+    // A curve may have no layer and no groups, and the row of the mean over steps has no step.
+    args.nulls_equal = true;
+    args.maintain_order = MaintainOrderJoin::Left;
+    let joined = side(a, "a")?.join(side(b, "b")?, as_expressions(&on), as_expressions(&on), args);
+    Ok(joined.with_column((col("_mean_a") - col("_mean_b")).alias("difference")))
 }
 
-/// A number of a test, as a column.
-type OfTest = fn(&welch::Welch) -> f64;
-
-/// A row of `comparison-tests.parquet`: study a against study b, at a step or over the mean of the common steps.
-struct TestRow<'a> {
-    name: &'a CurveName,
-    noise: f64,
-    rules: [&'a str; 2],
-    studies: [usize; 2],
-    step: Option<i64>,
-    seeds: [usize; 2],
-    difference: f64,
-    welch: Option<welch::Welch>,
-    p_holm: Option<f64>,
+/// Of every run of both studies, the mean of a curve over the steps at which all of them have a value; without a step.
+fn means_over_steps(curves: &DataFrame, keys: &[(String, Kind)], studies: [u64; 2]) -> PolarsResult<LazyFrame> {
+    let of_curve = columns(keys);
+    let [a, b] = studies;
+    let both = col("_study_place").eq(lit(a)).or(col("_study_place").eq(lit(b)));
+    // Two studies may call a run alike.
+    let run = col("study") + lit("/") + col("run");
+    let runs = col("_of_run").n_unique().over(as_expressions(&of_curve))?;
+    let at_step = [of_curve.as_slice(), &["step"]].concat();
+    let defined = col("value").count().over(as_expressions(&at_step))?;
+    let of_run = [of_curve.as_slice(), &["_study_place", "study", "_of_run"]].concat();
+    let mean = col("value").implode(true).alias("value");
+    Ok(curves
+        .clone()
+        .lazy()
+        .filter(both)
+        .with_column(run.alias("_of_run"))
+        .with_column(runs.alias("_runs"))
+        .filter(defined.cast(DataType::UInt64).eq(col("_runs").cast(DataType::UInt64)))
+        .sort(["step"], SortMultipleOptions::default().with_maintain_order(true))
+        .group_by_stable(as_expressions(&of_run))
+        .agg([mean])
+        .with_columns([col("value").list().mean(), frame::null(Kind::Integer).alias("step")]))
 }
 
-fn tests<'a>(conditions: &'a [Condition], curves: &'a [CurveName]) -> Vec<TestRow<'a>> {
-    let mut rows = Vec::new();
-    for name in curves {
-        for condition in conditions {
-            for (index, a) in condition.studies.iter().enumerate() {
-                for b in &condition.studies[index + 1..] {
-                    rows.extend(test_pair(name, condition.noise, a, b));
-                }
-            }
+/// The largest number of seeds that a condition has in two studies.
+fn seeds(curves: &DataFrame, keys: &[(String, Kind)]) -> PolarsResult<usize> {
+    let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+    let of_study = [names.as_slice(), &["_study_place"]].concat();
+    let by_study = curves
+        .clone()
+        .lazy()
+        .group_by_stable(as_expressions(&of_study))
+        .agg([col("run").n_unique().cast(DataType::UInt64).alias("seeds")]);
+    let largest = SortOptions::default().with_order_descending(true);
+    let second = |frame: LazyFrame| frame.select([col("_second").max()]).collect();
+    let of_conditions = match names.is_empty() {
+        true => by_study.select([col("seeds").sort(largest).slice(lit(1), lit(1)).alias("_second")]),
+        false => by_study.group_by_stable(as_expressions(&names)).agg([col("seeds")
+            .sort(largest)
+            .slice(lit(1), lit(1))
+            .max()
+            .alias("_second")]),
+    };
+    let most = second(of_conditions)?;
+    Ok(most.column("_second")?.u64()?.get(0).unwrap_or(0) as usize)
+}
+
+fn summary_of(
+    studies: &[Study],
+    keys: &[(String, Kind)],
+    files: std::collections::BTreeMap<String, cograd_files::FileEntry>,
+) -> Summary {
+    let names: Vec<&str> = studies.iter().map(|study| study.name.as_str()).collect();
+    let condition =
+        |(name, kind): &(String, Kind)| summary::Condition { name: name.clone(), kind: *kind, varies: true };
+    let compared =
+        |study: &Study| summary::Compared { study: study.name.clone(), summary_sha256: study.summary_sha256.clone() };
+    let mut statistics: Vec<summary::Statistic> = Vec::new();
+    for statistic in studies.iter().flat_map(|study| &study.summary.statistics) {
+        if !statistics.iter().any(|known| known.name == statistic.name) {
+            statistics.push(statistic.clone());
         }
     }
-    rows
-}
-
-type StudyRuns<'a> = (usize, Vec<&'a RunCurves>);
-
-fn test_pair<'a>(name: &'a CurveName, noise: f64, a: &'a StudyRuns, b: &'a StudyRuns) -> Vec<TestRow<'a>> {
-    let row = |step: Option<i64>, of_a: &[f64], of_b: &[f64]| {
-        let difference = student_t::mean(of_a)? - student_t::mean(of_b)?;
-        Some(TestRow {
-            name,
-            noise,
-            rules: [&a.1[0].rule, &b.1[0].rule],
-            studies: [a.0, b.0],
-            step,
-            seeds: [of_a.len(), of_b.len()],
-            difference,
-            welch: welch::test(of_a, of_b),
-            p_holm: None,
-        })
-    };
-    let (steps_a, steps_b) = (by_step(of_runs(&a.1, name)), by_step(of_runs(&b.1, name)));
-    let common = steps_a.iter().filter_map(|(step, of_a)| Some((*step, of_a, steps_b.get(step)?)));
-    let mut rows: Vec<TestRow> = common.filter_map(|(step, of_a, of_b)| row(Some(step), of_a, of_b)).collect();
-    let p: Vec<Option<f64>> = rows.iter().map(|row| row.welch.map(|welch| welch.p)).collect();
-    rows.iter_mut().zip(holm(&p)).for_each(|(row, adjusted)| row.p_holm = adjusted);
-
-    let means = means_over_common_steps(&a.1, &b.1, name);
-    means.and_then(|(of_a, of_b)| row(None, &of_a, &of_b)).into_iter().chain(rows).collect()
-}
-
-/// Of every run of both studies, the mean of a curve over the steps at which all of them have a value; `None` if there is no
-/// such step.
-fn means_over_common_steps(a: &[&RunCurves], b: &[&RunCurves], name: &CurveName) -> Option<(Vec<f64>, Vec<f64>)> {
-    let defined = |run: &&RunCurves| -> BTreeMap<i64, f64> {
-        let points = run.curves.get(name).into_iter().flatten();
-        points.filter_map(|(step, value)| Some((*step, (*value)?))).collect()
-    };
-    let of_a: Vec<BTreeMap<i64, f64>> = a.iter().map(defined).collect();
-    let of_b: Vec<BTreeMap<i64, f64>> = b.iter().map(defined).collect();
-    let everywhere = |step: &&i64| of_a.iter().chain(&of_b).all(|run| run.contains_key(step));
-    let steps: Vec<i64> = of_a.first()?.keys().filter(everywhere).copied().collect();
-    let mean = |run: &BTreeMap<i64, f64>| student_t::mean(&steps.iter().map(|step| run[step]).collect::<Vec<f64>>());
-    Some((of_a.iter().map(mean).collect::<Option<_>>()?, of_b.iter().map(mean).collect::<Option<_>>()?))
-}
-
-fn comparison_frame<'a>(rows: &[Row], name: impl Fn(usize) -> &'a str) -> PolarsResult<DataFrame> {
-    let mut columns = name_columns(rows.iter().map(|row| row.name));
-    columns.push(Column::new("rule".into(), rows.iter().map(|row| row.rule).collect::<Vec<&str>>()));
-    columns.push(Column::new("noise".into(), rows.iter().map(|row| row.noise).collect::<Vec<f64>>()));
-    columns.push(Column::new("step".into(), rows.iter().map(|row| row.step).collect::<Vec<i64>>()));
-    columns.push(Column::new("study".into(), rows.iter().map(|row| name(row.study)).collect::<Vec<&str>>()));
-    columns.push(Column::new("seeds".into(), rows.iter().map(|row| row.interval.number).collect::<Vec<u32>>()));
-    columns.extend(interval_columns(rows.iter().map(|row| &row.interval)));
-    DataFrame::new(rows.len(), columns)
-}
-
-fn tests_frame<'a>(rows: &[TestRow], name: impl Fn(usize) -> &'a str) -> PolarsResult<DataFrame> {
-    let mut columns = name_columns(rows.iter().map(|row| row.name));
-    columns.push(Column::new("noise".into(), rows.iter().map(|row| row.noise).collect::<Vec<f64>>()));
-    columns.push(Column::new("step".into(), rows.iter().map(|row| row.step).collect::<Vec<Option<i64>>>()));
-    for (side, label) in ["a", "b"].into_iter().enumerate() {
-        let studies = rows.iter().map(|row| name(row.studies[side])).collect::<Vec<&str>>();
-        columns.push(Column::new(format!("study_{label}").into(), studies));
-        columns.push(Column::new(
-            format!("rule_{label}").into(),
-            rows.iter().map(|row| row.rules[side]).collect::<Vec<&str>>(),
-        ));
-        let seeds = rows.iter().map(|row| row.seeds[side] as u32).collect::<Vec<u32>>();
-        columns.push(Column::new(format!("seeds_{label}").into(), seeds));
+    Summary {
+        cograd: env!("CARGO_PKG_VERSION").to_string(),
+        study: summary::Study { name: names.join(", "), experiment_sha256: None },
+        options: summary::Options::default(),
+        conditions: keys.iter().map(condition).collect(),
+        runs: Vec::new(),
+        grouping: summary::Grouping::default(),
+        statistics,
+        compared: studies.iter().map(compared).collect(),
+        files,
+        seal: String::new(),
     }
-    columns.push(Column::new("difference".into(), rows.iter().map(|row| row.difference).collect::<Vec<f64>>()));
-    let numbers: [(&str, OfTest); 5] = [
-        ("lower", |welch| welch.lower),
-        ("upper", |welch| welch.upper),
-        ("t", |welch| welch.t),
-        ("freedom", |welch| welch.freedom),
-        ("p", |welch| welch.p),
-    ];
-    for (column, value) in numbers {
-        let values = rows.iter().map(|row| row.welch.as_ref().map(value)).collect::<Vec<Option<f64>>>();
-        columns.push(Column::new(column.into(), values));
-    }
-    columns.push(Column::new("p_holm".into(), rows.iter().map(|row| row.p_holm).collect::<Vec<Option<f64>>>()));
-    DataFrame::new(rows.len(), columns)
-}
-
-fn write_table(path: &Path, frame: PolarsResult<DataFrame>) -> Result<PathBuf, AnalysisError> {
-    let encoded = frame.and_then(|mut frame| {
-        let mut bytes = Vec::new();
-        ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(&mut frame)?;
-        Ok(bytes)
-    });
-    let bytes = encoded.map_err(|source| AnalysisError::Table { path: path.to_path_buf(), source })?;
-    write_atomically(path, &bytes).map_err(AnalysisError::Write)?;
-    Ok(path.to_path_buf())
-}
-
-fn write_provenance(path: &Path, studies: &[Compared]) -> Result<PathBuf, AnalysisError> {
-    let study = |study: &'_ Compared| (study.name.clone(), study.summary_sha256.clone());
-    let named: Vec<(String, String)> = studies.iter().map(study).collect();
-    let studies = named.iter().map(|(study, summary_sha256)| ComparedStudy { study, summary_sha256 }).collect();
-    let provenance = Provenance { cograd: env!("CARGO_PKG_VERSION"), studies };
-    let mut text =
-        serde_json::to_vec_pretty(&provenance).map_err(|error| crate::results::output("write", path)(error.into()))?;
-    text.push(b'\n');
-    write_atomically(path, &text).map_err(AnalysisError::Write)?;
-    Ok(path.to_path_buf())
 }

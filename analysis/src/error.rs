@@ -20,7 +20,7 @@ pub enum AnalysisError {
         /// Run id.
         run: String,
         /// What is wrong with its trace.
-        source: TraceError,
+        source: Box<TraceError>,
     },
     /// The gradients of a run are of other examples than its examples file says.
     #[error(
@@ -37,14 +37,6 @@ pub enum AnalysisError {
         /// Examples with gradients.
         recorded: usize,
     },
-    /// A seed that the results have no room for.
-    #[error("run {run}: its seed {seed} is larger than {}, the largest that the results can hold", i64::MAX)]
-    Seed {
-        /// Run id.
-        run: String,
-        /// Seed of the run.
-        seed: u64,
-    },
     /// More null worlds than can be counted.
     #[error("{worlds} null worlds are too many; ask for at most {largest}")]
     TooManyWorlds {
@@ -53,16 +45,38 @@ pub enum AnalysisError {
         /// Largest number.
         largest: usize,
     },
-    /// A layer that a run has not.
-    #[error("run {run} has no layer {layer}: its layers are {}", list(known))]
+    /// A pattern that no layer of a run fits.
+    #[error("run {run} has no layer `{pattern}`: its layers are {known}")]
     UnknownLayer {
         /// Run id.
         run: String,
-        /// Layer asked for.
-        layer: usize,
+        /// Layers asked for.
+        pattern: String,
         /// Its layers.
-        known: Vec<usize>,
+        known: String,
     },
+    /// A run whose examples cannot be grouped as asked.
+    #[error("run {run}: {message}")]
+    Grouping {
+        /// Run id.
+        run: String,
+        /// Why.
+        message: String,
+    },
+    /// A condition that is called as a column of the results.
+    #[error(
+        "the runs have a condition `{name}`, which is the name of a column of the results: record it under another name"
+    )]
+    ConditionName {
+        /// The condition.
+        name: String,
+    },
+    /// A table could not be computed.
+    #[error("a table could not be computed")]
+    Frame(#[source] Box<PolarsError>),
+    /// Results could not be read or written.
+    #[error(transparent)]
+    Results(#[from] cograd_results::ResultsError),
     /// None of the examples asked for is sampled.
     #[error("run {run}: none of its {sampled} sampled examples is in {examples}")]
     NoExample {
@@ -111,28 +125,6 @@ pub enum AnalysisError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// A results table could not be encoded or written.
-    #[error("cannot write the table {}", path.display())]
-    Table {
-        /// Path of the table.
-        path: PathBuf,
-        /// Why it failed.
-        source: PolarsError,
-    },
-    /// There are no results where some were looked for.
-    #[error("{} holds no results: run `cograd analyze` on the study first", path.display())]
-    NotAnalysed {
-        /// The directory looked into.
-        path: PathBuf,
-    },
-    /// A results table could not be read.
-    #[error("{} is not a readable table of results: run `cograd analyze` again", path.display())]
-    Results {
-        /// Path of the table.
-        path: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// A table could not be written in another format.
     #[error("cannot write {}", path.display())]
     Export {
@@ -163,21 +155,16 @@ pub enum AnalysisError {
     /// Studies without a curve in common.
     #[error("no two of the studies have any of these curves in common")]
     NothingInCommon,
-    /// A file could not be written.
-    #[error(transparent)]
-    Write(TraceError),
-    /// `summary.json` could not be written.
-    #[error("cannot write the summary")]
-    Summary(#[source] TraceError),
 }
 
 impl AnalysisError {
+    /// An error of polars, which is large.
+    pub(crate) fn frame(error: PolarsError) -> AnalysisError {
+        AnalysisError::Frame(Box::new(error))
+    }
+
     pub(crate) fn unknown(kind: &'static str, name: &str, known: impl IntoIterator<Item = String>) -> AnalysisError {
         let known: Vec<String> = known.into_iter().collect();
         AnalysisError::Unknown { kind, name: name.to_string(), known: known.join(", ") }
     }
-}
-
-fn list(numbers: &[usize]) -> String {
-    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }

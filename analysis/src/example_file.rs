@@ -1,10 +1,14 @@
 //! A file of a person's own that names examples, and perhaps a group for each: Parquet or CSV.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
-use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::DataType;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::AnalysisError;
 
@@ -31,37 +35,67 @@ pub(crate) fn read(path: &Path, with_group: bool) -> Result<ExampleFile, Analysi
 }
 
 fn from_parquet(bytes: Vec<u8>, with_group: bool) -> Result<ExampleFile, String> {
-    let table = ParquetReader::new(Cursor::new(bytes)).finish().map_err(|error| format!("it is damaged: {error}"))?;
-    let ids = column(&table, ID)?;
-    if !ids.dtype().is_integer() {
-        return Err(format!("column `{ID}` is {}, but must be whole numbers", ids.dtype()));
-    }
-    let example_ids = texts(ids, ID)?;
+    // Only the two columns are read, and a panic of the reader on a damaged file is an error of the file.
+    let read = std::panic::catch_unwind(move || read_columns(bytes, with_group));
+    let columns = read.unwrap_or_else(|_| Err("it is damaged".to_string()))?;
+    let example_ids = texts(&columns[0], ID)?;
     let example_ids = example_ids.iter().enumerate().map(|(row, text)| id(text, || format!("row {row}")));
-    let groups = if with_group { column(&table, GROUP)? } else { return rows(example_ids, Vec::new()) };
-    if !(groups.dtype().is_integer() || groups.dtype() == &DataType::String) {
-        return Err(format!("column `{GROUP}` is {}, but must be text or whole numbers", groups.dtype()));
+    let example_ids = example_ids.collect::<Result<_, _>>()?;
+    let groups = if with_group { texts(&columns[1], GROUP)? } else { Vec::new() };
+    Ok(ExampleFile { example_ids, groups })
+}
+
+/// The columns `example_id` and, if it is asked for, `group`.
+fn read_columns(bytes: Vec<u8>, with_group: bool) -> Result<Vec<ArrayRef>, String> {
+    let damaged = |error: String| format!("it is damaged: {error}");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
+    let builder = builder.map_err(|error| damaged(error.to_string()))?;
+    let schema = builder.schema().clone();
+    let wanted = if with_group { vec![ID, GROUP] } else { vec![ID] };
+    for name in &wanted {
+        let names = || schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+        let field = schema.field_with_name(name);
+        let kind = field.map_err(|_| format!("it has no column `{name}` (it has {})", names()))?.data_type();
+        let kind = if let DataType::Dictionary(_, values) = kind { values } else { kind };
+        match *name {
+            ID if !kind.is_integer() => return Err(format!("column `{ID}` is {kind}, but must be whole numbers")),
+            GROUP if !(kind.is_integer() || is_text(kind) || *kind == DataType::Boolean) => {
+                return Err(format!("column `{GROUP}` is {kind}, but must be text or whole numbers"));
+            }
+            _ => {}
+        }
     }
-    rows(example_ids, texts(groups, GROUP)?)
-}
-
-fn rows(example_ids: impl Iterator<Item = Result<u32, String>>, groups: Vec<String>) -> Result<ExampleFile, String> {
-    Ok(ExampleFile { example_ids: example_ids.collect::<Result<_, _>>()?, groups })
-}
-
-fn column<'a>(table: &'a DataFrame, name: &str) -> Result<&'a Column, String> {
-    let names = || table.get_column_names().iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    table.column(name).map_err(|_| format!("it has no column `{name}` (it has {})", names()))
-}
-
-fn texts(column: &Column, name: &str) -> Result<Vec<String>, String> {
-    let text = column.cast(&DataType::String).map_err(|error| format!("column `{name}` cannot be read: {error}"))?;
-    let text = text.str().map_err(|error| format!("column `{name}` cannot be read: {error}"))?;
-    let present = |(row, text): (usize, Option<&str>)| match text {
-        Some(text) => Ok(text.to_string()),
-        None => Err(format!("row {row}, column `{name}`: there is no value")),
+    let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
+    let reader = builder.with_projection(mask).build().map_err(|error| damaged(error.to_string()))?;
+    let batches = reader.collect::<Result<Vec<RecordBatch>, _>>().map_err(|error| damaged(error.to_string()))?;
+    let column = |name: &&str| -> Result<ArrayRef, String> {
+        let parts: Vec<ArrayRef> = batches.iter().filter_map(|batch| batch.column_by_name(name).cloned()).collect();
+        let parts: Vec<ArrayRef> = parts
+            .iter()
+            .map(|part| cast(part, &DataType::Utf8))
+            .collect::<Result<_, _>>()
+            .map_err(|error| damaged(error.to_string()))?;
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        if parts.is_empty() {
+            Ok(new_empty_array(&DataType::Utf8))
+        } else {
+            concat(&parts).map_err(|error| damaged(error.to_string()))
+        }
     };
-    text.iter().enumerate().map(present).collect()
+    wanted.iter().map(column).collect()
+}
+
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn texts(column: &ArrayRef, name: &str) -> Result<Vec<String>, String> {
+    let texts = column.as_string::<i32>();
+    let present = |row: usize| match texts.is_valid(row) {
+        true => Ok(texts.value(row).to_string()),
+        false => Err(format!("row {row}, column `{name}`: there is no value")),
+    };
+    (0..texts.len()).map(present).collect()
 }
 
 fn id(text: &str, place: impl Fn() -> String) -> Result<u32, String> {
@@ -135,7 +169,9 @@ fn end_record(records: &mut Vec<(usize, Vec<String>)>, line: usize, record: &mut
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{ParquetWriter, PolarsResult};
+    use arrow::array::{Float64Array, Int64Array, StringArray, UInt32Array};
+    use parquet::arrow::ArrowWriter;
+    use std::sync::Arc;
     use tempfile::NamedTempFile;
 
     use super::*;
@@ -153,13 +189,13 @@ mod tests {
         }
     }
 
-    fn parquet(columns: Vec<Column>) -> Vec<u8> {
-        let write = || -> PolarsResult<Vec<u8>> {
-            let mut bytes = Vec::new();
-            ParquetWriter::new(&mut bytes).finish(&mut DataFrame::new(columns[0].len(), columns)?)?;
-            Ok(bytes)
-        };
-        write().unwrap()
+    fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+                .unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.into_inner().unwrap()
     }
 
     #[test]
@@ -178,10 +214,10 @@ mod tests {
 
     #[test]
     fn parquet_is_read_with_groups_of_text_or_of_whole_numbers() {
-        let ids = Column::new(ID.into(), [5_i64, 2]);
-        let text = parquet(vec![Column::new(GROUP.into(), ["easy", "hard"]), ids.clone()]);
+        let ids = (ID, Arc::new(Int64Array::from(vec![5, 2])) as ArrayRef);
+        let text = parquet(vec![(GROUP, Arc::new(StringArray::from(vec!["easy", "hard"]))), ids.clone()]);
         assert_eq!(read_bytes(&text, true).unwrap().groups, ["easy", "hard"]);
-        let numbers = parquet(vec![ids, Column::new(GROUP.into(), [10_u32, 9])]);
+        let numbers = parquet(vec![ids, (GROUP, Arc::new(UInt32Array::from(vec![10, 9])))]);
         let file = read_bytes(&numbers, true).unwrap();
         assert_eq!((file.example_ids, file.groups), (vec![5, 2], vec!["10".to_string(), "9".to_string()]));
     }
@@ -196,10 +232,14 @@ mod tests {
         assert!(message(b"example_id,group\n1,\"a\n").contains("begins in line 2 has no end"));
         assert!(message(&[0xff, 0xfe, 0]).contains("neither Parquet nor text"));
         assert!(message(b"PAR1 and no more").contains("damaged"));
-        let missing = parquet(vec![Column::new(ID.into(), [Some(1_u32), None]), Column::new(GROUP.into(), ["a", "b"])]);
+        let missing = parquet(vec![
+            (ID, Arc::new(UInt32Array::from(vec![Some(1), None]))),
+            (GROUP, Arc::new(StringArray::from(vec!["a", "b"]))),
+        ]);
         assert!(message(&missing).contains("row 1, column `example_id`: there is no value"));
-        let fractions = parquet(vec![Column::new(ID.into(), [1_u32]), Column::new(GROUP.into(), [0.5])]);
-        assert!(message(&fractions).contains("column `group` is f64"));
+        let fractions =
+            parquet(vec![(ID, Arc::new(UInt32Array::from(vec![1]))), (GROUP, Arc::new(Float64Array::from(vec![0.5])))]);
+        assert!(message(&fractions).contains("column `group` is Float64"));
         assert!(matches!(read(Path::new("nowhere.csv"), true), Err(AnalysisError::Input { .. })));
     }
 }

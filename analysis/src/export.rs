@@ -9,13 +9,9 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::json::writer::{JsonArray, WriterBuilder};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use cograd_results::Results;
 
 use crate::AnalysisError;
-use crate::results::output;
-
-/// Rows in memory at once.
-const BATCH: usize = 1 << 14;
 
 /// A text format of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +44,8 @@ pub fn export(
     tables: &[String],
     out: &Path,
 ) -> Result<Vec<PathBuf>, AnalysisError> {
-    let known = tables_of(analysis)?;
+    let results = Results::open(analysis)?;
+    let known: Vec<String> = results.tables().map(str::to_string).collect();
     if let Some(unknown) = tables.iter().find(|table| !known.contains(table)) {
         return Err(AnalysisError::unknown("table", unknown, known));
     }
@@ -58,34 +55,18 @@ pub fn export(
     for table in wanted {
         for &format in formats {
             let path = out.join(format!("{table}.{}", format.extension()));
-            write(&analysis.join(format!("{table}.parquet")), &path, format)?;
+            write(&results, table, &path, format)?;
             files.push(path);
         }
     }
     Ok(files)
 }
 
-/// Names of the tables of a directory of results, sorted.
-fn tables_of(analysis: &Path) -> Result<Vec<String>, AnalysisError> {
-    if !analysis.join("summary.json").is_file() {
-        return Err(AnalysisError::NotAnalysed { path: analysis.to_path_buf() });
-    }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(analysis).map_err(output("list", analysis))? {
-        let path = entry.map_err(output("list", analysis))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // A name with a dot in front is that of a file not finished.
-        names.extend(name.strip_suffix(".parquet").filter(|name| !name.starts_with('.')).map(str::to_string));
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// Under a temporary name until it is whole.
-fn write(table: &Path, path: &Path, format: Format) -> Result<(), AnalysisError> {
+fn write(results: &Results, table: &str, path: &Path, format: Format) -> Result<(), AnalysisError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}.partial"));
-    let written = convert(table, &temporary, path, format);
+    let written = convert(results, table, &temporary, path, format);
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
@@ -93,20 +74,16 @@ fn write(table: &Path, path: &Path, format: Format) -> Result<(), AnalysisError>
     written
 }
 
-fn convert(table: &Path, temporary: &Path, path: &Path, format: Format) -> Result<(), AnalysisError> {
-    let unreadable = |source: Failure| AnalysisError::Results { path: table.to_path_buf(), source };
+fn convert(results: &Results, table: &str, temporary: &Path, path: &Path, format: Format) -> Result<(), AnalysisError> {
     let unwritable = |source: Failure| AnalysisError::Export { path: path.to_path_buf(), source };
-    let file = File::open(table).map_err(|error| unreadable(error.into()))?;
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(BATCH).build());
-    let batches = reader.map_err(|error| unreadable(error.into()))?;
+    let Some(batches) = results.batches(table)? else { return Ok(()) };
     let schema = batches.schema();
     let file = File::create(temporary).map_err(output("write", temporary))?;
     let mut writer = Writer::new(BufWriter::new(file), format);
     // A table without rows has its header too.
     writer.batch(&RecordBatch::new_empty(schema)).map_err(unwritable)?;
     for batch in batches {
-        writer.batch(&batch.map_err(|error| unreadable(error.into()))?).map_err(unwritable)?;
+        writer.batch(&batch.map_err(|error| unwritable(error.into()))?).map_err(unwritable)?;
     }
     writer.finish().map_err(unwritable)?;
     fs::rename(temporary, path).map_err(output("replace", path))
@@ -148,4 +125,10 @@ impl Writer {
         };
         Ok(file.into_inner()?.sync_all()?)
     }
+}
+
+/// An I/O error on `path`.
+fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
+    let path = path.to_path_buf();
+    move |source| AnalysisError::Output { action, path, source }
 }

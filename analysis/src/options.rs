@@ -17,12 +17,14 @@ pub struct Options {
     pub kept_worlds: usize,
     /// Resamples of the examples for intervals; 0 leaves every interval missing.
     pub bootstrap: usize,
-    /// The groups that shares, cumulative contributions and tests are of.
-    pub group_by: GroupBy,
+    /// The groups that shares, cumulative contributions and tests are of; `None`: what the study has, see [`GroupBy`].
+    pub group_by: Option<GroupBy>,
     /// Steps to analyse; `None`: all that are recorded.
     pub steps: Option<Span>,
-    /// Layers to analyse, 0 next to the input; `None`: all.
-    pub layers: Option<Vec<usize>>,
+    /// Patterns of the names of the layers to analyse, `*` standing for any text; `None`: all.
+    pub layers: Option<Vec<String>>,
+    /// Names of the statistics to compute; `None`: all.
+    pub statistics: Option<Vec<String>>,
     /// Sampled examples to analyse; `None`: all.
     pub examples: Option<ExampleSelection>,
 }
@@ -34,9 +36,10 @@ impl Default for Options {
             seed: 0,
             kept_worlds: 3,
             bootstrap: 200,
-            group_by: GroupBy::Pristine,
+            group_by: None,
             steps: None,
             layers: None,
+            statistics: None,
             examples: None,
         }
     }
@@ -51,32 +54,50 @@ impl Options {
             _ => Ok(()),
         }
     }
+
+    /// As the summary of the results has them.
+    pub(crate) fn summary(&self) -> cograd_results::summary::Options {
+        cograd_results::summary::Options {
+            group_by: self.group_by.as_ref().map(GroupBy::to_string),
+            steps: self.steps.map(|steps| steps.to_string()),
+            layers: self.layers.clone(),
+            examples: self.examples.as_ref().map(ExampleSelection::to_string),
+            statistics: self.statistics.clone(),
+            bootstrap: self.bootstrap,
+            null_worlds: self.null_worlds,
+            kept_worlds: self.kept_worlds,
+            seed: self.seed,
+        }
+    }
 }
 
-/// What examples are grouped by.
+/// What examples are grouped by. Without being asked: by `pristine` where every run knows it, else by `label` if there are at most
+/// 20 labels, else not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupBy {
-    /// Whether label noise left the label as it was.
-    Pristine,
-    /// The label trained on.
-    Label,
-    /// The label before label noise.
-    OriginalLabel,
+    /// All in one group.
+    All,
+    /// The values of a column of `examples.parquet`.
+    Column(String),
+    /// So many quantiles of a column of numbers.
+    Quantiles(String, usize),
     /// Whether the example is of the earlier half of those learned.
     Learned,
     /// Columns `example_id` and `group` of a Parquet or CSV file.
     File(PathBuf),
 }
 
-/// The name, or any other text as a path.
+/// `all`, `learned`, `original-label`, `COLUMN:K`, a text with `/` or `.` as a path, or any other as a column.
 impl From<&str> for GroupBy {
     fn from(text: &str) -> GroupBy {
-        match text {
-            "pristine" => GroupBy::Pristine,
-            "label" => GroupBy::Label,
-            "original-label" => GroupBy::OriginalLabel,
-            "learned" => GroupBy::Learned,
-            path => GroupBy::File(path.into()),
+        let quantiles = text.rsplit_once(':').and_then(|(column, count)| Some((column, count.parse().ok()?)));
+        match (text, quantiles) {
+            ("all", _) => GroupBy::All,
+            ("learned", _) => GroupBy::Learned,
+            ("original-label", _) => GroupBy::Column("original_label".to_string()),
+            (path, None) if path.contains(['/', '\\', '.']) => GroupBy::File(path.into()),
+            (_, Some((column, count))) => GroupBy::Quantiles(column.to_string(), count),
+            (column, None) => GroupBy::Column(column.to_string()),
         }
     }
 }
@@ -84,11 +105,34 @@ impl From<&str> for GroupBy {
 impl fmt::Display for GroupBy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            GroupBy::Pristine => formatter.write_str("pristine"),
-            GroupBy::Label => formatter.write_str("label"),
-            GroupBy::OriginalLabel => formatter.write_str("original-label"),
+            GroupBy::All => formatter.write_str("all"),
+            GroupBy::Column(name) if name == "original_label" => formatter.write_str("original-label"),
+            GroupBy::Column(name) => formatter.write_str(name),
+            GroupBy::Quantiles(name, count) => write!(formatter, "{name}:{count}"),
             GroupBy::Learned => formatter.write_str("learned"),
             GroupBy::File(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+/// Which contributions a number was computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// Those of the sampled examples and coordinates, as they are: the paper's [S 2].
+    Paper,
+    /// Those of the sample, scaled to estimate the population [S 8.1].
+    Population,
+    /// Those of all examples and parameters [S 2].
+    Exact,
+}
+
+impl Estimator {
+    /// The name in the tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Estimator::Paper => "paper",
+            Estimator::Population => "population",
+            Estimator::Exact => "exact",
         }
     }
 }
@@ -213,9 +257,10 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_name_or_range_is_a_path() {
-        assert_eq!(GroupBy::from("label"), GroupBy::Label);
+        assert_eq!(GroupBy::from("label"), GroupBy::Column("label".into()));
+        assert_eq!(GroupBy::from("loss:4"), GroupBy::Quantiles("loss".into(), 4));
         assert_eq!(GroupBy::from("./label"), GroupBy::File("./label".into()));
-        for name in ["pristine", "label", "original-label", "learned", "groups.csv"] {
+        for name in ["all", "pristine", "label", "original-label", "learned", "loss:4", "groups.csv"] {
             assert_eq!(GroupBy::from(name).to_string(), name);
         }
         assert_eq!("0..9".parse(), Ok(ExampleSelection::Ids(Span { first: 0, past: Some(9) })));

@@ -10,28 +10,30 @@ mod check;
 mod claim;
 mod coherence;
 mod evidence;
+mod examples;
 mod options;
 mod plain;
 mod recompute;
 mod record;
 mod results;
-mod schema;
 mod sheet;
 mod sheets;
 mod table;
 mod tally;
 mod trace;
-mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use claim::{Audit, Claim, Verdict};
 
+use cograd_results::summary::Options;
+use cograd_trace::{ExampleColumn, Run};
 use evidence::Evidence;
 use options::Selection;
 use recompute::Recomputed;
 use results::Results;
+use sheets::Study;
 
 /// What keeps an audit from beginning.
 #[derive(Debug, thiserror::Error)]
@@ -78,21 +80,20 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
     let mut claims = vec![check::directories::of_study(study)];
     claims.extend(check::directories::of_runs(&runs, &names));
     let results = Results::open(analysis, &mut claims);
-    let selection = match results.as_ref().map(|results| results.options.selection()) {
-        None => Ok(Selection::default()),
-        Some(selection) => selection,
-    };
+    let options = results.as_ref().map(|results| &results.summary.options);
+    let selection = options.map_or(Ok(Selection::default()), Selection::of);
+    let by = options.map_or(Ok(String::new()), |options| grouped_by(options, &runs, &names));
     let mut evidence = Vec::new();
     for name in &names {
         let (directory, whole) = (runs.join(name), Selection::default());
-        let options = results.as_ref().filter(|_| selection.is_ok()).map(|results| &results.options);
         let selected = selection.as_ref().unwrap_or(&whole);
-        let checked = check::run::check(&directory, experiment.as_deref(), options, selected, &mut claims);
+        let asked = options.filter(|_| selection.is_ok()).zip(by.as_deref().ok());
+        let checked = check::run::check(&directory, experiment.as_deref(), asked, selected, &mut claims);
         let (Some(checked), Some(results)) = (checked, &results) else { continue };
-        let recomputed = selection
-            .as_ref()
-            .map_err(String::clone)
-            .and_then(|selection| Recomputed::of(checked, &results.options, selection));
+        let recomputed = match (&selection, &by) {
+            (Err(why), _) | (_, Err(why)) => Err(why.clone()),
+            (Ok(selection), Ok(_)) => Recomputed::of(checked, &results.summary.options, selection),
+        };
         match recomputed {
             Ok(recomputed) => {
                 results.compare(&recomputed, &mut claims);
@@ -102,18 +103,38 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
         }
     }
     if let Some(results) = &results {
-        claims.push(results.no_other_runs(&names));
-        claims.extend(results.invariants());
-        if evidence.len() == names.len() {
-            claims.extend(check::summary::check(&results.summary, study, &results.options, &evidence));
-        } else {
-            let why = "not every run could be recomputed";
-            claims.push(Claim::unchecked("every number of the summary is recomputed", "summary.json", why));
+        let mut runs: Vec<&Evidence> = evidence.iter().collect();
+        runs.sort_by(|a, b| a.conditions.compare(&b.conditions));
+        let is_whole = runs.len() == names.len();
+        if is_whole {
+            claims.extend(check::summary::check(&results.summary, study, &by, &runs));
         }
+        let whole = if is_whole { Ok(runs) } else { Err("not every run could be recomputed".to_string()) };
+        let (conditions, tables) = (&results.summary.conditions, &results.tables);
+        // The directory of a run may be named as other programs find a column in it.
+        let names = names.iter().map(|name| name.strip_prefix("run=").unwrap_or(name)).collect();
+        results.compare_study(&Study { runs: whole, names, conditions, tables }, &mut claims);
     }
     let holds = claims.iter().all(|claim| claim.verdict != Verdict::Fail);
     claims.extend(check::report::check(report, analysis, holds));
     Ok(Audit { study: study.display().to_string(), claims })
+}
+
+/// What the examples of the runs must be grouped by; the reason if that cannot be told.
+fn grouped_by(options: &Options, runs: &Path, names: &[String]) -> Result<String, String> {
+    if let Some(by) = &options.group_by {
+        return Ok(by.clone());
+    }
+    let runs: Vec<Run> = names
+        .iter()
+        .map(|name| Run::open(&runs.join(name)).map_err(|error| error.to_string()))
+        .collect::<Result<_, String>>()?;
+    let column = |run: &Run, name: &str| -> Result<Option<ExampleColumn>, String> {
+        run.example_column(name).map_err(|error| error.to_string())
+    };
+    let columns: Vec<_> = runs.iter().map(|run| move |name: &str| column(run, name)).collect();
+    let columns: Vec<plain::groups::Columns<'_>> = columns.iter().map(|of| of as plain::groups::Columns<'_>).collect();
+    plain::groups::chosen(&columns).map(str::to_string)
 }
 
 /// Names of the directories in `runs` that have a manifest, sorted.

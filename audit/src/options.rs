@@ -3,34 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::Deserialize;
+use cograd_results::summary::Options;
 
 use crate::plain::example_file;
-
-/// What `options` of `summary.json` says.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(crate) struct Options {
-    /// What examples are grouped by: `pristine`, `label`, `original-label`, `learned`, or a file.
-    pub group_by: String,
-    /// Steps that were analysed, as a range; all if there is none.
-    pub steps: Option<String>,
-    /// Layers that were analysed; all if there are none.
-    pub layers: Option<Vec<usize>>,
-    /// Sampled examples that were analysed, as a range of ids or a file; all if there is none.
-    pub examples: Option<String>,
-    /// Resamples for intervals.
-    pub bootstrap: usize,
-    /// Null worlds per run.
-    pub null_worlds: u32,
-    /// Analysis seed.
-    pub seed: u64,
-}
 
 /// What of a run was analysed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     pub steps: Option<Span>,
-    pub layers: Option<BTreeSet<usize>>,
+    /// Patterns of the names of the layers.
+    pub layers: Option<Vec<String>>,
     pub examples: Option<Chosen>,
 }
 
@@ -56,7 +38,7 @@ impl Span {
         let (first, past) = text.split_once("..")?;
         let first = if first.is_empty() { 0 } else { first.parse().ok()? };
         let past = match past.strip_prefix('=') {
-            Some(last) => Some(last.parse::<i64>().ok()? + 1),
+            Some(last) => Some(last.parse::<i64>().ok()?.checked_add(1)?),
             None if past.is_empty() => None,
             None => Some(past.parse().ok()?),
         };
@@ -65,21 +47,6 @@ impl Span {
 
     pub(crate) fn contains(self, number: i64) -> bool {
         number >= self.first && self.past.is_none_or(|past| number < past)
-    }
-}
-
-impl Options {
-    /// What of a run was analysed; the reason if that cannot be told from the study alone.
-    pub(crate) fn selection(&self) -> Result<Selection, String> {
-        let steps = match &self.steps {
-            Some(text) => Some(Span::parse(text).ok_or_else(|| format!("the steps were chosen by `{text}`"))?),
-            None => None,
-        };
-        Ok(Selection {
-            steps,
-            layers: self.layers.as_ref().map(|layers| layers.iter().copied().collect()),
-            examples: self.examples.as_deref().map(Chosen::parse).transpose()?,
-        })
     }
 }
 
@@ -95,12 +62,22 @@ impl Chosen {
 }
 
 impl Selection {
+    /// What of a run was analysed; the reason if that cannot be told from the study alone.
+    pub(crate) fn of(options: &Options) -> Result<Selection, String> {
+        let steps = match &options.steps {
+            Some(text) => Some(Span::parse(text).ok_or_else(|| format!("the steps were chosen by `{text}`"))?),
+            None => None,
+        };
+        let examples = options.examples.as_deref().map(Chosen::parse).transpose()?;
+        Ok(Selection { steps, layers: options.layers.clone(), examples })
+    }
+
     pub(crate) fn has_step(&self, step: i64) -> bool {
         self.steps.is_none_or(|steps| steps.contains(step))
     }
 
-    pub(crate) fn has_layer(&self, layer: usize) -> bool {
-        self.layers.as_ref().is_none_or(|layers| layers.contains(&layer))
+    pub(crate) fn has_layer(&self, name: &str) -> bool {
+        self.layers.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| fits(pattern, name)))
     }
 
     pub(crate) fn has_example(&self, example: usize) -> bool {
@@ -110,6 +87,27 @@ impl Selection {
             Some(Chosen::Ids(ids)) => ids.contains(&example),
         }
     }
+}
+
+/// Whether a name fits a pattern: `*` is any text, `?` any letter, a number N alone `layer.N`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let is_number = !pattern.is_empty() && pattern.bytes().all(|letter| letter.is_ascii_digit());
+    if is_number && name.strip_prefix("layer.") == Some(pattern) {
+        return true;
+    }
+    // The lengths of the beginnings of the name that the pattern so far fits.
+    let name: Vec<char> = name.chars().collect();
+    let mut fitting = BTreeSet::from([0]);
+    for letter in pattern.chars() {
+        fitting = match (letter, fitting.first()) {
+            ('*', Some(&first)) => (first..=name.len()).collect(),
+            _ => {
+                let goes_on = |&at: &usize| at < name.len() && (letter == '?' || letter == name[at]);
+                fitting.into_iter().filter(goes_on).map(|at| at + 1).collect()
+            }
+        };
+    }
+    fitting.contains(&name.len())
 }
 
 #[cfg(test)]
@@ -124,5 +122,17 @@ mod tests {
         assert_eq!(Span::parse("2.."), span(2, None));
         assert_eq!(Span::parse("..=5"), span(0, Some(6)));
         assert_eq!(Span::parse("examples.csv"), None);
+    }
+
+    #[test]
+    fn layers_are_chosen_by_their_names() {
+        for (pattern, name) in
+            [("*", "head"), ("blocks.*.mlp*", "blocks.3.mlp.fc"), ("b?d", "bad"), ("1", "layer.1"), ("1", "1")]
+        {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("", "a"), ("1", "layer.11"), ("b?d", "bd"), ("a*", "ba"), ("*.fc", "a.fc.b")] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
     }
 }

@@ -1,33 +1,38 @@
 //! What is recomputed of one run, from its trace, with the options of the analysis.
 
-use cograd_trace::{Example, Manifest, Metric, Subset, sha256_of_file};
+use cograd_results::summary::Options;
+use cograd_trace::{Manifest, Metric, sha256_of_file};
 
 use crate::check::run::Checked;
 use crate::coherence::{self, StepCoherence};
-use crate::options::{Options, Selection};
+use crate::examples::Examples;
+use crate::options::Selection;
 use crate::plain::contribution::Terms;
 use crate::plain::groups::Grouping;
-use crate::plain::learned::learned;
 use crate::plain::overfit::{self, Overfit};
+use crate::plain::permutation::Groups;
 use crate::plain::population;
-use crate::record::{Grouped, Pristine, Record};
+use crate::record::{Estimate, Record};
 
 /// The recomputed statistics of one run.
 pub(crate) struct Recomputed {
     pub manifest: Manifest,
     pub manifest_sha256: String,
     /// All m training examples.
-    pub examples: Vec<Example>,
+    pub examples: Examples,
     pub metrics: Vec<Metric>,
-    /// Places of the analysed sampled examples among all.
+    /// The analysed sampled examples.
     pub selected: Vec<usize>,
     /// Terms of the sample over the analysed layers, one a step.
     pub terms: Vec<Terms>,
-    /// Recorded weights of the analysed layers.
+    /// Recorded coordinates of the analysed layers.
     pub coordinates: usize,
-    /// The groups; the reason if they cannot be told from the study alone.
-    pub grouping: Result<Grouping, String>,
-    /// The sample's numbers, and the population's if it was recorded.
+    /// Values of all parameters; `None` if that is not known.
+    pub parameters: Option<u64>,
+    /// Names of all layers.
+    pub layers: Vec<String>,
+    grouping: Result<Grouping, String>,
+    /// The sample's numbers, and the population's if it was recorded; of one group if the groups cannot be told.
     pub estimates: Vec<Estimate>,
     /// Coherence of the sample, one a step.
     pub coherence: Vec<StepCoherence>,
@@ -35,73 +40,56 @@ pub(crate) struct Recomputed {
     pub exact_coherence: Vec<(i64, Vec<coherence::Row>)>,
     /// Whether there is a record of the population that the analysis could not use.
     pub is_population_left_out: bool,
-    /// What the sample says of the population; `None` if the network is not known.
+    /// What the sample says of the population; `None` if sizes of parameters are not known.
     pub population: Option<population::Estimated>,
-}
-
-/// One estimator's numbers.
-pub(crate) struct Estimate {
-    pub record: Record,
-    pub pristine: Pristine,
-    /// `None` if the groups cannot be told.
-    pub grouped: Option<Grouped>,
 }
 
 impl Recomputed {
     pub(crate) fn of(checked: Checked, options: &Options, selection: &Selection) -> Result<Recomputed, String> {
-        let trace = &checked.trace;
+        let Checked { trace, grouping, sample, whole } = checked;
         let manifest = trace.manifest().clone();
         let manifest_sha256 =
             sha256_of_file(&trace.run.directory().join("manifest.json")).map_err(|error| error.to_string())?;
         let selected = trace.selected(selection);
-        let grouping = trace.grouping(options, selection);
+        let (group_of, count): (Vec<usize>, usize) = match &grouping {
+            Ok(grouping) => (grouping.of.clone(), grouping.names.len()),
+            Err(_) => (vec![0; trace.examples.count], 1),
+        };
+        let groups_of =
+            |examples: &[usize]| Groups::new(examples.iter().map(|&example| group_of[example]).collect(), count);
+        let chosen: Vec<bool> = trace.layers.iter().map(|layer| selection.has_layer(&layer.name)).collect();
         let (mut steps, mut terms, mut of_steps) = (Vec::new(), Vec::new(), Vec::new());
-        for step in checked.sample.into_iter().filter(|step| selection.has_step(step.step)) {
+        for step in sample.into_iter().filter(|step| selection.has_step(step.step)) {
             let mut sum = Terms::of_none(selected.len());
-            let chosen = step.layers.iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer));
-            chosen.for_each(|(_, of_layer)| sum.add(of_layer, 1.0));
+            let layers = step.layers.iter().zip(&chosen).filter(|(_, is_chosen)| **is_chosen);
+            layers.for_each(|(of_layer, _)| sum.add(of_layer, 1.0));
             steps.push(step.step);
             terms.push(sum);
             of_steps.push(step.coherence.unwrap_or_default());
         }
-        let pristine = |place: &usize| trace.examples[*place].label == trace.examples[*place].original_label;
-        let sampled: Vec<bool> = selected.iter().map(pristine).collect();
-        let all: Vec<bool> = (0..trace.examples.len()).map(|place| pristine(&place)).collect();
-        let chosen: Vec<bool> =
-            (0..all.len()).filter(|&place| selection.has_example(place)).map(|place| all[place]).collect();
-        let population = population::Estimated::of(&steps, &of_steps, &sampled, &chosen);
+        let groups = groups_of(&selected);
+        // A file need not name those that are not analysed.
+        let drawn_from = |example: &usize| selection.has_example(*example) && group_of[*example] < count;
+        let all = groups_of(&(0..trace.examples.count).filter(drawn_from).collect::<Vec<usize>>());
+        let population = population::Estimated::of(&steps, &of_steps, &groups.sizes, &all.sizes);
         let mut exact_coherence = Vec::new();
-        let is_population_left_out = !checked.whole.is_empty() && selection.examples.is_some();
-        let mut records = vec![Record {
-            estimator: "paper",
-            pristine: sampled,
-            steps,
-            contributions: terms.iter().map(|terms| terms.contributions.clone()).collect(),
-        }];
-        // The population's g is that of all examples: of some it has no record.
-        if !checked.whole.is_empty() && selection.examples.is_none() {
+        let is_population_left_out = !whole.is_empty() && trace.leaves_out_population(selection);
+        let contributions = terms.iter().map(|terms| terms.contributions.clone()).collect();
+        let mut records = vec![Record { estimator: "paper", groups, steps, contributions }];
+        if !whole.is_empty() && !is_population_left_out {
             let (mut steps, mut contributions) = (Vec::new(), Vec::new());
-            for step in checked.whole.into_iter().filter(|step| selection.has_step(step.step)) {
-                let layers: Vec<(usize, [f64; 3])> =
-                    step.sums.into_iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer)).collect();
-                exact_coherence.push((step.step, coherence::exact(all.len(), &layers)));
+            for step in whole.into_iter().filter(|step| selection.has_step(step.step)) {
+                let layers = step.sums.into_iter().enumerate().filter(|(layer, _)| chosen[*layer]);
+                let rows = coherence::exact(trace.examples.population.len(), &layers.collect::<Vec<_>>());
+                exact_coherence.push((step.step, rows));
                 steps.push(step.step);
                 contributions.push(step.contributions);
             }
-            records.push(Record { estimator: "exact", pristine: all, steps, contributions });
+            let groups = groups_of(&trace.examples.population);
+            records.push(Record { estimator: "exact", groups, steps, contributions });
         }
-        let estimates = records.into_iter().map(|record| {
-            let of_record = grouping.as_ref().ok().map(|grouping| match record.estimator {
-                "paper" => (grouping.of_some(&selected), grouping.names.len()),
-                _ => (grouping.of.clone(), grouping.names.len()),
-            });
-            let (pristine, grouped) = record.numbers(of_record, &manifest.run, options);
-            Estimate { record, pristine, grouped }
-        });
         Ok(Recomputed {
-            estimates: estimates.collect(),
-            examples: trace.examples.clone(),
-            metrics: trace.metrics.clone(),
+            estimates: records.into_iter().map(|record| record.numbers(&manifest.run, options)).collect(),
             manifest,
             manifest_sha256,
             selected,
@@ -110,25 +98,38 @@ impl Recomputed {
             exact_coherence,
             population,
             is_population_left_out,
-            coordinates: trace.coordinates.iter().filter(|at| selection.has_layer(at.layer as usize)).count(),
+            coordinates: trace
+                .layers
+                .iter()
+                .zip(&chosen)
+                .filter(|(_, is)| **is)
+                .map(|(layer, _)| layer.places.len())
+                .sum(),
+            parameters: trace.size,
+            layers: trace.layers.into_iter().map(|layer| layer.name).collect(),
+            examples: trace.examples,
+            metrics: trace.metrics,
             grouping,
         })
     }
 
-    /// |P|/m.
-    pub(crate) fn proper_accuracy(&self) -> Option<f64> {
-        let (all, _) = learned(&self.examples, Subset::All, 0);
-        let (pristine, _) = learned(&self.examples, Subset::Pristine, 0);
-        (all > 0).then(|| f64::from(pristine) / f64::from(all))
+    /// The groups; the reason if they cannot be told from the study alone.
+    pub(crate) fn grouping(&self) -> Result<&Grouping, String> {
+        self.grouping.as_ref().map_err(String::clone)
     }
 
     /// Accuracies and overfit by evaluated step.
     pub(crate) fn overfit(&self) -> Vec<Overfit> {
-        overfit::curve(&self.metrics, self.manifest.noise, self.manifest.network.last().copied().unwrap_or(0))
+        overfit::curve(&self.metrics, self.manifest.conditions.number("noise"), self.manifest.task.classes)
     }
 
     /// The sample's numbers.
     pub(crate) fn paper(&self) -> &Estimate {
         &self.estimates[0]
+    }
+
+    /// The population's numbers, if it was recorded and is analysed.
+    pub(crate) fn exact(&self) -> Option<&Estimate> {
+        self.estimates.get(1)
     }
 }

@@ -1,32 +1,26 @@
 //! One estimator's record of a run, contributions by step and example, and everything that is made of it.
 
-use crate::options::Options;
+use cograd_results::summary::Options;
+
 use crate::plain::crossover;
 use crate::plain::cumulative::{contiguous, difference, means};
-use crate::plain::decomposition::{Decomposition, decompose};
 use crate::plain::moments::Moments;
-use crate::plain::permutation::{Contrast, Groups, Statistic, Tested, Tests, test};
+use crate::plain::permutation::{Contrast, Family, FamilyTest, Groups, Tested, test};
+use crate::plain::share::{Decomposition, decompose};
 use crate::plain::worlds::Worlds;
 use crate::sheet::Value;
 use crate::tally::Number;
 
-/// Null worlds whose curves are published.
-pub(crate) const KEPT_WORLDS: u64 = 3;
-/// Steps after which D is tested on its own.
+/// Steps after which a difference is tested on its own.
 const FIRST_STEPS: usize = 10;
-/// Families of tests, in the order of their numbers.
-const ALPHA: usize = 0;
-const DIFFERENCE: usize = 1;
-const CROSSOVER: usize = 2;
-const FAMILIES: usize = 3;
 
 /// Contributions of the same examples at some steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// `paper` or `exact`.
     pub estimator: &'static str,
-    /// Which of the examples are pristine.
-    pub pristine: Vec<bool>,
+    /// The groups of the examples.
+    pub groups: Groups,
     /// Steps, ascending.
     pub steps: Vec<i64>,
     /// Of each step, one an example.
@@ -38,91 +32,44 @@ pub(crate) struct World {
     pub number: u64,
     /// One a step.
     pub decomposition: Vec<Decomposition>,
-    /// One a contiguous step.
-    pub cumulative: Vec<Cumulative>,
+    /// Mean cumulative contributions, by group, then by contiguous step.
+    pub means: Vec<Vec<Option<Number>>>,
 }
 
-/// Cumulative means at one step.
-#[derive(Clone, Copy)]
-pub(crate) struct Cumulative {
-    pub pristine: Option<Number>,
-    pub corrupt: Option<Number>,
-    pub difference: Option<Number>,
+/// A group, or a pair of groups.
+pub(crate) type Subject = (usize, Option<usize>);
+
+/// The null distribution of a statistic of a group or pair.
+pub(crate) struct NullCurve {
+    pub statistic: &'static str,
+    pub subject: Subject,
+    /// Cells `mean`, `sd`, `lower`, `upper`, `p` of each step.
+    pub points: Vec<(i64, [Value; 5])>,
 }
 
-/// The null distribution of a statistic at one step, as cells.
-pub(crate) struct NullPoint {
-    pub step: i64,
-    pub mean: Value,
-    pub sd: Value,
-    pub lower: Value,
-    pub upper: Value,
-    pub p: Value,
-}
-
-/// One test, as cells.
+/// One test.
 #[derive(Clone)]
 pub(crate) struct Test {
+    pub statistic: &'static str,
+    /// `None`: all groups or pairs at once.
+    pub subject: Option<Subject>,
     pub observed: Option<Number>,
     pub worlds: u32,
     /// `None` if it has no z.
     pub tested: Option<Tested>,
 }
 
-/// The actual world, the kept ones, and the tests.
-pub(crate) struct Pristine {
+/// One estimator's numbers: the actual world, the kept ones, and the tests.
+pub(crate) struct Estimate {
+    pub record: Record,
     pub worlds: Vec<World>,
-    pub alpha: Vec<NullPoint>,
-    pub difference: Vec<NullPoint>,
-    /// By name: `alpha`, `difference`, `crossover`, `difference_10`.
-    pub tests: [(&'static str, Test); 4],
+    pub null: Vec<NullCurve>,
+    pub tests: Vec<Test>,
 }
 
-/// The groups' curves in the actual world and the kept ones, and their tests.
-pub(crate) struct Grouped {
-    pub worlds: Vec<GroupWorld>,
-    pub tests: Vec<GroupTest>,
-}
-
-/// The groups' curves in one world.
-pub(crate) struct GroupWorld {
-    pub number: u64,
-    /// By step, then by group.
-    pub shares: Vec<Vec<Option<Number>>>,
-    /// By group, then by contiguous step.
-    pub means: Vec<Vec<Option<Number>>>,
-}
-
-/// A test of a group, a pair, or all at once.
-pub(crate) struct GroupTest {
-    pub statistic: &'static str,
-    pub group_a: Option<usize>,
-    pub group_b: Option<usize>,
-    pub test: Test,
-}
-
-impl GroupTest {
-    fn of(statistic: &'static str, contrast: Option<Contrast>) -> GroupTest {
-        let (group_a, group_b) = match contrast {
-            None => (None, None),
-            Some(Contrast::Sum(group)) => (Some(group), None),
-            Some(Contrast::Means(a, b)) => (Some(a), Some(b)),
-        };
-        GroupTest { statistic, group_a, group_b, test: Test { observed: None, worlds: 0, tested: None } }
-    }
-}
-
-/// Share of the members in the sum of a row; `None` where that is not positive and finite.
-fn share(row: &[f64], member: &[bool]) -> Option<Number> {
-    let (mut sum, mut total, mut size) = (0.0, 0.0, 0.0);
-    for (&value, &is) in row.iter().zip(member) {
-        total += value;
-        size += value.abs();
-        if is {
-            sum += value;
-        }
-    }
-    (total > 0.0 && total.is_finite()).then(|| Number::near(sum / total, (size + sum.abs()) / total))
+/// Every pair a < b of so many groups, in order.
+pub(crate) fn pairs(groups: usize) -> Vec<(usize, usize)> {
+    (0..groups).flat_map(|a| (a + 1..groups).map(move |b| (a, b))).collect()
 }
 
 impl Record {
@@ -132,8 +79,8 @@ impl Record {
     }
 
     /// The contributions summed over the steps so far, of each contiguous step.
-    pub(crate) fn summed(&self) -> Vec<Vec<f64>> {
-        let mut sums = vec![0.0; self.pristine.len()];
+    fn summed(&self) -> Vec<Vec<f64>> {
+        let mut sums = vec![0.0; self.groups.of.len()];
         let mut rows = Vec::new();
         for row in &self.contributions[..self.contiguous()] {
             for (sum, value) in sums.iter_mut().zip(row) {
@@ -144,225 +91,183 @@ impl Record {
         rows
     }
 
-    /// The numbers of pristine and corrupt examples, and of the groups if they are known: the group of each example, and how
-    /// many groups there are.
-    pub(crate) fn numbers(
-        &self,
-        grouping: Option<(Vec<usize>, usize)>,
-        run: &str,
-        options: &Options,
-    ) -> (Pristine, Option<Grouped>) {
-        let designation = Groups::of_designation(&self.pristine);
-        let null_worlds = Worlds::new(options.seed, run, &designation.sizes);
-        let kept = (1..=KEPT_WORLDS).map(|number| {
-            let pristine: Vec<bool> = null_worlds.groups(number).iter().map(|&group| group == 0).collect();
-            self.world(number, &pristine)
-        });
-        let worlds: Vec<World> = std::iter::once(self.world(0, &self.pristine)).chain(kept).collect();
-        let series = self.series(&worlds[0]);
-        let count = options.null_worlds;
-        let own = self.statistics();
-        let groups = grouping.map(|(of, count)| Groups::new(of, count));
-        let mut of_groups = groups.as_ref().map(|groups| self.group_statistics(groups.sizes.len()));
-        let tests = match (&groups, &mut of_groups) {
-            // The same null worlds: drawn once.
-            (Some(groups), Some((statistics, subjects))) if groups.of == designation.of => {
-                let both: Vec<Statistic> = own.iter().chain(statistics.iter()).copied().collect();
-                let tests = test(&series, &both, FAMILIES + subjects.len(), groups, &null_worlds, count);
-                fill(subjects, &tests);
-                tests
-            }
-            (Some(groups), Some((statistics, subjects))) => {
-                let worlds = Worlds::new(options.seed, run, &groups.sizes);
-                let tests = test(&series, statistics, FAMILIES + subjects.len(), groups, &worlds, count);
-                fill(subjects, &tests);
-                test(&series, &own, FAMILIES, &designation, &null_worlds, count)
-            }
-            _ => test(&series, &own, FAMILIES, &designation, &null_worlds, count),
+    fn world(&self, number: u64, groups: &Groups) -> World {
+        let contiguous = &self.contributions[..self.contiguous()];
+        let of_group = |group: usize| {
+            let member: Vec<bool> = groups.of.iter().map(|&found| found == group).collect();
+            means(contiguous, &member)
         };
-        let grouped = groups.zip(of_groups).map(|(groups, (_, tests))| {
-            let count = groups.sizes.len();
-            let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
-            let kept = (1..=KEPT_WORLDS).map(|number| self.group_world(number, &null_worlds.groups(number), count));
-            Grouped { worlds: std::iter::once(self.group_world(0, &groups.of, count)).chain(kept).collect(), tests }
-        });
-        (self.pristine(worlds, &series, &designation, &tests), grouped)
+        World {
+            number,
+            decomposition: self.contributions.iter().map(|row| decompose(row, groups)).collect(),
+            means: (0..groups.sizes.len()).map(of_group).collect(),
+        }
     }
 
-    /// Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each contiguous
-    /// step; then those of the crossover statistic.
-    fn series(&self, actual: &World) -> Vec<Option<Vec<f64>>> {
+    /// The numbers of the run with this id.
+    pub(crate) fn numbers(self, run: &str, options: &Options) -> Estimate {
+        let groups = &self.groups;
+        let (count, steps) = (groups.sizes.len(), self.steps.len());
+        let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
+        let kept = (1..=options.kept_worlds as u64)
+            .map(|number| self.world(number, &Groups::new(null_worlds.groups(number), count)));
+        let worlds: Vec<World> = std::iter::once(self.world(0, groups)).chain(kept).collect();
+
+        // Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each
+        // contiguous step; then those of the crossover statistic.
         let of_step = |row: &Vec<f64>| {
             let total: f64 = row.iter().sum();
             (total > 0.0 && total.is_finite()).then(|| row.clone())
         };
-        let crossover = crossover::scores(&self.contributions, &actual.decomposition);
-        let summed = self.summed().into_iter().map(Some);
-        self.contributions.iter().map(of_step).chain(summed).chain([crossover]).collect()
-    }
+        let is_there: Vec<bool> =
+            worlds[0].decomposition.iter().map(|at| at.shares.iter().any(Option::is_some)).collect();
+        let weights = crossover::weights(&is_there);
+        let of_crossover = weights.as_ref().map(|weights| crossover::scores(&self.contributions, weights));
+        let series: Vec<Option<Vec<f64>>> = self.contributions.iter().map(of_step).collect();
+        let series = [series, self.summed().into_iter().map(Some).collect(), vec![of_crossover]].concat();
 
-    /// The statistics of pristine and corrupt examples, groups 0 and 1.
-    fn statistics(&self) -> Vec<Statistic> {
-        let steps = self.steps.len();
-        let of = |series, contrast, family| Statistic { series, contrast, family, larger_family: None };
-        let alpha = (0..steps).map(|place| of(place, Contrast::Sum(0), ALPHA));
-        let differences = steps..steps + self.contiguous();
-        let difference = differences.clone().map(|place| of(place, Contrast::Means(0, 1), DIFFERENCE));
-        alpha.chain(difference).chain([of(differences.end, Contrast::Sum(0), CROSSOVER)]).collect()
-    }
-
-    fn pristine(&self, worlds: Vec<World>, series: &[Option<Vec<f64>>], groups: &Groups, tests: &Tests) -> Pristine {
-        let actual = &worlds[0];
-        let of_difference = &tests.statistics[self.steps.len()..self.steps.len() + self.contiguous()];
-        let tenth = FIRST_STEPS - 1;
-        let published = |observed, tested| Test { observed, worlds: tests.worlds, tested };
-        let of_max = |family: usize| {
-            let whole = tests.families[family];
-            published(whole.map(|tested| z_number(tested.z)), whole)
-        };
-        let named = [
-            ("alpha", of_max(ALPHA)),
-            ("difference", of_max(DIFFERENCE)),
-            ("crossover", published(crossover::value(&actual.decomposition), tests.families[CROSSOVER])),
-            (
-                "difference_10",
-                published(
-                    actual.cumulative.get(tenth).and_then(|at_step| at_step.difference),
-                    of_difference.get(tenth).copied().flatten(),
-                ),
-            ),
+        let last = series.len() - 1;
+        let (shares, differences, crossover) = (0..steps, steps..last, last..last + 1);
+        let sums: Vec<Contrast> = (0..count).map(Contrast::Sum).collect();
+        let means: Vec<Contrast> = pairs(count).into_iter().map(|(a, b)| Contrast::Means(a, b)).collect();
+        let families = [
+            (&sums, &shares, Some(0)),
+            (&means, &shares, Some(1)),
+            (&means, &differences, Some(2)),
+            (&sums, &crossover, None),
         ];
-        let alpha = self.alpha_points(actual, groups, tests);
-        let difference = self.difference_points(&series[self.steps.len()..], groups, tests);
-        Pristine { alpha, difference, tests: named, worlds }
-    }
+        let families = families.into_iter().flat_map(|(contrasts, series, larger)| {
+            contrasts.iter().map(move |&contrast| Family { contrast, series: series.clone(), larger })
+        });
+        let families: Vec<Family> = families.collect();
+        let tests = test(&series, &families, 3, groups, &null_worlds, options.null_worlds as u32);
+        let (of_shares, rest) = tests.families.split_at(count);
+        let (of_mean_shares, rest) = rest.split_at(means.len());
+        let (of_differences, of_crossover) = rest.split_at(means.len());
 
-    /// The statistics of groups, whose families are numbered after those of [`Record::statistics`], and what each family is of.
-    fn group_statistics(&self, count: usize) -> (Vec<Statistic>, Vec<GroupTest>) {
-        let (steps, contiguous) = (0..self.steps.len(), self.steps.len()..self.steps.len() + self.contiguous());
-        let pairs: Vec<Contrast> =
-            (0..count).flat_map(|a| (a + 1..count).map(move |b| Contrast::Means(a, b))).collect();
-        let (mut statistics, mut subjects) = (Vec::new(), Vec::new());
-        for (name, contrasts, rows) in [
-            ("share", (0..count).map(Contrast::Sum).collect(), steps.clone()),
-            ("mean_share", pairs.clone(), steps),
-            ("difference", pairs, contiguous),
+        let null = self.null(&series, &worlds[0], of_shares, of_differences, tests.worlds);
+        let mut published = Vec::new();
+        let mut publish = |statistic, subject, observed, tested| {
+            published.push(Test { statistic, subject, observed, worlds: tests.worlds, tested });
+        };
+        let z = |tested: Option<Tested>| tested.map(|tested| z_number(tested.z));
+        for (statistic, contrasts, found, whole) in [
+            ("share", &sums, of_shares, tests.larger[0]),
+            ("mean_share", &means, of_mean_shares, tests.larger[1]),
+            ("difference", &means, of_differences, tests.larger[2]),
         ] {
-            let all = FAMILIES + subjects.len() + contrasts.len();
-            for contrast in contrasts {
-                let family = FAMILIES + subjects.len();
-                let member = |series| Statistic { series, contrast, family, larger_family: Some(all) };
-                statistics.extend(rows.clone().map(member));
-                subjects.push(GroupTest::of(name, Some(contrast)));
+            for (contrast, family) in contrasts.iter().zip(found) {
+                publish(statistic, Some(contrast.subject()), z(family.whole), family.whole);
             }
-            subjects.push(GroupTest::of(name, None));
+            if !contrasts.is_empty() {
+                publish(statistic, None, z(whole), whole);
+            }
         }
-        (statistics, subjects)
+        for (group, family) in of_crossover.iter().enumerate() {
+            let shares: Vec<Option<Number>> = worlds[0].decomposition.iter().map(|at| at.shares[group]).collect();
+            let observed = weights.as_ref().map(|weights| crossover::value(&shares, weights));
+            publish("crossover", Some((group, None)), observed, family.whole);
+        }
+        for ((a, b), family) in pairs(count).into_iter().zip(of_differences) {
+            let tenth = FIRST_STEPS - 1;
+            let at = |group: usize| worlds[0].means[group].get(tenth).copied().flatten();
+            let tested = family.members.get(tenth).copied().flatten();
+            publish("difference_10", Some((a, Some(b))), difference(at(a), at(b)), tested);
+        }
+        Estimate { worlds, null, tests: published, record: self }
     }
 
-    fn group_world(&self, number: u64, of: &[usize], count: usize) -> GroupWorld {
-        let members: Vec<Vec<bool>> =
-            (0..count).map(|group| of.iter().map(|&found| found == group).collect()).collect();
-        let contiguous = &self.contributions[..self.contiguous()];
-        GroupWorld {
-            number,
-            shares: self
-                .contributions
-                .iter()
-                .map(|row| members.iter().map(|member| share(row, member)).collect())
-                .collect(),
-            means: members.iter().map(|member| means(contiguous, member)).collect(),
-        }
-    }
-
-    fn world(&self, number: u64, pristine: &[bool]) -> World {
-        let corrupt: Vec<bool> = pristine.iter().map(|is| !is).collect();
-        let contiguous = &self.contributions[..self.contiguous()];
-        let means = means(contiguous, pristine).into_iter().zip(means(contiguous, &corrupt));
-        World {
-            number,
-            decomposition: self.contributions.iter().map(|row| decompose(row, pristine)).collect(),
-            cumulative: means
-                .map(|(pristine, corrupt)| Cumulative { pristine, corrupt, difference: difference(pristine, corrupt) })
-                .collect(),
-        }
-    }
-
-    fn alpha_points(&self, actual: &World, groups: &Groups, tests: &Tests) -> Vec<NullPoint> {
-        let n = self.pristine.len() as f64;
-        let mean = groups.sizes[0] as f64 / n;
-        let contrast = Contrast::Sum(0);
-        let of_step = |(place, &step): (usize, &i64)| {
-            let total = actual.decomposition[place].alpha.and(actual.decomposition[place].norm_sq);
-            let scores =
-                total.map(|total| self.contributions[place].iter().map(|s| s / total.value).collect::<Vec<_>>());
-            null_point(step, mean, scores.as_deref(), groups, contrast, tests.statistics[place], tests, ALPHA)
+    fn null(
+        &self,
+        series: &[Option<Vec<f64>>],
+        actual: &World,
+        of_shares: &[FamilyTest],
+        of_differences: &[FamilyTest],
+        worlds: u32,
+    ) -> Vec<NullCurve> {
+        let groups = &self.groups;
+        let of_share = |(group, test): (usize, &FamilyTest)| {
+            let mean = groups.sizes[group] as f64 / groups.of.len() as f64;
+            let scores = |place: usize| {
+                let at = &actual.decomposition[place];
+                let total = at.shares[group].and(at.norm_sq)?.value;
+                Some(self.contributions[place].iter().map(|s| s / total).collect::<Vec<f64>>())
+            };
+            let point = |place: usize| {
+                null_cells(mean, scores(place).as_deref(), groups.factor(Contrast::Sum(group)), test, place, worlds)
+            };
+            let points = self.steps.iter().enumerate().map(|(place, &step)| (step, point(place))).collect();
+            NullCurve { statistic: "share", subject: (group, None), points }
         };
-        self.steps.iter().enumerate().map(of_step).collect()
-    }
-
-    fn difference_points(&self, summed: &[Option<Vec<f64>>], groups: &Groups, tests: &Tests) -> Vec<NullPoint> {
-        let of_step = |place: usize| {
-            let tested = tests.statistics[self.steps.len() + place];
-            let scores = summed[place].as_deref();
-            null_point(self.steps[place], 0.0, scores, groups, Contrast::Means(0, 1), tested, tests, DIFFERENCE)
+        let summed = &series[self.steps.len()..];
+        let of_difference = |((a, b), test): ((usize, usize), &FamilyTest)| {
+            let factor = groups.factor(Contrast::Means(a, b));
+            let point = |place: usize| null_cells(0.0, summed[place].as_deref(), factor, test, place, worlds);
+            let points = (0..self.contiguous()).map(|place| (self.steps[place], point(place))).collect();
+            NullCurve { statistic: "difference", subject: (a, Some(b)), points }
         };
-        (0..self.contiguous()).map(of_step).collect()
+        let differences = pairs(groups.sizes.len()).into_iter().zip(of_differences).map(of_difference);
+        of_shares.iter().enumerate().map(of_share).chain(differences).collect()
     }
 }
 
-/// Puts the tests of the families of groups where they belong.
-fn fill(subjects: &mut [GroupTest], tests: &Tests) {
-    for (subject, tested) in subjects.iter_mut().zip(&tests.families[FAMILIES..]) {
-        subject.test =
-            Test { observed: tested.map(|tested| z_number(tested.z)), worlds: tests.worlds, tested: *tested };
+impl Contrast {
+    fn subject(self) -> Subject {
+        match self {
+            Contrast::Sum(group) => (group, None),
+            Contrast::Means(a, b) => (a, Some(b)),
+        }
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of one row of a table")]
-fn null_point(
-    step: i64,
+/// Cells `mean`, `sd`, `lower`, `upper`, `p` of the member at `place` of a family.
+fn null_cells(
     mean: f64,
     scores: Option<&[f64]>,
-    groups: &Groups,
-    contrast: Contrast,
-    tested: Option<Tested>,
-    tests: &Tests,
-    family: usize,
-) -> NullPoint {
-    let missing =
-        NullPoint { step, mean: Value::Null, sd: Value::Null, lower: Value::Null, upper: Value::Null, p: Value::Null };
-    let (Some(moments), Some(factor)) = (scores.and_then(Moments::of), groups.factor(contrast)) else {
-        return missing;
+    factor: Option<f64>,
+    test: &FamilyTest,
+    place: usize,
+    worlds: u32,
+) -> [Value; 5] {
+    let null = || Value::Null;
+    let (Some(moments), Some(factor)) = (scores.and_then(Moments::of), factor) else {
+        return [null(), null(), null(), null(), null()];
     };
     if moments.is_constant() {
-        return NullPoint { mean: Value::plain(Some(mean)), sd: Value::plain(Some(0.0)), ..missing };
+        return [Value::plain(Some(mean)), Value::plain(Some(0.0)), null(), null(), null()];
     }
     let sd = factor * moments.spread;
     // Rounding of the scores is proportional to the largest, that of the spread to itself.
     let scale = sd + 1e-6 * factor * moments.largest;
-    let half = tests.bands[family].map(|band| band * sd);
-    let end = |sign: f64| half.map_or(Value::Null, |half| Value::near(Some(mean + sign * half), mean + half + scale));
-    NullPoint {
-        step,
-        mean: Value::near(Some(mean), mean),
-        sd: Value::near(Some(sd), scale),
-        lower: end(-1.0),
-        upper: end(1.0),
-        p: tested.filter(|_| tests.worlds > 0).map_or(Value::Null, |tested| tested.p(tests.worlds)),
-    }
+    let half = test.band.map(|band| band * sd);
+    let end = |sign: f64| half.map_or(null(), |half| Value::near(Some(mean + sign * half), mean + half + scale));
+    let tested = test.members[place].filter(|_| worlds > 0);
+    let p = tested.map_or(null(), |tested| tested.p(worlds));
+    [Value::near(Some(mean), mean), Value::near(Some(sd), scale), end(-1.0), end(1.0), p]
 }
 
 /// A standardised statistic: its rounding is absolute below 1.
-pub(crate) fn z_number(z: f64) -> Number {
+fn z_number(z: f64) -> Number {
     Number::near(z, z.max(1.0))
 }
 
+impl Estimate {
+    /// The test of a statistic of a group or pair.
+    pub(crate) fn test(&self, statistic: &str, subject: Subject) -> Option<&Test> {
+        self.tests.iter().find(|test| test.statistic == statistic && test.subject == Some(subject))
+    }
+}
+
 impl Test {
+    /// What the null worlds say; `None` without any, or without a z.
+    pub(crate) fn against_null(&self) -> Option<Tested> {
+        self.tested.filter(|_| self.worlds > 0)
+    }
+
     /// Cells `observed`, `worlds`, `exceedances`, `p`, `p_lower`, `p_upper`.
     pub(crate) fn cells(&self) -> Vec<Value> {
-        let mut cells = vec![self.observed.map_or(Value::Null, Value::Number), Value::Int(i64::from(self.worlds))];
-        match self.tested.filter(|_| self.worlds > 0) {
+        let mut cells = vec![self.observed.into(), Value::int(self.worlds)];
+        match self.against_null() {
             Some(tested) => {
                 cells.push(tested.exceedances.cell());
                 cells.push(tested.p(self.worlds));
@@ -371,5 +276,34 @@ impl Test {
             None => cells.resize(6, Value::Null),
         }
         cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_two_groups_of_a_pair_mirror_each_other() {
+        let options = Options { null_worlds: 99, kept_worlds: 1, seed: 3, ..Options::default() };
+        let record = Record {
+            estimator: "paper",
+            groups: Groups::new(vec![0, 1, 0, 1, 1], 2),
+            steps: vec![0, 1, 3],
+            contributions: vec![vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]],
+        };
+        let found = record.numbers("run", &options);
+        assert_eq!((found.worlds.len(), found.null.len(), found.tests.len()), (2, 3, 10));
+        let test = |statistic, subject| found.test(statistic, subject).unwrap();
+        let (of_first, of_second) = (test("crossover", (0, None)), test("crossover", (1, None)));
+        // 5/7 − 2/10 of the first group.
+        assert!((of_first.observed.unwrap().value - (5.0 / 7.0 - 0.2)).abs() < 1e-15);
+        assert!((of_first.observed.unwrap().value + of_second.observed.unwrap().value).abs() < 1e-15);
+        assert_eq!(of_first.cells()[2..], of_second.cells()[2..]);
+        assert!(test("difference_10", (0, Some(1))).observed.is_none());
+        // Of equal contributions the share is the group's size in every world.
+        assert_eq!(found.null[0].points[1].1[..2], [Value::plain(Some(0.4)), Value::plain(Some(0.0))]);
+        assert_eq!(found.null[2].points.len(), 2);
+        assert!((found.worlds[0].means[0][1].unwrap().value - 3.5).abs() < 1e-15);
     }
 }

@@ -2,38 +2,52 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cograd_results::summary::Options;
 use cograd_trace::{
-    Coordinate, Example, GradientNorm, Manifest, Metric, PopulationLayer, PopulationStep, Run, StepGradients,
-    TraceError,
+    GradientNorm, Manifest, Metric, Parameter, PopulationLayer, PopulationStep, Run, StepGradients, TraceError,
 };
 use rayon::prelude::*;
 
 use crate::check::{gradients, learned_steps, population};
-use crate::coherence::{Sample, Setting, StepCoherence};
-use crate::options::{Options, Selection};
+use crate::coherence::{self, Sample, Setting, StepCoherence, Stratum};
+use crate::examples::Examples;
+use crate::options::Selection;
 use crate::plain::contribution::{Terms, terms};
-use crate::plain::groups::Grouping;
-use crate::plain::network::Network;
+use crate::plain::groups::{Grouping, classes};
+use crate::plain::network::{Network, Place};
 use crate::tally::Tally;
+
+/// A layer of a run, and which of its parameters have recorded coordinates.
+pub(crate) struct Layer {
+    pub name: String,
+    pub strata: Vec<Stratum>,
+    /// Places of all of its coordinates.
+    pub places: Vec<usize>,
+}
 
 /// The small tables of a run, and the networks of its snapshots.
 pub(crate) struct Trace {
     pub run: Run,
-    pub examples: Vec<Example>,
-    pub coordinates: Vec<Coordinate>,
+    pub examples: Examples,
+    pub parameters: Vec<Parameter>,
+    /// Number of all values of the parameters; `None` if it is not known.
+    pub size: Option<u64>,
+    pub layers: Vec<Layer>,
+    /// Parameter and place in it of each coordinate.
+    pub coordinates: Vec<(usize, u64)>,
     pub metrics: Vec<Metric>,
-    /// Places of the sampled examples among `examples`.
-    pub sampled: Vec<usize>,
     /// Inputs of the sampled examples; `None` if the run has none.
     pub inputs: Option<Vec<Vec<f32>>>,
     pub norms: Vec<GradientNorm>,
+    /// Widths of the network, if it is one that the audit can take forward and backward.
+    pub widths: Option<Vec<usize>>,
     networks: BTreeMap<i64, Network>,
 }
 
 /// What the gradients of one step say.
 pub(crate) struct SampleStep {
     pub step: i64,
-    /// Contributions and self terms of the analysed examples over the recorded weights of each layer.
+    /// Contributions and self terms of the analysed examples over the recorded coordinates of each layer.
     pub layers: Vec<Terms>,
     /// Against the snapshot, if the step has one.
     pub recomputed: Option<Tally>,
@@ -48,8 +62,8 @@ pub(crate) struct WholeStep {
     pub contributions: Vec<f64>,
     /// Σ s, Σ |s| and Σ q of each layer.
     pub sums: Vec<[f64; 3]>,
-    /// Self terms of the sampled examples, by layer.
-    pub sampled_self_terms: Vec<Vec<f64>>,
+    /// Self terms of the sampled examples, by layer; `None` of those that are not in it, or if there are none.
+    pub sampled_self_terms: Vec<Option<Vec<f64>>>,
     /// Against itself.
     pub consistent: Tally,
     /// Against the snapshot, if the step has one.
@@ -59,40 +73,48 @@ pub(crate) struct WholeStep {
 impl Trace {
     /// Reads everything but the gradients and the population.
     pub(crate) fn read(run: &Run) -> Result<Trace, TraceError> {
-        let examples = run.examples()?;
-        let inputs = run.inputs()?;
-        let mut networks = BTreeMap::new();
-        for step in run.snapshots() {
-            let snapshot = run.weights(step)?;
-            if let Some(network) = Network::of(&snapshot).filter(|network| network.widths() == run.manifest().network) {
-                networks.insert(step, network);
+        let (parameters, layers) = (run.parameters()?, run.layers()?);
+        let coordinates: Vec<(usize, u64)> =
+            run.coordinates()?.iter().map(|coordinate| (coordinate.parameter as usize, coordinate.index)).collect();
+        let mut places = vec![Vec::new(); parameters.len()];
+        coordinates.iter().enumerate().for_each(|(place, (parameter, _))| places[*parameter].push(place));
+        let stratum = |parameter: usize, is_known: bool| Stratum {
+            places: places[parameter].clone(),
+            size: is_known.then(|| parameters[parameter].size()),
+        };
+        let size = layers.iter().map(|layer| layer.size).sum();
+        let layer = |layer: cograd_trace::Layer| {
+            let strata = layer.parameters.iter().map(|&parameter| stratum(parameter, layer.size.is_some()));
+            let strata: Vec<Stratum> = strata.filter(|stratum| !stratum.places.is_empty()).collect();
+            Layer { name: layer.name, places: strata.iter().flat_map(|of| of.places.clone()).collect(), strata }
+        };
+        let mut trace = Trace {
+            run: run.clone(),
+            examples: Examples::read(run)?,
+            size,
+            layers: layers.into_iter().map(layer).collect(),
+            coordinates,
+            metrics: run.metrics()?,
+            inputs: None,
+            norms: run.gradient_norms()?,
+            widths: run.network_widths()?.filter(|_| has_cross_entropy(run.manifest())),
+            networks: BTreeMap::new(),
+            parameters,
+        };
+        if let Some(widths) = trace.widths.clone() {
+            trace.inputs = run.inputs()?.and_then(|inputs| rows_of(&inputs, widths[0]));
+            for step in run.snapshots() {
+                trace.networks.extend(Network::of(&run.weights(step)?, &widths).map(|network| (step, network)));
             }
         }
-        Ok(Trace {
-            run: run.clone(),
-            sampled: (0..examples.len()).filter(|&place| examples[place].sampled).collect(),
-            examples,
-            coordinates: run.coordinates()?,
-            metrics: run.metrics()?,
-            inputs,
-            norms: run.gradient_norms()?,
-            networks,
-        })
+        Ok(trace)
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
         self.run.manifest()
     }
 
-    /// Number of layers: of the network, or as many as coordinates name.
-    pub(crate) fn layers(&self) -> usize {
-        match self.manifest().network.len() {
-            0 => self.coordinates.iter().map(|coordinate| coordinate.layer as usize + 1).max().unwrap_or(0),
-            widths => widths - 1,
-        }
-    }
-
-    /// Steps whose snapshot is of the manifest's network.
+    /// Steps whose snapshot is of the network.
     pub(crate) fn networks(&self) -> BTreeSet<i64> {
         self.networks.keys().copied().collect()
     }
@@ -102,55 +124,65 @@ impl Trace {
         let evaluated = learned_steps::evaluated(&self.metrics);
         let mut tally = Tally::default();
         for (&step, network) in &self.networks {
-            let check = |(&place, input): (&usize, &Vec<f32>)| {
-                let mut tally = Tally::default();
+            tally.add(self.each_sampled(|example, _, input, tally| {
                 let forward = network.forward(input);
-                learned_steps::check(&self.examples[place], step, &forward, evaluated.contains(&step), &mut tally);
-                tally
-            };
-            let inputs = self.inputs.as_deref().unwrap_or_default();
-            let tallies: Vec<Tally> = self.sampled.par_iter().zip(inputs).map(check).collect();
-            tallies.into_iter().for_each(|of_example| tally.add(of_example));
+                learned_steps::check(&self.examples, example, step, &forward, evaluated.contains(&step), tally);
+            }));
         }
         tally
     }
 
-    /// Places, among all examples, of the sampled ones that are analysed.
-    pub(crate) fn selected(&self, selection: &Selection) -> Vec<usize> {
-        self.sampled.iter().copied().filter(|&place| selection.has_example(place)).collect()
+    /// Calls `check` with each sampled example, its place in the sample and its input.
+    fn each_sampled(&self, check: impl Fn(usize, usize, &[f32], &mut Tally) + Sync) -> Tally {
+        let inputs = self.inputs.as_deref().unwrap_or_default();
+        let examples: Vec<(&usize, &Vec<f32>)> = self.examples.sampled.iter().zip(inputs).collect();
+        let of_example = |(place, (example, input)): (usize, (&usize, &Vec<f32>))| {
+            let mut tally = Tally::default();
+            check(*example, place, input, &mut tally);
+            tally
+        };
+        let tallies: Vec<Tally> = examples.into_par_iter().enumerate().map(of_example).collect();
+        let mut sum = Tally::default();
+        tallies.into_iter().for_each(|tally| sum.add(tally));
+        sum
     }
 
-    /// The groups; the reason if they cannot be told.
-    pub(crate) fn grouping(&self, options: &Options, selection: &Selection) -> Result<Grouping, String> {
-        let grouping = Grouping::of(&options.group_by, &self.examples)?;
-        match (&selection.examples, self.manifest().population_steps.is_empty()) {
-            (None, false) => grouping.check(&(0..self.examples.len()).collect::<Vec<usize>>())?,
-            _ => grouping.check(&self.selected(selection))?,
+    /// The sampled examples that are analysed.
+    pub(crate) fn selected(&self, selection: &Selection) -> Vec<usize> {
+        self.examples.sampled.iter().copied().filter(|&example| selection.has_example(example)).collect()
+    }
+
+    /// Whether the population record is left out of the analysis: its g is that of all its examples.
+    pub(crate) fn leaves_out_population(&self, selection: &Selection) -> bool {
+        selection.examples.is_some()
+    }
+
+    /// The groups by `by`; the reason if they cannot be told.
+    pub(crate) fn grouping(&self, by: &str, selection: &Selection) -> Result<Grouping, String> {
+        let column = |name: &str| self.run.example_column(name).map_err(|error| error.to_string());
+        let grouping = Grouping::of(by, self.examples.count, &column)?;
+        grouping.check(&self.selected(selection))?;
+        if !self.manifest().population_steps.is_empty() && !self.leaves_out_population(selection) {
+            grouping.check(&self.examples.population)?;
         }
         Ok(grouping)
     }
 
-    /// What the coherence statistics need that is the same at every step; `grouping` is empty if the groups cannot be told.
-    pub(crate) fn setting(&self, options: &Options, selection: &Selection, grouping: Option<&Grouping>) -> Setting {
+    /// What the coherence statistics need that is the same at every step.
+    pub(crate) fn setting(&self, options: &Options, selection: &Selection, grouping: &Grouping) -> Setting {
         let selected = self.selected(selection);
-        let example = |place: &usize| self.examples[*place];
-        let unknown = ["unknown".to_string()];
-        let (groups, group_names) = match grouping {
-            Some(grouping) => (grouping.of_some(&selected), &grouping.names[..]),
-            None => (vec![0; selected.len()], &unknown[..]),
-        };
-        let layer =
-            |coordinate: &Coordinate| Some(coordinate.layer as usize).filter(|&layer| selection.has_layer(layer));
+        let layers = self.layers.iter().enumerate().filter(|(_, layer)| selection.has_layer(&layer.name));
         let sample = Sample {
             run: &self.manifest().run,
             // The chosen examples are a sample of those that could have been chosen.
-            population: (0..self.examples.len()).filter(|&place| selection.has_example(place)).count(),
-            pristine: selected.iter().map(example).map(|example| example.label == example.original_label).collect(),
-            groups,
-            group_names,
-            labels: selected.iter().map(example).map(|example| example.label).collect(),
-            layer_of_coordinate: self.coordinates.iter().map(layer).collect(),
-            network: &self.manifest().network,
+            population: (0..self.examples.count).filter(|&example| selection.has_example(example)).count(),
+            groups: grouping.of_some(&selected),
+            group_names: &grouping.names,
+            classes: self.examples.label.as_ref().and_then(|labels| classes(labels, &selected)),
+            layers: layers
+                .map(|(place, layer)| coherence::Layer { place, strata: layer.strata.clone() })
+                .filter(|layer| !layer.strata.is_empty())
+                .collect(),
         };
         Setting::new(sample, options)
     }
@@ -161,16 +193,13 @@ impl Trace {
         selection: &Selection,
         setting: Option<&Setting>,
     ) -> Result<Vec<SampleStep>, TraceError> {
-        let places: Vec<Vec<usize>> = (0..self.layers())
-            .map(|layer| (0..self.coordinates.len()).filter(|&c| self.coordinates[c].layer as usize == layer).collect())
-            .collect();
         self.run.map_steps(|of_step| {
-            let rows = self.sampled.iter().zip(of_step.values.chunks_exact(of_step.coordinates.max(1)));
+            let rows = self.examples.sampled.iter().zip(of_step.values.chunks_exact(of_step.coordinates.max(1)));
             let rows: Vec<&[f32]> =
-                rows.filter(|(place, _)| selection.has_example(**place)).map(|(_, row)| row).collect();
+                rows.filter(|(example, _)| selection.has_example(**example)).map(|(_, row)| row).collect();
             SampleStep {
                 step: of_step.step,
-                layers: places.iter().map(|places| terms(&rows, places)).collect(),
+                layers: self.layers.iter().map(|layer| terms(&rows, &layer.places)).collect(),
                 recomputed: self.recompute(&of_step),
                 coherence: setting.filter(|_| selection.has_step(of_step.step)).map(|setting| setting.of_step(&rows)),
             }
@@ -179,42 +208,41 @@ impl Trace {
 
     fn recompute(&self, of_step: &StepGradients<'_>) -> Option<Tally> {
         let network = self.networks.get(&of_step.step)?;
-        let inputs = self.inputs.as_ref()?;
-        let examples = self.sampled.par_iter().zip(inputs).zip(of_step.values.par_chunks_exact(of_step.coordinates));
-        let tallies: Vec<Tally> = examples
-            .map(|((&place, input), recorded)| {
-                let mut tally = Tally::default();
-                let (forward, label) = (network.forward(input), usize::from(self.examples[place].label));
-                gradients::check(network, &forward, label, recorded, &self.coordinates, place as u32, &mut tally);
-                tally
-            })
-            .collect();
-        Some(sum(tallies))
+        self.inputs.as_ref()?;
+        let place = |(parameter, index): &(usize, u64)| Place::of(&self.parameters[*parameter], *index);
+        let places: Vec<Option<Place>> = self.coordinates.iter().map(place).collect();
+        Some(self.each_sampled(|example, row, input, tally| {
+            let recorded = &of_step.values[row * of_step.coordinates..(row + 1) * of_step.coordinates];
+            if let Some(label) = self.examples.class(example) {
+                gradients::check(network, &network.forward(input), label, recorded, &places, example, tally);
+            }
+        }))
     }
 
     /// Reads the population.
     pub(crate) fn whole_steps(&self, selection: &Selection) -> Result<Vec<WholeStep>, TraceError> {
+        // The place of each sampled example among those of the population.
+        let place = |example: &usize| self.examples.population.binary_search(example).ok();
+        let places: Vec<Option<usize>> = self.examples.sampled.iter().map(place).collect();
         self.run.map_population(|of_step| {
             let mut consistent = Tally::default();
             population::check(&of_step, &self.norms, &mut consistent);
-            let of_sample =
-                |place: usize| -> Vec<f64> { of_step.layers.iter().map(|layer| layer.self_terms[place]).collect() };
-            let sampled_self_terms: Vec<Vec<f64>> = self.sampled.iter().map(|&place| of_sample(place)).collect();
-            let recomputed = self.networks.get(&of_step.step).zip(self.inputs.as_ref()).map(|(network, inputs)| {
-                let examples = self.sampled.par_iter().zip(inputs).zip(&sampled_self_terms);
-                let tallies: Vec<Tally> = examples
-                    .map(|((&place, input), recorded)| {
-                        let mut tally = Tally::default();
-                        let (forward, label) = (network.forward(input), usize::from(self.examples[place].label));
-                        gradients::check_self_terms(network, &forward, label, recorded, place as u32, &mut tally);
-                        tally
-                    })
-                    .collect();
-                sum(tallies)
+            let of_sample = |place: usize| -> Option<Vec<f64>> {
+                of_step.layers.iter().map(|layer| Some(layer.self_terms?[place])).collect()
+            };
+            let sampled_self_terms: Vec<Option<Vec<f64>>> = places.iter().map(|place| of_sample((*place)?)).collect();
+            let network = self.networks.get(&of_step.step).filter(|_| self.inputs.is_some());
+            let recomputed = network.map(|network| {
+                self.each_sampled(|example, place, input, tally| {
+                    let recorded = sampled_self_terms[place].as_ref();
+                    if let Some((label, recorded)) = self.examples.class(example).zip(recorded) {
+                        gradients::check_self_terms(network, &network.forward(input), label, recorded, example, tally);
+                    }
+                })
             });
             WholeStep {
                 step: of_step.step,
-                contributions: over_layers(&of_step, selection),
+                contributions: self.over_layers(&of_step, selection),
                 sums: of_step.layers.iter().map(sums).collect(),
                 sampled_self_terms,
                 consistent,
@@ -222,35 +250,44 @@ impl Trace {
             }
         })
     }
-}
 
-/// Σ s, Σ |s| and Σ q.
-fn sums(layer: &PopulationLayer<'_>) -> [f64; 3] {
-    let mut sums = [0.0; 3];
-    for (s, q) in layer.contributions.iter().zip(layer.self_terms) {
-        sums[0] += s;
-        sums[1] += s.abs();
-        sums[2] += q;
-    }
-    sums
-}
-
-/// Contributions over the analysed layers.
-fn over_layers(of_step: &PopulationStep<'_>, selection: &Selection) -> Vec<f64> {
-    if selection.layers.is_none() {
-        return of_step.contributions.to_vec();
-    }
-    let mut sums = vec![0.0; of_step.contributions.len()];
-    for (_, layer) in of_step.layers.iter().enumerate().filter(|(layer, _)| selection.has_layer(*layer)) {
-        for (sum, value) in sums.iter_mut().zip(layer.contributions) {
-            *sum += value;
+    /// Contributions over the analysed layers.
+    fn over_layers(&self, of_step: &PopulationStep<'_>, selection: &Selection) -> Vec<f64> {
+        if self.layers.iter().all(|layer| selection.has_layer(&layer.name)) {
+            return of_step.contributions.to_vec();
         }
+        let mut sums = vec![0.0; of_step.contributions.len()];
+        let layers = of_step.layers.iter().zip(&self.layers).filter(|(_, layer)| selection.has_layer(&layer.name));
+        for (layer, _) in layers {
+            for (sum, value) in sums.iter_mut().zip(layer.contributions) {
+                *sum += value;
+            }
+        }
+        sums
     }
-    sums
 }
 
-fn sum(tallies: Vec<Tally>) -> Tally {
-    let mut sum = Tally::default();
-    tallies.into_iter().for_each(|tally| sum.add(tally));
-    sum
+/// Σ s, Σ |s| and Σ q, which is NaN if it was not recorded.
+fn sums(layer: &PopulationLayer<'_>) -> [f64; 3] {
+    let (mut sum, mut size) = (0.0, 0.0);
+    for s in layer.contributions {
+        sum += s;
+        size += s.abs();
+    }
+    [sum, size, layer.self_terms.map_or(f64::NAN, |self_terms| self_terms.iter().sum())]
+}
+
+/// Whether an example's loss is the cross-entropy of its label, as far as the run says.
+fn has_cross_entropy(manifest: &Manifest) -> bool {
+    manifest.task.loss.as_deref().is_none_or(|loss| loss.to_lowercase().replace('-', " ").contains("cross entropy"))
+}
+
+/// The rows of the one tensor of so many columns.
+fn rows_of(inputs: &[cograd_trace::Tensor], width: usize) -> Option<Vec<Vec<f32>>> {
+    match inputs {
+        [input] if width > 0 && input.shape.iter().skip(1).product::<usize>() == width => {
+            Some(input.values.chunks_exact(width).map(<[f32]>::to_vec).collect())
+        }
+        _ => None,
+    }
 }

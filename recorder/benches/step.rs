@@ -4,9 +4,8 @@
 
 mod images;
 
-use cograd_recorder::network::{Network, Pixels, sampled_gradients};
+use cograd_recorder::network::{Network, Pixels, Weight, sampled_gradients};
 use cograd_recorder::rule::{Sgd, Step, UpdateRule};
-use cograd_trace::Coordinate;
 use divan::Bencher;
 use images::IMAGES;
 use rand::Rng;
@@ -44,18 +43,18 @@ fn train_step(bencher: Bencher, widths: &[usize]) {
 fn record(bencher: Bencher) {
     let network = network(LARGE);
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let coordinates: Vec<Coordinate> = (0..600)
-        .map(|coordinate| {
-            let layer = coordinate / 300;
+    let weights: Vec<Weight> = (0..600)
+        .map(|place| {
+            let layer = place / 300;
             let [columns, rows] = [LARGE[layer as usize], LARGE[layer as usize + 1]].map(|width| width as u32);
-            Coordinate { coordinate, layer, row: rng.next_u32() % rows, column: rng.next_u32() % columns }
+            Weight { layer, row: rng.next_u32() % rows, column: rng.next_u32() % columns }
         })
         .collect();
     let examples: Vec<u32> = (0..400).collect();
     bencher.bench_local(|| {
         let pass = network.forward(&IMAGES.pixels().gather(&examples)?)?;
         let deltas = network.backward(&pass, &IMAGES.labels[..400])?;
-        sampled_gradients(&pass, &deltas, &coordinates)
+        sampled_gradients(&pass, &deltas, &weights)
     });
 }
 

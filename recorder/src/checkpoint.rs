@@ -6,17 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use cograd_trace::{Metric, Split, Subset};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::error::RecordError;
 use crate::experiment::CheckpointSettings;
 use crate::network::{LayerParameters, Network};
-use crate::training::State;
-
-const SUBSETS: [Subset; 3] = [Subset::All, Subset::Pristine, Subset::Corrupt];
-const SPLITS: [Split; 2] = [Split::Train, Split::Test];
+use crate::training::{Evaluated, SETS, State};
 
 /// Tells when a checkpoint is due.
 pub(crate) struct Interval {
@@ -65,10 +61,7 @@ pub(crate) fn encode(state: &State) -> Result<Vec<u8>, RecordError> {
     tensors.add("learned_steps", Dtype::I64, learned, i64::to_le_bytes);
     let metrics = || state.metrics.iter();
     tensors.add("metrics.step", Dtype::I64, metrics().map(|metric| metric.step), i64::to_le_bytes);
-    let split = |metric: &Metric| SPLITS.iter().position(|split| *split == metric.split).unwrap_or_default() as u8;
-    tensors.add("metrics.split", Dtype::U8, metrics().map(split), u8::to_le_bytes);
-    let subset = |metric: &Metric| SUBSETS.iter().position(|subset| *subset == metric.subset).unwrap_or_default() as u8;
-    tensors.add("metrics.subset", Dtype::U8, metrics().map(subset), u8::to_le_bytes);
+    tensors.add("metrics.set", Dtype::U8, metrics().map(|metric| metric.set), u8::to_le_bytes);
     tensors.add("metrics.examples", Dtype::U32, metrics().map(|metric| metric.examples), u32::to_le_bytes);
     tensors.add("metrics.loss", Dtype::F64, metrics().map(|metric| metric.loss), f64::to_le_bytes);
     tensors.add("metrics.accuracy", Dtype::F64, metrics().map(|metric| metric.accuracy), f64::to_le_bytes);
@@ -146,18 +139,16 @@ fn network(saved: &Saved<'_>, widths: &[usize]) -> Result<Network, String> {
     Network::from_layers(&layers.collect::<Result<Vec<_>, String>>()?).map_err(|error| error.to_string())
 }
 
-fn metrics(saved: &Saved<'_>) -> Result<Vec<Metric>, String> {
+fn metrics(saved: &Saved<'_>) -> Result<Vec<Evaluated>, String> {
     let steps = saved.read("metrics.step", Dtype::I64, i64::from_le_bytes)?;
-    let splits = saved.read("metrics.split", Dtype::U8, u8::from_le_bytes)?;
-    let subsets = saved.read("metrics.subset", Dtype::U8, u8::from_le_bytes)?;
+    let sets = saved.read("metrics.set", Dtype::U8, u8::from_le_bytes)?;
     let examples = saved.read("metrics.examples", Dtype::U32, u32::from_le_bytes)?;
     let losses = saved.read("metrics.loss", Dtype::F64, f64::from_le_bytes)?;
     let accuracies = saved.read("metrics.accuracy", Dtype::F64, f64::from_le_bytes)?;
     let metric = |row: usize| {
-        Some(Metric {
+        Some(Evaluated {
             step: *steps.get(row)?,
-            split: *SPLITS.get(usize::from(*splits.get(row)?))?,
-            subset: *SUBSETS.get(usize::from(*subsets.get(row)?))?,
+            set: *sets.get(row).filter(|set| usize::from(**set) < SETS.len())?,
             examples: *examples.get(row)?,
             loss: *losses.get(row)?,
             accuracy: *accuracies.get(row)?,
@@ -189,14 +180,13 @@ mod tests {
     }
 
     fn state(seed: u64, rule: &[&[f32]]) -> State {
-        let metric =
-            |step, split, subset| Metric { step, split, subset, examples: 7, loss: 0.1 + 0.2, accuracy: 1.0 / 3.0 };
+        let metric = |step, set| Evaluated { step, set, examples: 7, loss: 0.1 + 0.2, accuracy: 1.0 / 3.0 };
         State {
             step: 1 << 40,
             network: network(&[5, 4, 3], seed),
             rule: Box::new(Remembering(rule.iter().map(|values| values.to_vec()).collect())),
             learned_steps: vec![None, Some(0), Some(99)],
-            metrics: vec![metric(0, Split::Train, Subset::Corrupt), metric(1 << 40, Split::Test, Subset::All)],
+            metrics: vec![metric(0, 2), metric(1 << 40, 3)],
         }
     }
 

@@ -14,7 +14,6 @@
 //! [`network`], and trains it by an update [`rule`], recording on the way. A run that is interrupted is continued
 //! from its last checkpoint, and is then byte for byte the run that was never interrupted. What is written is read by
 //! `cograd-trace`; this crate analyses nothing.
-#![warn(missing_docs)]
 
 mod checkpoint;
 pub mod data;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cograd_trace::{Manifest, Run, write_atomically};
+use cograd_trace::{Manifest, Run, TraceError, write_atomically};
 
 use crate::data::{self, Dataset};
 use crate::error::RecordError;
@@ -270,7 +270,7 @@ fn claim(study: &Path, experiment: &Experiment) -> Result<(), RecordError> {
         Some(theirs) => ensure_same(study, experiment, &theirs)?,
         None => {
             remove_temporaries(study).map_err(RecordError::io("clear", study))?;
-            write_atomically(&file, experiment.to_toml()?.as_bytes())?;
+            write_atomically(&file, experiment.to_toml()?.as_bytes()).map_err(TraceError::from)?;
         }
     }
     lock.retire();
@@ -332,10 +332,9 @@ fn holds_anything(directory: &Path) -> std::io::Result<bool> {
 
 /// The manifest of a run that is already there.
 fn finished(study: &Path, id: &str) -> Result<Option<Manifest>, RecordError> {
-    let directory = study.join("runs").join(id);
-    if !directory.exists() {
-        return Ok(None);
-    }
+    let names = [id.to_string(), format!("run={id}")];
+    let mut directories = names.iter().map(|name| study.join("runs").join(name));
+    let Some(directory) = directories.find(|directory| directory.exists()) else { return Ok(None) };
     match Run::open(&directory) {
         Ok(run) => Ok(Some(run.manifest().clone())),
         Err(problem) => Err(RecordError::BrokenRun { directory, problem: Box::new(problem) }),

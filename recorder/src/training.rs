@@ -4,8 +4,8 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use cograd_trace::{
-    Coordinate, Example, LayerWeights, Manifest, Metric, PopulationLayer, PopulationRows, Resumed, RunDescription,
-    RunWriter, Split, Subset, TraceError,
+    Conditions, Coordinate, ExampleColumn, Manifest, Metric, Parameter, PopulationLayer, PopulationRows, Resumed,
+    RunDescription, RunWriter, Task, TraceError,
 };
 
 use crate::checkpoint::{Interval, decode, encode};
@@ -13,11 +13,11 @@ use crate::data::Dataset;
 use crate::error::RecordError;
 use crate::experiment::Experiment;
 use crate::minibatches::Minibatches;
-use crate::network::{Evaluation, Network, sampled_gradients};
+use crate::network::{Evaluation, Network, Weight, sampled_gradients};
 use crate::noise::permute_labels;
 use crate::random::{Purpose, stream};
 use crate::rule::{RuleError, Step, UpdateRule};
-use crate::sample::{sample_coordinates, sample_examples};
+use crate::sample::{sample_examples, sample_weights};
 use crate::schedule::RecordingSteps;
 use crate::study::{Plan, Recording, RunStart};
 
@@ -29,7 +29,40 @@ pub(crate) struct State {
     pub rule: Box<dyn UpdateRule>,
     /// First evaluated step at which each training example's argmax was its label.
     pub learned_steps: Vec<Option<i64>>,
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<Evaluated>,
+}
+
+/// The sets that are evaluated: split and group.
+pub(crate) const SETS: [(&str, &str); 4] =
+    [("train", "all"), ("train", "pristine"), ("train", "corrupt"), ("test", "all")];
+
+/// One evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Evaluated {
+    pub step: i64,
+    /// Place among [`SETS`].
+    pub set: u8,
+    /// Number of examples.
+    pub examples: u32,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Fraction of them whose argmax is their label.
+    pub accuracy: f64,
+}
+
+impl Evaluated {
+    /// Its loss and accuracy as the trace has them.
+    fn metrics(&self) -> [Metric; 2] {
+        let (split, group) = SETS[usize::from(self.set)];
+        [("loss", self.loss), ("accuracy", self.accuracy)].map(|(metric, value)| Metric {
+            step: self.step,
+            split: split.to_string(),
+            group: group.to_string(),
+            metric: metric.to_string(),
+            value,
+            examples: self.examples.into(),
+        })
+    }
 }
 
 /// What became of a run.
@@ -62,7 +95,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             metrics: Vec::new(),
         })
     };
-    let description = describe(plan, widths.clone(), training.steps, &sample, labels.len());
+    let description = describe(plan, &widths, training.steps, &sample, labels.len());
     let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, initial)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
@@ -91,7 +124,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             let pass = state.network.forward(&sample.inputs)?;
             let deltas = state.network.backward(&pass, &sample.labels)?;
             ensure_finite(deltas.evaluation(), plan, step, "training", |row| sample.examples[row] as usize)?;
-            writer.write_gradients(step as i64, &sampled_gradients(&pass, &deltas, &sample.coordinates)?)?;
+            writer.write_gradients(step as i64, &sampled_gradients(&pass, &deltas, &sample.weights)?)?;
         }
         if is_due(&due.population, step) {
             write_population(&mut writer, &state, data, &labels, plan)?;
@@ -110,8 +143,14 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         recording.observer.step(&plan.id, state.step);
     }
 
-    let examples = example_table(&data.train.labels, &labels, &sample.examples, &state.learned_steps);
-    Ok(Trained::Finished(Box::new(writer.finish(&examples, &state.metrics)?)))
+    let column = |labels: &[u8]| ExampleColumn::Integers(labels.iter().map(|label| Some((*label).into())).collect());
+    let columns = [
+        ("label", column(&labels)),
+        ("original_label", column(&data.train.labels)),
+        ("learned_step", ExampleColumn::Integers(state.learned_steps)),
+    ];
+    let metrics: Vec<Metric> = state.metrics.iter().flat_map(Evaluated::metrics).collect();
+    Ok(Trained::Finished(Box::new(writer.finish(&columns, &metrics)?)))
 }
 
 /// A run about to be trained.
@@ -147,7 +186,8 @@ fn begin(
         Err(error) => return Err(error.into()),
     };
     let mut writer = Box::new(RunWriter::create(study, description)?);
-    writer.write_inputs(&inputs.flatten_all()?.to_vec1::<f32>()?)?;
+    let (shape, values) = (inputs.dims().to_vec(), inputs.flatten_all()?.to_vec1::<f32>()?);
+    writer.write_inputs(&[cograd_trace::Tensor { name: "input".to_string(), shape, values }])?;
     Ok(Begun::Recording { writer, state: initial()?, discarded })
 }
 
@@ -159,7 +199,8 @@ struct Sample {
     inputs: Tensor,
     /// The labels they are trained on.
     labels: Vec<u8>,
-    coordinates: Vec<Coordinate>,
+    /// The weights whose gradients are recorded.
+    weights: Vec<Weight>,
 }
 
 impl Sample {
@@ -174,7 +215,7 @@ impl Sample {
         Ok(Sample {
             inputs: data.train.pixels().gather(&examples)?,
             labels: select(labels, &examples),
-            coordinates: sample_coordinates(widths, experiment.sample.weights_per_layer, seed),
+            weights: sample_weights(widths, experiment.sample.weights_per_layer, seed),
             examples,
         })
     }
@@ -192,18 +233,30 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     }
 }
 
-fn describe(plan: &Plan, network: Vec<usize>, steps: u64, sample: &Sample, train_examples: usize) -> RunDescription {
+fn describe(plan: &Plan, widths: &[usize], steps: u64, sample: &Sample, train_examples: usize) -> RunDescription {
+    let named = |part: &str, layer: usize, shape: &[u64]| {
+        Parameter::new(&format!("layer.{layer}.{part}"), shape, Some("linear"))
+    };
+    let layers = widths.windows(2).enumerate().flat_map(|(layer, pair)| {
+        let [fan_in, fan_out] = [pair[0] as u64, pair[1] as u64];
+        [named("weight", layer, &[fan_out, fan_in]), named("bias", layer, &[fan_out])]
+    });
+    let coordinate = |weight: &Weight| Coordinate {
+        parameter: 2 * weight.layer,
+        index: u64::from(weight.row) * widths[weight.layer as usize] as u64 + u64::from(weight.column),
+    };
+    let [loss, mode, dtype, network] = ["cross-entropy", "train", "float32", "mlp"].map(|text| Some(text.to_string()));
     RunDescription {
         run: plan.id.clone(),
-        rule: plan.rule.label(),
-        noise: plan.noise,
-        seed: plan.seed,
-        network,
+        conditions: plan.rule.conditions(Conditions::new(Some(plan.seed)).with("noise", plan.noise)),
+        task: Task { loss, mode, dtype, network, classes: widths.last().map(|width| *width as u64), ..Task::default() },
         steps,
         writer: concat!("cograd-recorder ", env!("CARGO_PKG_VERSION")).to_string(),
         train_examples,
         example_ids: sample.examples.clone(),
-        coordinates: sample.coordinates.clone(),
+        population_ids: None,
+        parameters: layers.collect(),
+        coordinates: sample.weights.iter().map(coordinate).collect(),
     }
 }
 
@@ -229,25 +282,24 @@ fn evaluate(state: &mut State, data: &Dataset, labels: &[u8], plan: &Plan) -> Re
         }
     }
     let pristine = |row: usize| labels[row] == data.train.labels[row];
-    let subsets = [
-        mean(step, Split::Train, Subset::All, &train, labels, |_| true),
-        mean(step, Split::Train, Subset::Pristine, &train, labels, pristine),
-        mean(step, Split::Train, Subset::Corrupt, &train, labels, |row| !pristine(row)),
-        mean(step, Split::Test, Subset::All, &test, &data.test.labels, |_| true),
+    let sets = [
+        mean(step, 0, &train, labels, |_| true),
+        mean(step, 1, &train, labels, pristine),
+        mean(step, 2, &train, labels, |row| !pristine(row)),
+        mean(step, 3, &test, &data.test.labels, |_| true),
     ];
-    state.metrics.extend(subsets.into_iter().flatten());
+    state.metrics.extend(sets.into_iter().flatten());
     Ok(())
 }
 
-/// Mean loss and accuracy of the examples that `belong`; `None` if none do.
+/// Mean loss and accuracy of the examples of a set that `belong` to it; `None` if none do.
 fn mean(
     step: u64,
-    split: Split,
-    subset: Subset,
+    set: u8,
     evaluation: &Evaluation,
     labels: &[u8],
     belongs: impl Fn(usize) -> bool,
-) -> Option<Metric> {
+) -> Option<Evaluated> {
     let (mut examples, mut loss, mut right) = (0_u32, 0.0, 0_u32);
     for row in (0..labels.len()).filter(|&row| belongs(row)) {
         examples += 1;
@@ -255,9 +307,9 @@ fn mean(
         right += u32::from(evaluation.predictions[row] == labels[row]);
     }
     let count = f64::from(examples);
-    let metric =
-        Metric { step: step as i64, split, subset, examples, loss: loss / count, accuracy: f64::from(right) / count };
-    (examples > 0).then_some(metric)
+    let evaluated =
+        Evaluated { step: step as i64, set, examples, loss: loss / count, accuracy: f64::from(right) / count };
+    (examples > 0).then_some(evaluated)
 }
 
 fn ensure_finite(
@@ -290,35 +342,18 @@ fn write_population(
     let layers: Vec<PopulationLayer<'_>> = population
         .layers
         .iter()
-        .map(|layer| PopulationLayer { contributions: &layer.contributions, self_terms: &layer.self_terms })
+        .map(|layer| PopulationLayer { contributions: &layer.contributions, self_terms: Some(&layer.self_terms) })
         .collect();
     let norms: Vec<f64> = population.layers.iter().map(|layer| layer.gradient_norm_sq).collect();
     Ok(writer.write_population(step as i64, &PopulationRows { layers: &layers, gradient_norms_sq: &norms })?)
 }
 
 fn write_snapshot(writer: &mut RunWriter, step: u64, network: &Network) -> Result<(), RecordError> {
-    let layers = network.layer_parameters()?;
-    let layers: Vec<LayerWeights<'_>> = layers
-        .iter()
-        .map(|layer| LayerWeights {
-            fan_in: layer.fan_in,
-            fan_out: layer.fan_out,
-            weight: &layer.weight,
-            bias: &layer.bias,
-        })
-        .collect();
-    Ok(writer.write_weights(step as i64, &layers)?)
-}
-
-fn example_table(original: &[u8], labels: &[u8], sampled: &[u32], learned_steps: &[Option<i64>]) -> Vec<Example> {
-    let rows = original.iter().zip(labels).zip(learned_steps).enumerate();
-    rows.map(|(row, ((&original_label, &label), &learned_step))| Example {
-        example_id: row as u32,
-        label,
-        original_label,
-        pristine: label == original_label,
-        sampled: sampled.binary_search(&(row as u32)).is_ok(),
-        learned_step,
-    })
-    .collect()
+    let layers = network.layer_parameters()?.into_iter().enumerate().flat_map(|(layer, parameters)| {
+        let shape = vec![parameters.fan_out, parameters.fan_in];
+        let tensor =
+            |part, shape, values| cograd_trace::Tensor { name: format!("layer.{layer}.{part}"), shape, values };
+        [tensor("weight", shape, parameters.weight), tensor("bias", vec![parameters.fan_out], parameters.bias)]
+    });
+    Ok(writer.write_weights(step as i64, &layers.collect::<Vec<_>>())?)
 }

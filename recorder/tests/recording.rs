@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use cograd_recorder::{Experiment, Observer, RecordError, RunOutcome, RunStart, data, record};
-use cograd_trace::{Metric, OwnedLayerWeights, PopulationLayer, PopulationStep, Run, Split, Study, Subset};
+use cograd_trace::{
+    Condition, Conditions, ExampleColumn, Metric, Parameter, PopulationLayer, PopulationStep, Run, Study,
+};
 
 const SMALL: &str = r#"
 name = "small"
@@ -68,12 +70,60 @@ fn study_files(study: &Path) -> BTreeMap<String, Vec<u8>> {
     files(study).into_iter().map(|(path, bytes)| (path[prefix.len()..].to_string(), bytes)).collect()
 }
 
-fn weights(run: &Run, step: i64) -> Vec<OwnedLayerWeights> {
-    run.weights(step).unwrap()
+/// Weights and biases of one layer.
+#[derive(Debug, PartialEq)]
+struct LayerWeights {
+    fan_in: usize,
+    fan_out: usize,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+fn weights(run: &Run, step: i64) -> Vec<LayerWeights> {
+    let tensors = run.weights(step).unwrap();
+    let layers = tensors.chunks_exact(2).enumerate().map(|(layer, pair)| {
+        assert_eq!((&pair[0].name, &pair[1].name), (&format!("layer.{layer}.weight"), &format!("layer.{layer}.bias")));
+        let (weight, bias) = (pair[0].values.clone(), pair[1].values.clone());
+        LayerWeights { fan_in: pair[0].shape[1], fan_out: pair[0].shape[0], weight, bias }
+    });
+    layers.collect()
+}
+
+/// A column of integers of the training examples.
+fn column(run: &Run, name: &str) -> Vec<Option<i64>> {
+    match run.example_column(name).unwrap() {
+        Some(ExampleColumn::Integers(values)) => values,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// The labels that a run trains on.
+fn labels(run: &Run) -> Vec<u8> {
+    column(run, "label").into_iter().map(|label| u8::try_from(label.unwrap()).unwrap()).collect()
+}
+
+fn pristine(run: &Run) -> Vec<bool> {
+    match run.example_column("pristine").unwrap() {
+        Some(ExampleColumn::Booleans(values)) => values.into_iter().map(Option::unwrap).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The rows of a metric of a set, by step.
+fn rows<'a>(metrics: &'a [Metric], set: (&str, &str), metric: &str) -> Vec<&'a Metric> {
+    metrics.iter().filter(|row| (row.split.as_str(), row.group.as_str()) == set && row.metric == metric).collect()
+}
+
+fn value(metrics: &[Metric], step: i64, set: (&str, &str), metric: &str) -> f64 {
+    rows(metrics, set, metric).into_iter().find(|row| row.step == step).unwrap().value
+}
+
+fn steps_of(metrics: &[Metric], set: (&str, &str)) -> Vec<i64> {
+    rows(metrics, set, "loss").iter().map(|row| row.step).collect()
 }
 
 /// Activations of every layer for one input, the input first, the logits last.
-fn activations(layers: &[OwnedLayerWeights], input: Vec<f64>) -> Vec<Vec<f64>> {
+fn activations(layers: &[LayerWeights], input: Vec<f64>) -> Vec<Vec<f64>> {
     let mut activations = vec![input];
     for (index, layer) in layers.iter().enumerate() {
         let below = &activations[index];
@@ -97,7 +147,7 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
 }
 
 /// Output deltas of every layer for one example, by the chain rule.
-fn deltas(layers: &[OwnedLayerWeights], activations: &[Vec<f64>], label: u8) -> Vec<Vec<f64>> {
+fn deltas(layers: &[LayerWeights], activations: &[Vec<f64>], label: u8) -> Vec<Vec<f64>> {
     let mut delta = softmax(&activations[layers.len()]);
     delta[usize::from(label)] -= 1.0;
     let mut deltas = vec![delta];
@@ -126,7 +176,7 @@ fn recorded_gradients_are_those_of_the_snapshots() {
     record(&experiment, study.path(), &Silent).unwrap();
     let data = data::load(&experiment.data).unwrap();
     let run = run(study.path(), "sgd_noise-0.5_seed-2");
-    let (examples, coordinates) = (run.examples().unwrap(), run.coordinates().unwrap());
+    let (labels, coordinates) = (labels(&run), run.coordinates().unwrap());
     assert_eq!(run.snapshots(), [0, 1, 10, 60]);
 
     let recorded = run.map_steps(|step| (step.step, step.example_ids.to_vec(), step.values.to_vec())).unwrap();
@@ -134,10 +184,12 @@ fn recorded_gradients_are_those_of_the_snapshots() {
         let layers = weights(&run, *step);
         for (row, &id) in ids.iter().enumerate() {
             let activations = activations(&layers, input(&data.train, id));
-            let deltas = deltas(&layers, &activations, examples[id as usize].label);
+            let deltas = deltas(&layers, &activations, labels[id as usize]);
             for (place, at) in coordinates.iter().enumerate() {
-                let layer = at.layer as usize;
-                let expected = deltas[layer][at.row as usize] * activations[layer][at.column as usize];
+                let layer = at.parameter as usize / 2;
+                let (unit, below) =
+                    (at.index as usize / layers[layer].fan_in, at.index as usize % layers[layer].fan_in);
+                let expected = deltas[layer][unit] * activations[layer][below];
                 let found = f64::from(values[row * coordinates.len() + place]);
                 assert!((found - expected).abs() < 1e-5, "step {step} example {id} {at:?}: {found} {expected}");
             }
@@ -152,19 +204,19 @@ fn the_population_is_that_of_gradients_materialised_from_the_snapshots() {
     record(&experiment, study.path(), &Silent).unwrap();
     let data = data::load(&experiment.data).unwrap();
     let run = run(study.path(), "sgd_noise-0.5_seed-2");
-    let examples = run.examples().unwrap();
+    let labels = labels(&run);
     assert_eq!(run.population_steps(), [0, 1, 3, 10, 32]);
 
     let read = |step: &PopulationStep<'_>, layer: usize| {
         let PopulationLayer { contributions, self_terms } = step.layers[layer];
-        (contributions.to_vec(), self_terms.to_vec())
+        (contributions.to_vec(), self_terms.unwrap().to_vec())
     };
     let recorded = run.map_population(|step| (step.step, [0, 1, 2].map(|layer| read(&step, layer)))).unwrap();
     for (step, recorded) in recorded.iter().filter(|(step, _)| run.snapshots().contains(step)) {
         let layers = weights(&run, *step);
-        let trails = examples.iter().map(|example| {
-            let activations = activations(&layers, input(&data.train, example.example_id));
-            let deltas = deltas(&layers, &activations, example.label);
+        let trails = (0..).zip(&labels).map(|(example, label)| {
+            let activations = activations(&layers, input(&data.train, example));
+            let deltas = deltas(&layers, &activations, *label);
             (activations, deltas)
         });
         let trails: Vec<_> = trails.collect();
@@ -201,19 +253,19 @@ fn totals_are_the_sums_over_the_layers_and_inputs_those_of_the_sample() {
     let run = run(study.path(), "sgd_noise-0_seed-1");
     let summed = run.map_population(|step| {
         let sums = |of: fn(&PopulationLayer<'_>) -> f64| step.layers.iter().map(of).sum::<f64>();
-        let last = step.contributions.len() - 1;
-        assert_eq!((step.contributions.len(), step.self_terms.len(), step.layers.len()), (1500, 1500, 3));
+        let (last, self_terms) = (step.contributions.len() - 1, step.self_terms.unwrap());
+        assert_eq!((step.contributions.len(), self_terms.len(), step.layers.len()), (1500, 1500, 3));
+        assert_eq!(step.example_ids.len(), 1500);
         assert_eq!(step.contributions[0], sums(|layer| layer.contributions[0]));
-        assert_eq!(step.self_terms[last], sums(|layer| layer.self_terms[1499]));
+        assert_eq!(self_terms[last], sums(|layer| layer.self_terms.unwrap()[1499]));
     });
     assert_eq!(summed.unwrap().len(), 5);
 
     let data = data::load(&experiment.data).unwrap();
-    let sampled = run.examples().unwrap().into_iter().filter(|example| example.sampled);
     let inputs = run.inputs().unwrap().unwrap();
-    assert_eq!(inputs.len(), 30);
-    for (example, input) in sampled.zip(inputs) {
-        let expected = self::input(&data.train, example.example_id);
+    assert_eq!((inputs.len(), inputs[0].name.as_str(), &inputs[0].shape[..]), (1, "input", &[30, 64][..]));
+    for (example, input) in run.examples().unwrap().sampled_ids().into_iter().zip(inputs[0].values.chunks(64)) {
+        let expected = self::input(&data.train, example);
         assert_eq!(input.iter().map(|&value| f64::from(value)).collect::<Vec<_>>(), expected);
     }
 }
@@ -235,7 +287,7 @@ fn metrics_are_means_over_the_subsets_at_the_weights_of_their_step() {
     record(&experiment, study.path(), &Silent).unwrap();
     let data = data::load(&experiment.data).unwrap();
     let run = run(study.path(), "sgd_noise-0.5_seed-1");
-    let (examples, metrics) = (run.examples().unwrap(), run.metrics().unwrap());
+    let (labels, pristine, metrics) = (labels(&run), pristine(&run), run.metrics().unwrap());
 
     for step in [0, 1, 10, 60] {
         let layers = weights(&run, step);
@@ -244,24 +296,25 @@ fn metrics_are_means_over_the_subsets_at_the_weights_of_their_step() {
             let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
             (-probabilities[usize::from(label)].ln(), best == usize::from(label))
         };
-        let check = |split, subset, outcomes: Vec<(f64, bool)>| {
-            let metric = metrics.iter().find(|m| (m.step, m.split, m.subset) == (step, split, subset)).unwrap();
+        let check = |set, outcomes: Vec<(f64, bool)>| {
             let count = outcomes.len() as f64;
             let loss = outcomes.iter().map(|outcome| outcome.0).sum::<f64>() / count;
             let accuracy = outcomes.iter().filter(|outcome| outcome.1).count() as f64 / count;
-            assert_eq!(metric.examples as usize, outcomes.len());
-            assert!((metric.loss - loss).abs() < 1e-5, "{metric:?} {loss}");
-            assert!((metric.accuracy - accuracy).abs() < 1e-3, "{metric:?} {accuracy}");
+            for (name, expected, tolerance) in [("loss", loss, 1e-5), ("accuracy", accuracy, 1e-3)] {
+                let found = rows(&metrics, set, name).into_iter().find(|row| row.step == step).unwrap();
+                assert_eq!(found.examples as usize, outcomes.len());
+                assert!((found.value - expected).abs() < tolerance, "{found:?} {expected}");
+            }
         };
         let train = |belongs: &dyn Fn(bool) -> bool| {
-            let rows = examples.iter().enumerate().filter(|(_, example)| belongs(example.pristine));
-            rows.map(|(row, example)| outcome(&data.train, row, example.label)).collect()
+            let rows = (0..labels.len()).filter(|row| belongs(pristine[*row]));
+            rows.map(|row| outcome(&data.train, row, labels[row])).collect()
         };
-        check(Split::Train, Subset::All, train(&|_| true));
-        check(Split::Train, Subset::Pristine, train(&|pristine| pristine));
-        check(Split::Train, Subset::Corrupt, train(&|pristine| !pristine));
+        check(("train", "all"), train(&|_| true));
+        check(("train", "pristine"), train(&|pristine| pristine));
+        check(("train", "corrupt"), train(&|pristine| !pristine));
         let test = data.test.labels.iter().enumerate().map(|(row, &label)| outcome(&data.test, row, label)).collect();
-        check(Split::Test, Subset::All, test);
+        check(("test", "all"), test);
     }
 }
 
@@ -278,7 +331,7 @@ fn a_study_holds_its_grid_and_every_run_what_its_manifest_says() {
     for (run, outcome) in read.runs().iter().zip(&outcomes) {
         run.verify().unwrap();
         let manifest = run.manifest();
-        assert_eq!(manifest.network, [64, 16, 12, 10]);
+        assert_eq!(run.network_widths().unwrap(), Some(vec![64, 16, 12, 10]));
         assert_eq!((manifest.train_examples, manifest.sampled_examples, manifest.coordinates), (1500, 30, 60));
         assert_eq!(manifest.recorded_steps, [0, 1, 2, 3, 6, 10, 18, 32, 56]);
         assert_eq!((&outcome.run, outcome.recorded_steps, outcome.already_there), (&manifest.run, 9, false));
@@ -291,21 +344,58 @@ fn examples_say_who_is_pristine_sampled_and_when_each_was_learned() {
     let study = tempfile::tempdir().unwrap();
     record(&small(), study.path(), &Silent).unwrap();
     let run = run(study.path(), "sgd_noise-0.5_seed-1");
-    let (examples, metrics) = (run.examples().unwrap(), run.metrics().unwrap());
-    assert_eq!(examples.iter().filter(|example| example.sampled).count(), 30);
-    assert!(examples.iter().all(|example| example.pristine == (example.label == example.original_label)));
+    let (learned, metrics) = (column(&run, "learned_step"), run.metrics().unwrap());
+    assert_eq!(run.examples().unwrap().sampled_ids().len(), 30);
+    let (labels, original) = (column(&run, "label"), column(&run, "original_label"));
+    assert!(pristine(&run).into_iter().eq(labels.iter().zip(original).map(|(label, original)| *label == original)));
 
-    let evaluated: Vec<i64> = steps_of(&metrics, Split::Test, Subset::All);
+    let evaluated = steps_of(&metrics, ("test", "all"));
     assert_eq!(evaluated, [0, 1, 2, 5, 10, 22, 46, 60]);
-    assert!(examples.iter().filter_map(|example| example.learned_step).all(|step| evaluated.contains(&step)));
+    assert!(learned.iter().flatten().all(|step| evaluated.contains(step)));
     // What is right at step 0 is learned at step 0, and nothing else.
-    let at_start = examples.iter().filter(|example| example.learned_step == Some(0)).count() as f64;
-    let metric = metrics.iter().find(|m| (m.step, m.split, m.subset) == (0, Split::Train, Subset::All)).unwrap();
-    assert_eq!(at_start / 1500.0, metric.accuracy);
+    let at_start = learned.iter().filter(|step| **step == Some(0)).count() as f64;
+    assert_eq!(at_start / 1500.0, value(&metrics, 0, ("train", "all"), "accuracy"));
 }
 
-fn steps_of(metrics: &[Metric], split: Split, subset: Subset) -> Vec<i64> {
-    metrics.iter().filter(|m| (m.split, m.subset) == (split, subset)).map(|m| m.step).collect()
+#[test]
+fn the_manifest_says_conditions_and_task_and_the_parameters_their_shapes() {
+    let study = tempfile::tempdir().unwrap();
+    let rules = r#"{ name = "winsorized", percent = 2 }, { name = "median-of-means" },
+        { name = "norm-clipped", norm = 1, noise = 0.5 }, { name = "rolling-median" }, { name = "sgd" }"#;
+    record(&with_rules(&rules.replace('\n', "")), study.path(), &Silent).unwrap();
+    let study = Study::open(study.path()).unwrap();
+    let mut expected = [
+        Conditions::new(Some(1)).with("rule", "winsorized").with("winsorization", 2.0),
+        Conditions::new(Some(1)).with("rule", "median-of-means").with("groups", 3),
+        Conditions::new(Some(1)).with("rule", "norm-clipped").with("norm", 1.0).with("sigma", 0.5),
+        Conditions::new(Some(1)).with("rule", "rolling-median"),
+        Conditions::new(Some(1)).with("rule", "sgd"),
+    ]
+    .map(|conditions| conditions.with("noise", 0.0));
+    expected.sort_by(Conditions::compare);
+    let found: Vec<&Conditions> = study.runs().iter().map(|run| &run.manifest().conditions).collect();
+    assert_eq!(found, expected.iter().collect::<Vec<_>>());
+    // Settings that are not whole by nature are numbers in every run.
+    assert!(found.iter().all(|conditions| matches!(conditions.get("noise"), Some(Condition::Number(_)))));
+
+    let run = &study.runs()[0];
+    let task = &run.manifest().task;
+    let texts = [&task.loss, &task.mode, &task.dtype, &task.network].map(|text| text.as_deref().unwrap());
+    assert_eq!((texts, task.classes), (["cross-entropy", "train", "float32", "mlp"], Some(10)));
+    let shapes: [(&str, &[u64]); 6] = [
+        ("layer.0.weight", &[16, 64]),
+        ("layer.0.bias", &[16]),
+        ("layer.1.weight", &[12, 16]),
+        ("layer.1.bias", &[12]),
+        ("layer.2.weight", &[10, 12]),
+        ("layer.2.bias", &[10]),
+    ];
+    let parameters = shapes.map(|(name, shape)| Parameter::new(name, shape, Some("linear")));
+    assert_eq!(run.parameters().unwrap(), parameters);
+    let layers: Vec<(String, Option<u64>)> =
+        run.layers().unwrap().into_iter().map(|layer| (layer.name, layer.size)).collect();
+    let named = |layer: usize, size| (format!("layer.{layer}"), Some(size));
+    assert_eq!(layers, [named(0, 65 * 16), named(1, 17 * 12), named(2, 13 * 10)]);
 }
 
 #[test]
@@ -313,10 +403,10 @@ fn without_noise_there_are_no_corrupt_rows() {
     let study = tempfile::tempdir().unwrap();
     record(&small(), study.path(), &Silent).unwrap();
     let run = run(study.path(), "sgd_noise-0_seed-1");
-    assert!(run.examples().unwrap().iter().all(|example| example.pristine));
+    assert!(pristine(&run).into_iter().all(|pristine| pristine));
     let metrics = run.metrics().unwrap();
-    assert!(steps_of(&metrics, Split::Train, Subset::Corrupt).is_empty());
-    assert_eq!(steps_of(&metrics, Split::Train, Subset::Pristine), steps_of(&metrics, Split::Train, Subset::All));
+    assert!(steps_of(&metrics, ("train", "corrupt")).is_empty());
+    assert_eq!(steps_of(&metrics, ("train", "pristine")), steps_of(&metrics, ("train", "all")));
 }
 
 #[test]
@@ -327,7 +417,7 @@ fn runs_that_differ_in_noise_alone_share_weights_examples_and_coordinates() {
     assert_eq!(weights(&clean, 0), weights(&noisy, 0));
     assert_ne!(weights(&clean, 1), weights(&noisy, 1));
     assert_eq!(clean.coordinates().unwrap(), noisy.coordinates().unwrap());
-    let sampled = |run: &Run| run.examples().unwrap().iter().map(|example| example.sampled).collect::<Vec<_>>();
+    let sampled = |run: &Run| run.examples().unwrap().sampled;
     assert_eq!(sampled(&clean), sampled(&noisy));
 
     let other_seed = run(study.path(), "sgd_noise-0_seed-2");
@@ -432,10 +522,9 @@ fn the_full_batch_and_a_linear_classifier_can_be_recorded() {
     let text = SMALL.replace("hidden = [16, 12]", "hidden = []").replace("batch = 64", "batch = \"full\"");
     record(&Experiment::parse(&text, "full.toml").unwrap(), study.path(), &Silent).unwrap();
     let run = run(study.path(), "sgd_noise-0_seed-1");
-    assert_eq!(run.manifest().network, [64, 10]);
-    let losses = run.metrics().unwrap();
-    let losses: Vec<f64> =
-        losses.iter().filter(|m| (m.split, m.subset) == (Split::Train, Subset::All)).map(|m| m.loss).collect();
+    assert_eq!(run.network_widths().unwrap(), Some(vec![64, 10]));
+    let metrics = run.metrics().unwrap();
+    let losses: Vec<f64> = rows(&metrics, ("train", "all"), "loss").iter().map(|row| row.value).collect();
     // A convex loss under full-batch descent with a small step only falls.
     assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
 }
@@ -454,9 +543,9 @@ fn winsorizing_nothing_is_sgd_bit_by_bit_over_a_whole_run() {
     let rules = r#"{ name = "sgd" }, { name = "winsorized", percent = 0 }, { name = "winsorized", percent = 1 }"#;
     record(&with_rules(rules), study.path(), &Silent).unwrap();
     let sgd = run(study.path(), "sgd_noise-0_seed-1");
-    for rule in ["winsorized-0", "winsorized-1"] {
-        let winsorized = run(study.path(), &format!("{rule}_noise-0_seed-1"));
-        assert_eq!(winsorized.manifest().rule, rule);
+    for level in [0.0, 1.0] {
+        let winsorized = run(study.path(), &format!("winsorized-{level}_noise-0_seed-1"));
+        assert_eq!(winsorized.manifest().conditions.number("winsorization"), Some(level));
         for step in sgd.snapshots() {
             let file = format!("weights/step-{step:08}.safetensors");
             let bytes = |run: &Run| fs::read(run.directory().join(&file)).unwrap();
@@ -480,9 +569,7 @@ fn runs_go_rule_by_rule_and_every_rule_learns_in_its_own_way() {
     let mut last = vec![];
     for id in runs {
         let metrics = run(study.path(), id).metrics().unwrap();
-        let loss = |step: i64| {
-            metrics.iter().find(|m| (m.step, m.split, m.subset) == (step, Split::Train, Subset::All)).unwrap().loss
-        };
+        let loss = |step: i64| value(&metrics, step, ("train", "all"), "loss");
         assert!(loss(60) < 0.95 * loss(0), "{id}: {} to {}", loss(0), loss(60));
         assert!(!last.contains(&loss(60)), "{id}");
         last.push(loss(60));

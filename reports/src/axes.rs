@@ -4,10 +4,9 @@ use plotters::style::RGBColor;
 
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
-use crate::curves::Point;
+use crate::curves::{Point, Series};
 use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
 use crate::numbers;
-use crate::results::Series;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
 const BEFORE_FIRST_STEP: f64 = 0.5;
@@ -15,6 +14,10 @@ const BEFORE_FIRST_STEP: f64 = 0.5;
 const FEW_STEPS: f64 = 20.0;
 /// Tick labels keep at least this distance, in points.
 const LABEL_GAP: f64 = 3.0;
+/// Names below an axis that are wider may stand where they do not fit side by side.
+const NARROW: f64 = 14.0;
+/// Names beside an axis keep this distance from one to the next.
+const LINE: f64 = 6.5;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -23,10 +26,12 @@ enum Kind {
     Steps,
     /// Of positive values; others lie below the low end.
     Logarithmic,
+    /// Names, each with as much room as any other.
+    Names,
 }
 
 /// A range of values and where they lie on an axis.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Scale {
     low: f64,
     high: f64,
@@ -34,7 +39,7 @@ pub struct Scale {
     pub ticks: Vec<Tick>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Tick {
     pub value: f64,
     pub label: String,
@@ -88,18 +93,49 @@ impl Scale {
         Scale { low, high, kind: Kind::Logarithmic, ticks }
     }
 
-    pub fn is_logarithmic(&self) -> bool {
-        self.kind == Kind::Steps
+    /// Names from the low end to the high one, or the other way where they are read downwards.
+    pub fn names(names: &[String], downwards: bool) -> Scale {
+        let high = names.len().max(1) as f64;
+        let place = |index: usize| if downwards { high - index as f64 - 0.5 } else { index as f64 + 0.5 };
+        let ticks = names.iter().enumerate().map(|(index, name)| Tick { value: place(index), label: name.clone() });
+        Scale { low: 0.0, high, kind: Kind::Names, ticks: ticks.collect() }
     }
 
-    pub fn high(&self) -> f64 {
-        self.high
+    /// The stretch of the name at a place.
+    pub fn slot(&self, index: usize) -> [f64; 2] {
+        let centre = self.ticks.get(index).map_or(0.0, |tick| tick.value);
+        [centre - 0.5, centre + 0.5]
+    }
+
+    /// The middle between two steps, to the eye.
+    pub fn between(&self, a: f64, b: f64) -> f64 {
+        if self.kind == Kind::Steps && a >= 1.0 { (a * b).sqrt() } else { (a + b) / 2.0 }
+    }
+
+    /// What the axis of steps is called.
+    pub fn step_axis(&self) -> String {
+        if self.kind == Kind::Steps { "Training step (log scale from 1)" } else { "Training step" }.to_owned()
+    }
+
+    /// How much room the labels below an axis of that many points take up.
+    pub fn label_height(&self, width: f64) -> f64 {
+        if self.stands(width) { self.widest() + 6.0 } else { 14.0 }
+    }
+
+    /// How wide the widest label is.
+    pub fn widest(&self) -> f64 {
+        self.ticks.iter().map(|tick| text_width(&tick.label, SMALL)).fold(0.0, f64::max)
+    }
+
+    /// Whether names do not fit side by side on an axis of that many points.
+    fn stands(&self, width: f64) -> bool {
+        self.kind == Kind::Names && self.widest() > NARROW && self.labelled_ticks(width).len() < self.ticks.len()
     }
 
     /// 0 at the low end, 1 at the high end.
     pub fn position(&self, value: f64) -> f64 {
         match self.kind {
-            Kind::Linear => (value - self.low) / (self.high - self.low),
+            Kind::Linear | Kind::Names => (value - self.low) / (self.high - self.low),
             Kind::Steps => decades(value) / decades(self.high),
             Kind::Logarithmic if value > 0.0 => (value / self.low).log10() / (self.high / self.low).log10(),
             Kind::Logarithmic => -1.0,
@@ -119,7 +155,7 @@ impl Scale {
     fn labelled_ticks(&self, width: f64) -> Vec<&Tick> {
         let every = |stride: usize| -> Vec<&Tick> {
             let chosen = |(index, _): &(usize, &Tick)| match self.kind {
-                Kind::Linear | Kind::Logarithmic => index % stride == 0,
+                Kind::Linear | Kind::Logarithmic | Kind::Names => index % stride == 0,
                 Kind::Steps => *index == 0 || (index - 1) % stride == 0,
             };
             self.ticks.iter().enumerate().filter(chosen).map(|(_, tick)| tick).collect()
@@ -129,11 +165,21 @@ impl Scale {
     }
 
     fn apart(&self, left: &Tick, right: &Tick, width: f64) -> bool {
-        let centres = width * (self.position(right.value) - self.position(left.value));
+        let centres = width * (self.position(right.value) - self.position(left.value)).abs();
         let halves = 0.5 * (text_width(&left.label, SMALL) + text_width(&right.label, SMALL));
         // 0 and 1 stand half a decade apart and have no neighbour to be mistaken for.
-        let gap = if left.value == 0.0 { 1.5 } else { LABEL_GAP };
+        let gap = match self.kind {
+            Kind::Names => 1.0,
+            _ if left.value == 0.0 => 1.5,
+            _ => LABEL_GAP,
+        };
         centres - halves >= gap
+    }
+
+    /// Every how manieth name has room where each takes up a line of an axis of that many points.
+    fn stride(&self, length: f64) -> usize {
+        let room = length / self.ticks.len().max(1) as f64;
+        if self.kind == Kind::Names { (LINE / room).ceil().max(1.0) as usize } else { 1 }
     }
 }
 
@@ -231,6 +277,24 @@ pub fn wide_range(values: impl Iterator<Item = f64>, include: &[f64]) -> (f64, f
     if span > 0.0 && span <= FAR * (robust.1 - robust.0) { (low - 0.04 * span, high + 0.04 * span) } else { robust }
 }
 
+/// The whole range of a few values, 0 included: nothing is cut off.
+pub fn whole_range(values: &[f64]) -> (f64, f64) {
+    let (low, high) = values.iter().fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(*value), high.max(*value)));
+    match high - low {
+        span if span > 0.0 => (low - 0.06 * span, high + 0.06 * span),
+        _ => (0.0, 1.0),
+    }
+}
+
+/// Whether values are better told apart on a logarithmic axis: none is negative, few are 0, and most span a decade.
+pub fn spans_decades(values: &[f64]) -> bool {
+    let mut positive: Vec<f64> = values.iter().copied().filter(|&value| value > 0.0).collect();
+    positive.sort_by(f64::total_cmp);
+    let at = |part: f64| positive.get((part * positive.len().saturating_sub(1) as f64) as usize).copied();
+    let far = at(0.05).zip(at(0.95)).is_some_and(|(low, high)| high >= 10.0 * low);
+    far && values.iter().all(|&value| value >= 0.0) && 20 * positive.len() >= 19 * values.len()
+}
+
 /// The range of a logarithmic axis for the positive values.
 pub fn logarithmic_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let exponents: Vec<f64> = values.filter(|&value| value > 0.0).map(f64::log10).collect();
@@ -258,11 +322,11 @@ impl Panel<'_, '_> {
     /// Grid, spines and ticks; drawn first. Labels where asked for.
     pub fn frame(&self, x_labels: bool, y_labels: bool) -> Result<(), ReportError> {
         let grid = Stroke::solid(GRID, 0.5);
-        for tick in &self.x.ticks {
+        for tick in self.x.ticks.iter().filter(|_| self.x.kind != Kind::Names) {
             let x = self.across(tick.value);
             self.canvas.line(&[(x, self.top), (x, self.bottom())], grid)?;
         }
-        for tick in &self.y.ticks {
+        for tick in self.y.ticks.iter().filter(|_| self.y.kind != Kind::Names) {
             let y = self.down(tick.value);
             self.canvas.line(&[(self.left, y), (self.right(), y)], grid)?;
         }
@@ -277,7 +341,7 @@ impl Panel<'_, '_> {
         let spine = Stroke::solid(QUIET, 0.75);
         let (left, right, bottom) = (self.left, self.right(), self.bottom());
         self.canvas.line(&[(left, self.top), (left, bottom), (right, bottom)], spine)?;
-        for tick in &self.x.ticks {
+        for tick in self.x.ticks.iter().filter(|_| self.x.kind != Kind::Names) {
             let x = self.across(tick.value);
             self.canvas.line(&[(x, bottom), (x, bottom + 3.0)], spine)?;
         }
@@ -285,7 +349,7 @@ impl Panel<'_, '_> {
             let x = self.across(value);
             self.canvas.line(&[(x, bottom), (x, bottom + 1.5)], Stroke::solid(QUIET, 0.5))?;
         }
-        for tick in &self.y.ticks {
+        for tick in self.y.ticks.iter().filter(|_| self.y.kind != Kind::Names) {
             let y = self.down(tick.value);
             self.canvas.line(&[(left - 3.0, y), (left, y)], spine)?;
         }
@@ -294,6 +358,13 @@ impl Panel<'_, '_> {
 
     fn x_labels(&self) -> Result<(), ReportError> {
         let font = Font { size: SMALL, colour: INK, bold: false };
+        if self.x.stands(self.width) {
+            let ticks = self.x.ticks.iter().step_by(self.x.stride(self.width));
+            return ticks.into_iter().try_for_each(|tick| {
+                let middle = self.bottom() + 4.0 + text_width(&tick.label, SMALL) / 2.0;
+                self.canvas.upwards(&tick.label, (self.across(tick.value), middle), font)
+            });
+        }
         for tick in self.x.labelled_ticks(self.width) {
             // A label at the right edge would touch the first one of the next panel.
             let rightmost = self.right() + 2.0 - text_width(&tick.label, SMALL) / 2.0;
@@ -305,7 +376,7 @@ impl Panel<'_, '_> {
 
     fn y_labels(&self) -> Result<(), ReportError> {
         let font = Font { size: SMALL, colour: INK, bold: false };
-        for tick in &self.y.ticks {
+        for tick in self.y.ticks.iter().step_by(self.y.stride(self.height)) {
             self.canvas.label(&tick.label, (self.left - 5.0, self.down(tick.value)), Align::Right, font)?;
         }
         Ok(())
@@ -370,6 +441,19 @@ impl Panel<'_, '_> {
             self.canvas.area(&there.chain(back).collect::<Vec<_>>(), colour, opacity)?;
         }
         Ok(())
+    }
+
+    /// A rectangle between two places on either axis, `right` a little wider than its share, so that no seam shows.
+    pub fn cell(&self, x: [f64; 2], y: [f64; 2], colour: RGBColor) -> Result<(), ReportError> {
+        let [left, right] = x.map(|value| self.across(value));
+        let [bottom, top] = y.map(|value| self.down(value));
+        self.canvas.rectangle((left, top), ((right + 0.25).min(self.right()), bottom), colour)
+    }
+
+    /// Text centred between two places on either axis.
+    pub fn note(&self, text: &str, x: [f64; 2], y: [f64; 2], font: Font) -> Result<(), ReportError> {
+        let [x, y] = [self.across((x[0] + x[1]) / 2.0), self.down((y[0] + y[1]) / 2.0)];
+        self.canvas.label(text, (x, y), Align::Centre, font)
     }
 
     /// The interval of a curve.
@@ -495,7 +579,7 @@ pub fn axis_title(name: &str, unit: &str, exponent: i32) -> String {
     if exponent == 0 {
         format!("{name} ({unit})")
     } else {
-        format!("{name} ({} {unit})", numbers::power_of_ten(exponent))
+        format!("{name} ({}\u{a0}{unit})", numbers::power_of_ten(exponent))
     }
 }
 
@@ -537,6 +621,17 @@ mod tests {
     }
 
     #[test]
+    fn names_stand_where_they_do_not_fit_and_are_read_downwards() {
+        let names = ["embedding", "attention", "head"].map(str::to_owned);
+        let scale = Scale::names(&names, true);
+        assert_eq!([0, 2].map(|index| scale.slot(index)), [[2.0, 3.0], [0.0, 1.0]]);
+        assert!(!scale.stands(300.0) && scale.stands(60.0));
+        assert!(scale.label_height(60.0) > scale.label_height(300.0));
+        let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+        assert!(!Scale::names(&digits, false).stands(20.0), "digits never stand");
+    }
+
+    #[test]
     fn a_few_values_far_out_do_not_stretch_the_range() {
         let values = (0..1000).map(|index| if index == 500 { 1e6 } else { f64::from(index) / 999.0 });
         let (low, high) = robust_range(values, &[0.0, 1.0]);
@@ -564,6 +659,16 @@ mod tests {
         assert!(low < decay(299) && high > 100.0);
         assert!(wide_range((0..300).map(decay).chain([1e6]), &[0.0]).1 < 200.0, "but not one far out");
         assert_eq!(logarithmic_range([-1.0, 0.0].into_iter()), (0.1, 10.0));
+    }
+
+    #[test]
+    fn an_axis_is_logarithmic_where_values_span_a_decade() {
+        let decay: Vec<f64> = (0..100).map(|step| 150.0 * 0.95f64.powi(step)).collect();
+        assert!(spans_decades(&decay));
+        assert!(!spans_decades(&decay[..30]) && !spans_decades(&[]) && !spans_decades(&[0.0, 1.0, 100.0]));
+        assert!(!spans_decades(&[&decay[..], &[-0.1]].concat()));
+        assert_eq!(whole_range(&[2.0, 1.0]), (-0.12, 2.12));
+        assert_eq!(whole_range(&[]), (0.0, 1.0));
     }
 
     #[test]

@@ -146,14 +146,18 @@ impl Canvas<'_> {
         self.put(&Polygon::new(to_units(places), colour.mix(opacity).filled()))
     }
 
+    /// A filled rectangle between two corners.
+    pub fn rectangle(&self, from: Place, to: Place, colour: RGBColor) -> Result<(), ReportError> {
+        self.put(&Rectangle::new([from, to].map(|(x, y)| (units(x), units(y))), colour.filled()))
+    }
+
     pub fn marker(&self, marker: Marker, (x, y): Place, colour: RGBColor) -> Result<(), ReportError> {
         let radius = 1.7;
         let triangle = |base: f64| [(x - 2.2, y + base), (x + 2.2, y + base), (x, y)];
         match marker {
             Marker::Disc => self.put(&Circle::new((units(x), units(y)), units(radius), colour.filled())),
             Marker::Square => {
-                let corners = [(units(x - radius), units(y - radius)), (units(x + radius), units(y + radius))];
-                self.put(&Rectangle::new(corners, WHITE.filled()))?;
+                self.rectangle((x - radius, y - radius), (x + radius, y + radius), WHITE)?;
                 let (left, right, top, bottom) = (x - radius, x + radius, y - radius, y + radius);
                 let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (right, top)];
                 self.line(&outline, Stroke::solid(colour, 0.75))
@@ -201,6 +205,9 @@ impl Canvas<'_> {
         font: Font,
         transform: FontTransform,
     ) -> Result<(), ReportError> {
+        if text.is_empty() {
+            return Ok(());
+        }
         let weight = if font.bold { FontStyle::Bold } else { FontStyle::Normal };
         let size = font.size * UNITS_PER_POINT * PLOTTERS_FONT_SCALE;
         let align = match align {
@@ -211,7 +218,7 @@ impl Canvas<'_> {
         let style = TextStyle::from((FONT, size, weight).into_font().transform(transform))
             .color(&font.colour)
             .pos(Pos::new(align, VPos::Top));
-        self.put(&Text::new(text.to_owned(), (units(x), units(y)), style))
+        self.put(&Text::new(text.replace('\u{a0}', " "), (units(x), units(y)), style))
     }
 
     fn put<'e, Element>(&self, element: &'e Element) -> Result<(), ReportError>
@@ -223,16 +230,37 @@ impl Canvas<'_> {
     }
 }
 
-/// Width of a text in points, near enough to lay out legends and to keep tick labels apart (Helvetica's averages).
+/// Width of a text in points, near enough to lay out legends and to keep labels apart: of DejaVu Sans, the widest of the fonts
+/// that a reader may have.
 pub fn text_width(text: &str, size: f64) -> f64 {
     let em = |letter: char| match letter {
-        'i' | 'j' | 'l' | '.' | ',' | ' ' | '|' | '(' | ')' | 't' | 'f' | 'I' => 0.28,
-        'm' | 'w' | 'M' | 'W' => 0.83,
-        'A'..='Z' => 0.68,
-        '⁰'..='₉' | '¹' | '²' | '³' => 0.33,
-        _ => 0.556,
+        'i' | 'j' | 'l' | '.' | ',' | ' ' | '\u{a0}' | '|' | '(' | ')' | 'I' => 0.31,
+        't' | 'f' | 'r' | '-' => 0.4,
+        'm' | 'w' | 'M' | 'W' | '−' | '=' => 0.86,
+        'A'..='Z' => 0.69,
+        '⁰'..='₉' | '¹' | '²' | '³' => 0.4,
+        _ => 0.615,
     };
     size * text.chars().map(em).sum::<f64>()
+}
+
+/// Bold text is so much wider.
+const BOLD: f64 = 1.12;
+
+/// A bold text in lines no wider than a width in points, where it can be broken at spaces.
+pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
+    let size = BOLD * size;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if text_width(&format!("{line} {word}"), size) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Cuts a polyline into dashes of a pattern of lengths drawn and left out in turn; plotters has no dashed stroke.
@@ -302,6 +330,14 @@ mod tests {
         let length = |piece: &Vec<Place>| piece.windows(2).map(|edge| distance(edge[0], edge[1])).sum::<f64>();
         let lengths: Vec<f64> = pieces.iter().take(4).map(length).collect();
         assert_eq!(lengths, [4.0, 1.0, 4.0, 1.0]);
+    }
+
+    #[test]
+    fn lines_are_broken_at_spaces_only() {
+        let text = "label noise ε\u{a0}=\u{a0}0.25, optimizer\u{a0}=\u{a0}adam";
+        assert_eq!(wrapped(text, 60.0, SMALL), ["label noise", "ε\u{a0}=\u{a0}0.25,", "optimizer\u{a0}=\u{a0}adam"]);
+        assert_eq!(wrapped(text, 1000.0, SMALL), [text]);
+        assert!(wrapped("", 10.0, SMALL).is_empty());
     }
 
     #[test]

@@ -1,66 +1,27 @@
-//! A comparison of studies, from the tables that `cograd compare` writes: which curves, conditions and studies there are.
+//! A comparison of studies: which curves, conditions and studies its tables have.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use cograd_results::{Results, ResultsError, Rows, Summary};
 
-use serde::Deserialize;
-
-use crate::ReportError;
-use crate::curves::{Banded, CurveKey};
-use crate::tables::{Table, named_points};
-
-pub const TABLE: &str = "comparison.parquet";
-pub const TESTS: &str = "comparison-tests.parquet";
+use crate::curves::{self, Banded, Curves, Key};
+use crate::distinct;
+use crate::setting::{self, NOISE, Setting};
 
 pub struct Comparison {
-    pub provenance: Provenance,
-    /// In the order of the table; those of one name and estimator belong to one figure.
-    pub figures: Vec<Overlay>,
-}
-
-/// The content of `comparison.json`.
-#[derive(Deserialize)]
-pub struct Provenance {
-    pub cograd: String,
-    pub studies: Vec<ComparedStudy>,
-}
-
-#[derive(Deserialize)]
-pub struct ComparedStudy {
-    pub study: String,
-    pub summary_sha256: String,
-}
-
-/// The curves of one name and estimator.
-pub struct Overlay {
-    pub curve: String,
-    pub estimator: Option<String>,
-    /// By layer and groups.
-    pub parts: Vec<Part>,
-    pub conditions: Vec<ComparedCondition>,
-}
-
-/// A curve of a layer and groups.
-pub struct Part {
-    pub key: CurveKey,
-    /// By condition, then by study.
-    pub curves: BTreeMap<(usize, usize), Banded>,
+    pub summary: Summary,
+    /// In the order of the table.
+    pub studies: Vec<String>,
+    pub conditions: Vec<Setting>,
+    /// Study by study of a condition, condition by condition.
+    curves: Vec<Curves>,
     pub tests: Vec<Tested>,
-}
-
-/// What studies are matched by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ComparedCondition {
-    pub noise: f64,
-    /// Where a study has several rules at this noise level.
-    pub rule: Option<String>,
 }
 
 /// A test of a difference between two studies.
 pub struct Tested {
+    pub key: Key,
     pub condition: usize,
     pub studies: [String; 2],
-    pub seeds: [i64; 2],
+    pub seeds: [u64; 2],
     /// None: of the mean over the common steps.
     pub step: Option<i64>,
     pub difference: Option<f64>,
@@ -71,123 +32,88 @@ pub struct Tested {
 }
 
 impl Comparison {
-    pub fn read(directory: &Path) -> Result<Comparison, ReportError> {
-        let provenance = Provenance::read(&directory.join("comparison.json"))?;
-        let table = Table::read(directory, TABLE)?;
-        let (rules, noise, studies) = (table.strings("rule")?, table.numbers("noise")?, table.strings("study")?);
-        let noise: Vec<f64> = noise.into_iter().map(|noise| noise.unwrap_or(f64::NAN)).collect();
-        let conditions = Conditions::of(&rules, &noise, &studies);
-        let study = |name: &String| provenance.studies.iter().position(|study| study.study == *name);
-
-        let mut figures: Vec<Overlay> = Vec::new();
-        for (row, (key, step, point)) in named_points(&table, ["mean", "lower", "upper"])?.into_iter().enumerate() {
-            let Some(study) = study(&studies[row]) else { continue };
-            let condition = conditions.place(noise[row], &rules[row]);
-            let part = part(&mut figures, key);
-            part.curves.entry((condition, study)).or_default().push(step, point);
+    pub fn read(results: &Results) -> Result<Comparison, ResultsError> {
+        let summary = results.summary().clone();
+        let table = results.rows("comparison")?;
+        let rows = || table.iter().flat_map(|rows| (0..rows.len()).map(move |row| (rows, row)));
+        let studies = distinct(rows().filter_map(|(rows, row)| rows.text("study", row).map(str::to_owned)));
+        let conditions = distinct(rows().map(|(rows, row)| setting::of_row(rows, row, &summary)));
+        let mut curves: Vec<Curves> = Vec::new();
+        curves.resize_with(studies.len() * conditions.len(), Curves::default);
+        let condition = |rows: &Rows, row: usize| {
+            let setting = setting::of_row(rows, row, &summary);
+            conditions.iter().position(|known| *known == setting)
+        };
+        if let Some(rows) = &table {
+            Curves::read(rows, &curves::MEANS, &mut curves, |rows, row| {
+                let study = rows.text("study", row)?;
+                let study = studies.iter().position(|known| known == study)?;
+                Some(condition(rows, row)? * studies.len() + study)
+            });
         }
-        for figure in &mut figures {
-            figure.conditions.clone_from(&conditions.conditions);
+        let mut tests = Vec::new();
+        if let Some(rows) = results.rows("comparison_tests")? {
+            let known = (0..rows.len()).filter_map(|row| Some(tested(&rows, row, condition(&rows, row)?)));
+            tests.extend(known);
         }
-        read_tests(directory, &conditions, &mut figures)?;
-        Ok(Comparison { provenance, figures })
+        Ok(Comparison { summary, studies, conditions, curves, tests })
     }
 
-    /// Whether anything could be tested.
-    pub fn is_tested(&self) -> bool {
-        self.tests().any(|test| test.p.is_some())
+    /// A curve of a study at a condition.
+    pub fn curve(&self, condition: usize, study: usize, key: &Key) -> Option<&Banded> {
+        self.curves[condition * self.studies.len() + study].get(key).filter(|curve| curve.has_values())
     }
 
-    pub fn is_by_rule(&self) -> bool {
-        self.figures.iter().flat_map(|figure| &figure.conditions).any(|condition| condition.rule.is_some())
-    }
-
-    fn tests(&self) -> impl Iterator<Item = &Tested> {
-        self.figures.iter().flat_map(|figure| &figure.parts).flat_map(|part| &part.tests)
-    }
-}
-
-impl Provenance {
-    fn read(path: &Path) -> Result<Provenance, ReportError> {
-        let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => ReportError::MissingFile { path: path.to_owned() },
-            _ => ReportError::Read { path: path.to_owned(), source },
-        })?;
-        serde_json::from_str(&text).map_err(|source| ReportError::Summary { path: path.to_owned(), source })
-    }
-}
-
-/// The part of its figure that a curve is, made where it is new.
-fn part(figures: &mut Vec<Overlay>, key: CurveKey) -> &mut Part {
-    let same =
-        |figure: &Overlay| *figure.curve == *key.curve && figure.estimator.as_deref() == key.estimator.as_deref();
-    let figure = figures.iter().position(same).unwrap_or_else(|| {
-        let (curve, estimator) = (key.curve.to_string(), key.estimator.as_deref().map(str::to_owned));
-        figures.push(Overlay { curve, estimator, parts: Vec::new(), conditions: Vec::new() });
-        figures.len() - 1
-    });
-    let parts = &mut figures[figure].parts;
-    let part = parts.iter().position(|part| part.key == key).unwrap_or_else(|| {
-        parts.push(Part { key, curves: BTreeMap::new(), tests: Vec::new() });
-        parts.len() - 1
-    });
-    &mut parts[part]
-}
-
-/// The conditions of the table, in order of noise, then rule.
-struct Conditions {
-    conditions: Vec<ComparedCondition>,
-}
-
-impl Conditions {
-    fn of(rules: &[String], noise: &[f64], studies: &[String]) -> Conditions {
-        let mut rules_at: BTreeMap<(u64, &str), BTreeSet<&str>> = BTreeMap::new();
-        for ((rule, noise), study) in rules.iter().zip(noise).zip(studies) {
-            rules_at.entry((noise.to_bits(), study)).or_default().insert(rule);
-        }
-        let mut levels: Vec<f64> = noise.to_vec();
-        levels.sort_by(f64::total_cmp);
-        levels.dedup();
-        let at_level = |noise: f64| -> Vec<ComparedCondition> {
-            let of_level = rules_at.iter().filter(|((level, _), _)| *level == noise.to_bits()).map(|(_, rules)| rules);
-            if of_level.clone().all(|rules| rules.len() == 1) {
-                return vec![ComparedCondition { noise, rule: None }];
+    /// The curves that any study has, those of one name and estimator together.
+    pub fn figures(&self) -> Vec<Vec<&Key>> {
+        let mut figures: Vec<Vec<&Key>> = Vec::new();
+        for key in self.curves.iter().flat_map(Curves::keys) {
+            let same = |figure: &&mut Vec<&Key>| figure[0].curve == key.curve && figure[0].estimator == key.estimator;
+            match figures.iter_mut().find(same) {
+                Some(figure) if figure.contains(&key) => {}
+                Some(figure) => figure.push(key),
+                None => figures.push(vec![key]),
             }
-            let all: BTreeSet<&str> = of_level.flatten().copied().collect();
-            all.into_iter().map(|rule| ComparedCondition { noise, rule: Some(rule.to_owned()) }).collect()
-        };
-        Conditions { conditions: levels.into_iter().flat_map(at_level).collect() }
+        }
+        figures
     }
 
-    fn place(&self, noise: f64, rule: &str) -> usize {
-        let is = |condition: &ComparedCondition| {
-            condition.noise == noise && condition.rule.as_ref().is_none_or(|known| known == rule)
-        };
-        self.conditions.iter().position(is).unwrap_or(0)
+    /// The places of the conditions that differ.
+    pub fn varying(&self) -> Vec<usize> {
+        let differs = |place: &usize| self.conditions.iter().any(|other| other[*place] != self.conditions[0][*place]);
+        (0..self.summary.conditions.len()).filter(differs).collect()
+    }
+
+    /// What tells a condition from the others, or its label noise.
+    pub fn label(&self, condition: usize) -> String {
+        let mut places = self.varying();
+        if places.is_empty() {
+            places.extend(self.summary.conditions.iter().position(|condition| condition.name == NOISE));
+        }
+        setting::label(&self.summary, &self.conditions[condition], &places)
+    }
+
+    /// Whether any difference could be tested.
+    pub fn is_tested(&self) -> bool {
+        self.tests.iter().any(|test| test.p.is_some())
     }
 }
 
-fn read_tests(directory: &Path, conditions: &Conditions, figures: &mut Vec<Overlay>) -> Result<(), ReportError> {
-    let table = Table::read(directory, TESTS)?;
-    let (noise, rules) = (table.numbers("noise")?, table.strings("rule_a")?);
-    let studies = [table.strings("study_a")?, table.strings("study_b")?];
-    let seeds = [table.integers("seeds_a")?, table.integers("seeds_b")?];
-    let steps = table.optional_integers("step")?;
-    let (difference, lower, upper) = (table.numbers("difference")?, table.numbers("lower")?, table.numbers("upper")?);
-    let (p, p_holm) = (table.numbers("p")?, table.numbers("p_holm")?);
-    for (row, key) in table.keys()?.into_iter().enumerate() {
-        let test = Tested {
-            condition: conditions.place(noise[row].unwrap_or(f64::NAN), &rules[row]),
-            studies: [studies[0][row].clone(), studies[1][row].clone()],
-            seeds: [seeds[0][row], seeds[1][row]],
-            step: steps[row],
-            difference: difference[row],
-            lower: lower[row],
-            upper: upper[row],
-            p: p[row],
-            p_holm: p_holm[row],
-        };
-        part(figures, key).tests.push(test);
+fn tested(rows: &Rows, row: usize, condition: usize) -> Tested {
+    let text = |column: &str| rows.text(column, row).unwrap_or_default();
+    let number = |column: &str| rows.number(column, row);
+    let groups = ["group_a", "group_b"].map(|column| rows.text(column, row).map(str::to_owned));
+    let key = Key::new(text("curve")).groups(&groups).layer(rows.text("layer", row).map(Into::into));
+    Tested {
+        key: Key { estimator: rows.text("estimator", row).map(Into::into), ..key },
+        condition,
+        studies: ["study_a", "study_b"].map(|column| text(column).to_owned()),
+        seeds: ["seeds_a", "seeds_b"].map(|column| rows.count(column, row).unwrap_or(0)),
+        step: rows.integer("step", row),
+        difference: number("difference"),
+        lower: number("lower"),
+        upper: number("upper"),
+        p: number("p"),
+        p_holm: number("p_holm"),
     }
-    Ok(())
 }

@@ -1,33 +1,35 @@
-//! Figures and an HTML page from the tables that analysis wrote.
+//! Figures and an HTML page from the results of an analysis.
 //!
-//! Everything drawn here is read from a study's `analysis` directory (its Parquet tables and `summary.json`); no trace
-//! is opened and no statistic is computed. [`report`] writes the paper's Figures 1 to 4, three figures of our own and
-//! one self-contained page; Figure 4 and the comparison of update rules where a study has several.
+//! Everything drawn here is read from a directory of results, which verifies itself before it is parsed; no trace is opened
+//! and no statistic is computed. [`report`] draws a study: the paper's Figures 1 to 4, of whatever conditions and groups there
+//! are, figures of our own, one for every statistic that the results have, and a self-contained page. [`report_comparison`]
+//! draws a comparison of studies.
 #![warn(missing_docs)]
 
 mod axes;
 mod canvas;
 mod comparison;
-mod comparison_page;
+mod curve_names;
 mod curves;
 mod error;
 mod figure;
 mod manifest;
 mod numbers;
+mod numbers_of_runs;
 mod page;
-mod results;
-mod summary;
-mod tables;
+mod predictions;
+mod setting;
+mod study;
 
 pub use error::ReportError;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use cograd_trace::write_atomically;
+use cograd_results::{Results, SUMMARY};
 
 use comparison::Comparison;
-use results::Results;
+use figure::Figure;
+use study::Study;
 
 /// Draws every figure and the page of a study's results and returns the files written: the figures, `index.html`, and
 /// `manifest.json`, which has their hashes and is written last.
@@ -36,43 +38,38 @@ use results::Results;
 /// whole or not at all, and the same results give the same bytes.
 ///
 /// # Errors
-/// A results file that is missing, unreadable or lacks a column (each named), or an `out` that cannot be written.
+/// Results that are missing, altered or unreadable, or an `out` that cannot be written.
 pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let results = Results::read(analysis)?;
-    let figures = figure::draw_all(&results)?;
-    let page = page::render(&results, &figures)?;
-
-    let files = figures.iter().map(|figure| (figure.file, figure.svg.as_str())).chain([("index.html", page.as_str())]);
-    write_report(out, &analysis.join("summary.json"), files)
+    let study = Study::read(&Results::open(analysis)?)?;
+    let figures = figure::draw_all(&study)?;
+    write(analysis, out, &figures, &page::of_study(&study, &figures)?)
 }
 
 /// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, and returns the files
 /// written: the figures, `index.html`, and `manifest.json` last.
 ///
 /// # Errors
-/// A table of the comparison that is missing, unreadable or lacks a column, or a file that cannot be written.
+/// Tables of the comparison that are missing, altered or unreadable, or a file that cannot be written.
 pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let comparison = Comparison::read(directory)?;
+    let comparison = Comparison::read(&Results::open(directory)?)?;
     let figures = figure::comparison::draw_all(&comparison)?;
-    let page = comparison_page::render(&comparison, &figures)?;
-    let files = figures.iter().map(|figure| (figure.file.as_str(), figure.svg.as_str()));
-    write_report(directory, &directory.join("comparison.json"), files.chain([("index.html", page.as_str())]))
+    write(directory, directory, &figures, &page::of_comparison(&comparison, &figures)?)
 }
 
-/// Writes files by name, and last the manifest with their hashes and that of what they were drawn from.
-fn write_report<'a>(
-    out: &Path,
-    source: &Path,
-    files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-) -> Result<Vec<PathBuf>, ReportError> {
-    fs::create_dir_all(out).map_err(|source| ReportError::CreateDirectory { path: out.to_owned(), source })?;
-    manifest::clear(out, &files.clone().map(|(name, _)| name).collect::<Vec<_>>())?;
-    let mut written = Vec::new();
-    for (name, text) in files {
-        let path = out.join(name);
-        write_atomically(&path, text.as_bytes()).map_err(ReportError::Write)?;
-        written.push(path);
+/// Each value once, in the order of first appearance.
+fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
     }
-    written.push(manifest::write(source, out, &written)?);
-    Ok(written)
+    distinct
+}
+
+fn write(results: &Path, out: &Path, figures: &[Figure], page: &str) -> Result<Vec<PathBuf>, ReportError> {
+    let drawings = figures.iter().flat_map(|figure| &figure.drawings);
+    let mut files: Vec<(&str, &str)> = drawings.map(|(name, svg)| (name.as_str(), svg.as_str())).collect();
+    files.push(("index.html", page));
+    manifest::write(&results.join(SUMMARY), out, &files)
 }

@@ -1,11 +1,11 @@
-//! `manifest.json` of a report: the hashes of its files, and of the analysis that they show.
+//! `manifest.json` of a report: the hashes of its files, and of the results that they show.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use cograd_trace::{sealed, sha256_of_file, write_atomically};
+use cograd_files::{FileError, sealed, sha256, sha256_of_file, write_atomically};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +17,18 @@ const NAME: &str = "manifest.json";
 struct Manifest {
     /// Version of the program that reported.
     cograd: &'static str,
-    /// Of the `summary.json` that was read, which has the hashes of the tables; of a comparison, of its `comparison.json`.
+    /// Of the `summary.json` that was read, which has the hashes of the tables.
     analysis_sha256: String,
     /// The other files of the report, by name.
-    files: BTreeMap<String, FileEntry>,
+    files: BTreeMap<String, Entry>,
     /// SHA-256 of this file with an empty seal.
     seal: &'static str,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    bytes: u64,
+    sha256: String,
 }
 
 /// What is read of an earlier one.
@@ -31,50 +37,48 @@ struct Earlier {
     files: BTreeMap<String, IgnoredAny>,
 }
 
-#[derive(Serialize)]
-struct FileEntry {
-    bytes: u64,
-    sha256: String,
-}
-
-/// Writes the manifest of the files `written` into `out`, drawn from what `source` sums up; returns its path.
-pub fn write(source: &Path, out: &Path, written: &[PathBuf]) -> Result<PathBuf, ReportError> {
-    let path = out.join(NAME);
+/// Writes the `files`, each a name and a content, and then their manifest; returns the paths.
+pub fn write(summary: &Path, out: &Path, files: &[(&str, &str)]) -> Result<Vec<PathBuf>, ReportError> {
+    fs::create_dir_all(out).map_err(FileError::io("create the directory", out))?;
+    clear(out, files)?;
+    let mut written = Vec::new();
+    for (name, text) in files {
+        written.push(out.join(name));
+        write_atomically(&out.join(name), text.as_bytes())?;
+    }
+    let entry = |text: &str| Entry { bytes: text.len() as u64, sha256: sha256(text.as_bytes()) };
     let manifest = Manifest {
         cograd: env!("CARGO_PKG_VERSION"),
-        analysis_sha256: sha256_of_file(source).map_err(ReportError::Hash)?,
-        files: written.iter().map(|path| entry(path)).collect::<Result<_, _>>()?,
+        analysis_sha256: sha256_of_file(summary)?,
+        files: files.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect(),
         seal: "",
     };
-    let text = sealed(&manifest).map_err(|source| ReportError::Manifest { path: path.clone(), source })?;
-    write_atomically(&path, &text).map_err(ReportError::Write)?;
-    Ok(path)
+    let path = out.join(NAME);
+    let text = sealed(&manifest).map_err(|error| FileError::io("write", &path)(error.into()))?;
+    write_atomically(&path, &text)?;
+    written.push(path);
+    Ok(written)
 }
 
 /// Removes the manifest of an earlier report in `out` and those of its files that this one has none of: until the new
 /// manifest is written, nothing there says that the files belong together.
-pub fn clear(out: &Path, keep: &[&str]) -> Result<(), ReportError> {
+fn clear(out: &Path, keep: &[(&str, &str)]) -> Result<(), FileError> {
     let path = out.join(NAME);
     let text = match fs::read(&path) {
         Ok(text) => text,
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(ReportError::Read { path, source }),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::io("read", &path)(error)),
     };
     // A manifest that cannot be read has no files to remove.
     let earlier: Earlier = serde_json::from_slice(&text).unwrap_or_default();
     let is_name = |name: &&String| Path::new(name).file_name().is_some_and(|file| file == name.as_str());
-    let stale = earlier.files.keys().filter(is_name).filter(|name| !keep.contains(&name.as_str()));
+    let kept = |name: &&String| keep.iter().any(|(kept, _)| kept == name);
+    let stale = earlier.files.keys().filter(is_name).filter(|name| !kept(name));
     for path in [path].into_iter().chain(stale.map(|name| out.join(name))) {
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(ReportError::Remove { path, source }),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(FileError::io("remove", &path)(error)),
             _ => {}
         }
     }
     Ok(())
-}
-
-fn entry(path: &Path) -> Result<(String, FileEntry), ReportError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let bytes = fs::metadata(path).map_err(|source| ReportError::Read { path: path.to_owned(), source })?.len();
-    Ok((name, FileEntry { bytes, sha256: sha256_of_file(path).map_err(ReportError::Hash)? }))
 }

@@ -1,6 +1,6 @@
 //! Numbers as people read them: rounded, with a real minus sign, and p-values that do not claim more than B worlds can.
 
-use crate::tables::Test;
+use crate::study::Test;
 
 /// What stands where a number is missing.
 pub const MISSING: &str = "–";
@@ -149,6 +149,12 @@ fn superscript(exponent: i32) -> String {
     exponent.to_string().chars().map(raise).collect()
 }
 
+/// With a capital first letter; α stays itself.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| [first.to_ascii_uppercase()].into_iter().chain(letters).collect()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,12 +164,14 @@ mod tests {
         Test {
             estimator: "paper".to_owned(),
             statistic: "crossover".to_owned(),
+            groups: [None, None],
             observed: Some(0.4),
             worlds: u64::from(worlds),
             exceedances: Some(u64::from(exceedances)),
             p: Some(p),
             p_lower: Some(0.0),
             p_upper: Some(0.003_682),
+            p_holm: None,
         }
     }
 

@@ -3,71 +3,72 @@
 mod synthetic;
 
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
-use cograd_reports::{ReportError, report};
-use polars::prelude::{ParquetReader, SerReader};
-use synthetic::Study;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use cograd_reports::{ReportError, report, report_comparison};
+use cograd_results::summary::Statistic;
+use serde_json::json;
+use synthetic::{Built, Study, noise, rules};
 use tempfile::TempDir;
 
-const FIGURES: [&str; 5] =
-    ["figure-1.svg", "figure-2.svg", "figure-2-null-band.svg", "figure-3.svg", "figure-3-null-band.svg"];
-
-/// Of every study with gradients.
-const CROSS_TERMS: &str = "figure-cross-terms.svg";
+/// Of every study with gradients and groups.
+const FIGURES: [&str; 7] = [
+    "contributions-null-band.svg",
+    "contributions.svg",
+    "cross-terms.svg",
+    "learning-groups.svg",
+    "learning.svg",
+    "shares-null-band.svg",
+    "shares.svg",
+];
 
 /// Of studies with a record of the population.
 const POPULATION_FIGURES: [&str; 5] = [
-    "figure-population.svg",
-    "figure-2-population.svg",
-    "figure-2-population-null-band.svg",
-    "figure-3-population.svg",
-    "figure-3-population-null-band.svg",
+    "contributions-population-null-band.svg",
+    "contributions-population.svg",
+    "population.svg",
+    "shares-population-null-band.svg",
+    "shares-population.svg",
 ];
 
-const GROUP_FIGURES: [&str; 4] = [
-    "figure-groups-shares.svg",
-    "figure-groups-cumulative.svg",
-    "figure-groups-shares-population.svg",
-    "figure-groups-cumulative-population.svg",
-];
-
-const COHERENCE_FIGURES: [&str; 14] = [
+/// Of the statistics of the made-up results.
+const COHERENCE_FIGURES: [&str; 9] = [
+    "coherence-class-stiffness-cosine-pairs.svg",
+    "coherence-confusion.svg",
     "coherence-m-coherence.svg",
-    "coherence-diversity.svg",
-    "coherence-aligned-fraction.svg",
+    "coherence-noise-scale.svg",
+    "coherence-same-sign.svg",
+    "coherence-stiffness-classes.svg",
+    "coherence-stiffness-cosine-groups.svg",
     "coherence-stiffness-cosine.svg",
     "coherence-stiffness-sign.svg",
-    "coherence-confusion.svg",
-    "coherence-gsnr.svg",
-    "coherence-same-sign.svg",
-    "coherence-noise-scale.svg",
-    "coherence-normalised-variance.svg",
-    "coherence-disparity.svg",
-    "coherence-stiffness-groups.svg",
-    "coherence-stiffness-classes.svg",
-    "figure-class-stiffness.svg",
 ];
-
-/// Of studies with winsorized runs, and with several rules.
-const RULE_FIGURES: [&str; 2] = ["figure-4.svg", "figure-4-rules.svg"];
 
 /// A directory with `analysis` and, after a report, `report`.
 fn reported(study: &Study) -> TempDir {
     let directory = analysed(study);
-    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
+    report_of(&directory);
     directory
 }
 
 fn analysed(study: &Study) -> TempDir {
+    written(synthetic::build(study))
+}
+
+fn written(built: Built) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let analysis = directory.path().join("analysis");
-    fs::create_dir(&analysis).unwrap();
-    synthetic::write(&analysis, study);
+    built.write(&directory.path().join("analysis"));
     directory
 }
 
+fn report_of(directory: &TempDir) {
+    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
+}
+
 fn read(directory: &TempDir, file: &str) -> String {
-    fs::read_to_string(directory.path().join("report").join(file)).unwrap()
+    fs::read_to_string(directory.path().join("report").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 fn failure(directory: &TempDir) -> ReportError {
@@ -77,33 +78,63 @@ fn failure(directory: &TempDir) -> ReportError {
     error
 }
 
+/// The names of the figures in a report, sorted.
+fn figures(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path().join("report")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut figures: Vec<String> = names.filter(|name| name.ends_with(".svg")).collect();
+    figures.sort();
+    figures
+}
+
+/// Checks every figure of a report.
+fn assert_drawn(directory: &TempDir) {
+    for file in figures(directory) {
+        let svg = read(directory, &file);
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{file}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{file}");
+        assert!(
+            svg.contains("<polyline") || svg.contains("<circle") || svg.matches("<rect").count() > 1,
+            "{file} is empty"
+        );
+        assert!(svg.len() < 900_000, "{file}: {} bytes", svg.len());
+    }
+    let page = read(directory, "index.html");
+    assert!(!page.contains("undefined") && !page.contains("NaN"));
+}
+
+fn has_text(svg: &str, text: &str) -> bool {
+    svg.contains(&format!("\n{text}\n"))
+}
+
+/// Whether every word stands in a figure, whose headings are broken into lines.
+fn has_words(svg: &str, words: &str) -> bool {
+    words.split(' ').all(|word| svg.contains(word))
+}
+
+fn sorted<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().map(|name| (*name).to_owned()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn every_figure_and_the_page_are_written_and_nothing_else() {
     let directory = analysed(&Study::default());
     let out = directory.path().join("report");
     let written = report(&directory.path().join("analysis"), &out).unwrap();
-    let expected = FIGURES.iter().chain(&[CROSS_TERMS, "index.html", "manifest.json"]);
-    let expected: Vec<_> = expected.map(|file| out.join(file)).collect();
-    assert_eq!(written, expected);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), expected.len());
-}
-
-#[test]
-fn figures_are_whole_titled_documents_of_modest_size() {
-    let directory = reported(&Study::default());
-    for file in FIGURES {
-        let svg = read(&directory, file);
-        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{file}");
-        assert!(svg.contains("<title>Figure "), "{file}");
-        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        assert!(svg.len() < 300_000, "{file}: {} bytes", svg.len());
-    }
+    assert_eq!(figures(&directory), FIGURES);
+    assert_drawn(&directory);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), written.len());
+    let names = written.iter().rev().map(|path| path.file_name().unwrap().to_str().unwrap());
+    assert_eq!(names.take(2).collect::<Vec<_>>(), ["manifest.json", "index.html"]);
 }
 
 #[test]
 fn the_same_results_give_the_same_bytes() {
-    let (first, second) = (reported(&Study::default()), reported(&Study::default()));
-    for file in FIGURES.iter().copied().chain(["index.html"]) {
+    let study = Study { seeds: vec![1, 2], ..Study::whole() };
+    let (first, second) = (reported(&study), reported(&study));
+    for file in figures(&first).iter().map(String::as_str).chain(["index.html", "manifest.json"]) {
         assert_eq!(read(&first, file), read(&second, file), "{file}");
     }
 }
@@ -127,22 +158,21 @@ fn the_page_states_each_measured_number() {
         "87.6\u{a0}%",
         "0.0123",
         "1.23",
-        // Group size, α first and last, crossover.
+        // Group size, crossover.
         "0.775",
-        "0.932",
-        "0.414",
         "0.312",
         // p at the floor and above it, with intervals; D after ten steps.
         "≤\u{a0}0.001",
         "[0.00070,\u{a0}0.0014]",
-        "0.038",
-        "[0.027,\u{a0}0.053]",
-        "0.0123",
-        // Sizes.
+        "0.028",
+        "[0.020,\u{a0}0.039]",
+        // Sizes and names.
         "6\u{202f}000",
         "1\u{202f}500",
         "118\u{a0}MiB",
         "64–512–10",
+        "The loss of an example: cross-entropy.",
+        "5 runs. Label noise ε: 0, 0.25, 0.5, 0.75, 1; rule: sgd; network: 64–512–10; seed 1.",
     ];
     for number in measured {
         assert!(page.contains(number), "{number}");
@@ -150,13 +180,27 @@ fn the_page_states_each_measured_number() {
 }
 
 #[test]
-fn the_page_shows_every_prediction_with_its_verdict() {
+fn predictions_are_sentences_made_of_their_numbers() {
     let page = read(&reported(&Study::default()), "index.html");
-    for text in
-        ["2 hold<", "1 fails<", "1 not checkable<", "<tr class=\"fails\">", "Steps to 90 %: 90, 210, 480, 890, 1 410"]
-    {
+    for text in [
+        "1 holds<",
+        "1 fails<",
+        "1 not checkable<",
+        "<tr class=\"fails\">",
+        "More noise, slower learning",
+        "Half of the initial training loss is reached at step 90 (ε\u{a0}=\u{a0}0.25), 1\u{202f}410 (ε\u{a0}=\u{a0}0.5), never (ε\u{a0}=\u{a0}1).",
+        "α at step 0 against the group size: 0.930 against 0.775 (ε\u{a0}=\u{a0}0.25), 0.600 against 0.550 (ε\u{a0}=\u{a0}0.5).",
+        "The crossover statistic: 0.312 (ε\u{a0}=\u{a0}0.25, p\u{a0}≤\u{a0}0.001), −0.250 (ε\u{a0}=\u{a0}0.5, p\u{a0}=\u{a0}0.20, fails).",
+        "Runs differ in optimizer, too.",
+    ] {
         assert!(page.contains(text), "{text}");
     }
+}
+
+#[test]
+fn without_predictions_there_is_no_section_of_them() {
+    let page = read(&reported(&Study::without_noise()), "index.html");
+    assert!(!page.contains("Predictions of the paper") && !page.contains("The paper’s predictions"));
 }
 
 #[test]
@@ -171,287 +215,248 @@ fn the_page_gives_the_provenance() {
     for text in [
         "cd34".repeat(16),
         "ab12".repeat(16),
-        "cograd 0.1.0".to_owned(),
-        "cograd-recorder 0.1.0".to_owned(),
-        "sgd_noise-0.25_seed-1".to_owned(),
+        "cograd 0.1.0".into(),
+        "cograd-recorder 0.1.0".into(),
+        "noise-0.25_sgd_seed-1".into(),
     ] {
         assert!(page.contains(&text), "{text}");
     }
 }
 
 #[test]
-fn p_values_are_written_into_the_panels_as_bounds_at_the_floor() {
+fn p_values_are_written_over_the_panels_as_bounds_at_the_floor() {
     let directory = reported(&Study::default());
-    let svg = read(&directory, "figure-2-null-band.svg");
-    assert!(svg.contains("crossover p ≤ 0.001") && svg.contains("simultaneous p = 0.028"), "{svg}");
-    assert!(read(&directory, "figure-3-null-band.svg").contains("D₁₀ p ≤ 0.001"));
+    let svg = read(&directory, "shares-null-band.svg");
+    assert!(has_text(&svg, "crossover p ≤ 0.001") && has_text(&svg, "simultaneous p = 0.028"), "{svg}");
+    assert!(has_text(&read(&directory, "contributions-null-band.svg"), "D₁₀ p ≤ 0.001"));
 }
 
 #[test]
-fn a_study_without_corrupt_examples_says_so_instead_of_drawing_groups() {
-    let directory = reported(&Study { noise: vec![0.0], ..Study::default() });
+fn shares_of_pristine_and_corrupt_examples_are_alpha_and_beta() {
+    let directory = reported(&Study::default());
+    let svg = read(&directory, "shares.svg");
+    for text in ["α, pristine", "β, corrupt", "null world 3", "group sizes"] {
+        assert!(has_text(&svg, text), "{text}");
+    }
+    assert!(has_words(&svg, "label noise ε = 0.25"));
+    assert!(read(&directory, "index.html").contains("<th scope=\"col\">α first</th>"));
+    assert!(has_text(&read(&directory, "contributions.svg"), "mean corrupt example"));
+}
+
+#[test]
+fn a_condition_with_a_single_group_is_left_out_of_the_shares_and_nothing_is_drawn_empty() {
+    let directory = reported(&Study::default());
+    let svg = read(&directory, "shares.svg");
+    let headings: Vec<&str> = svg.lines().filter(|line| line.contains("ε = ")).collect();
+    assert_eq!(headings, ["ε = 0.25", "ε = 0.5", "ε = 0.75", "ε = 1"].map(|text| format!("label noise {text}")));
+    assert!(!svg.contains("ε = 0\n"), "without noise all examples are pristine");
+    let single = reported(&Study { conditions: noise(&[0.0]), ..Study::default() });
+    assert_eq!(figures(&single), ["contributions.svg", "learning-groups.svg", "learning.svg"]);
+    assert_drawn(&single);
+}
+
+#[test]
+fn a_study_without_gradients_has_its_curves_only() {
+    let directory = reported(&Study { gradients: false, ..Study::winsorized() });
+    let drawn = figures(&directory);
     assert!(
-        read(&directory, "figure-2.svg")
-            .contains("No run has recorded gradients of both pristine and corrupt examples.")
+        drawn.iter().all(|name| ["learning", "winsorization", "matched"].iter().any(|kind| name.starts_with(kind)))
     );
-    assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
-    assert!(read(&directory, "index.html").contains("so there is nothing to compare"));
+    assert_drawn(&directory);
 }
 
 #[test]
 fn unusual_studies_are_drawn() {
+    let nine: Vec<f64> = (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect();
     let studies = [
-        Study { noise: vec![0.5], ..Study::default() },
-        Study { noise: vec![0.25, 0.5], seeds: vec![1, 2, 3], ..Study::default() },
-        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), ..Study::default() },
+        Study { conditions: noise(&[0.5]), ..Study::default() },
+        Study { conditions: noise(&[0.25, 0.5]), seeds: vec![1, 2, 3], ..Study::default() },
+        Study { conditions: noise(&nine), ..Study::default() },
         Study { steps: 1, contiguous: 1, ..Study::default() },
         Study { steps: 7, contiguous: 7, ..Study::default() },
         Study { steps: 100_000, contiguous: 0, ..Study::default() },
         Study { missing: 1, ..Study::default() },
         Study { missing: 3, ..Study::default() },
-        Study { noise: vec![], ..Study::default() },
-    ];
-    for study in studies {
-        let directory = reported(&study);
-        for file in FIGURES {
-            let svg = read(&directory, file);
-            assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        }
-    }
-}
-
-#[test]
-fn a_study_of_winsorized_sgd_has_the_papers_grid_and_the_rules_at_matched_accuracy() {
-    let directory = reported(&Study::winsorized());
-    for file in FIGURES.iter().chain(&RULE_FIGURES) {
-        let svg = read(&directory, file);
-        assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        assert!(svg.len() < 300_000, "{file}: {} bytes", svg.len());
-    }
-    let grid = read(&directory, "figure-4.svg");
-    for text in [
-        "noise 0.25",
-        "noise 1",
-        "c = 0 %",
-        "c = 8 %",
-        "20",
-        "60",
-        "Training step (thousands)",
-        "proper accuracy |P|/m",
-        "overfit",
-    ] {
-        assert!(grid.contains(&format!("\n{text}\n")), "{text}");
-    }
-    let rules = read(&directory, "figure-4-rules.svg");
-    for text in ["sgd", "winsorized-8", "matched accuracy", "Test accuracy (%)", "Training accuracy (%)"] {
-        assert!(rules.contains(&format!("\n{text}\n")), "{text}");
-    }
-}
-
-#[test]
-fn the_page_states_what_was_measured_of_winsorized_sgd_and_of_the_rules() {
-    let page = read(&reported(&Study::winsorized()), "index.html");
-    let measured = [
-        // Figure 4: c, proper and largest accuracy, overfit and its slope, from the smallest to the largest c.
-        "<td>0.25</td><td>8</td><td>77.5\u{a0}%</td><td>99.1\u{a0}%</td>",
-        "<td>26.6\u{a0}%</td><td>0.432</td>",
-        "From c\u{a0}=\u{a0}0 to c\u{a0}=\u{a0}8\u{a0}% overfit after the last update goes from 34.6\u{a0}% to 26.6\u{a0}% (growth",
-        "(growth 0.432 to 0.432) at noise\u{a0}0;",
-        // The rules.
-        "<td>winsorized-2</td><td>0.25</td><td>54.3\u{a0}%</td><td>1\u{202f}235</td><td>82.0\u{a0}%</td><td>7.6\u{a0}%</td>",
-        "80.0\u{a0}% (sgd) to 88.0\u{a0}% (winsorized-8) at noise\u{a0}0.5",
-        // Which rule a row and Figures 1 to 3 are of.
-        "<td>winsorized-8</td><td>0.75</td><td>32.5\u{a0}%</td>",
-        "Figures 1 to 3 show sgd",
-        "update rules sgd, winsorized-1",
-    ];
-    for text in measured {
-        assert!(page.contains(text), "{text}");
-    }
-}
-
-#[test]
-fn a_study_of_one_rule_has_neither_figure_4_nor_a_column_of_rules() {
-    let directory = reported(&Study::default());
-    let page = read(&directory, "index.html");
-    for absent in ["Figure 4", "<th scope=\"col\">Rule</th>", "Figures 1 to 3 show", "Update rule:"] {
-        assert!(!page.contains(absent), "{absent}");
-    }
-    assert!(RULE_FIGURES.iter().all(|file| !directory.path().join("report").join(file).exists()));
-}
-
-#[test]
-fn other_rules_than_winsorized_sgd_are_compared_without_its_grid() {
-    let directory = reported(&Study { rules: vec!["median-of-means-3", "rolling-median"], ..Study::default() });
-    let page = read(&directory, "index.html");
-    assert!(page.contains("The update rules at matched training accuracy"));
-    assert!(page.contains("Figures 1 to 3 show median-of-means-3") && !page.contains("of winsorized SGD."));
-    assert!(!directory.path().join("report/figure-4.svg").exists());
-    assert!(read(&directory, "figure-4-rules.svg").contains("rolling-median"));
-}
-
-#[test]
-fn winsorized_sgd_at_level_0_stands_for_sgd_where_a_study_has_both() {
-    let rules = vec!["sgd", "winsorized-0", "winsorized-10", "winsorized-2"];
-    let directory = reported(&Study { rules, noise: vec![0.5], ..Study::default() });
-    let page = read(&directory, "index.html");
-    assert!(page.contains("Figures 1 to 3 show winsorized-0;"));
-    assert_eq!(page.matches("<tr><td>0.5</td><td>0</td><td>55.0").count(), 1);
-    let grid = read(&directory, "figure-4.svg");
-    let place = |text: &str| grid.find(text).unwrap();
-    assert!(place("c = 0 %") < place("c = 2 %") && place("c = 2 %") < place("c = 10 %"), "in order of c");
-}
-
-#[test]
-fn unusual_studies_of_rules_are_drawn() {
-    let studies = [
-        Study { noise: vec![0.5], seeds: vec![1, 2, 3], ..Study::winsorized() },
-        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), ..Study::winsorized() },
-        Study { rules: vec!["winsorized-2"], noise: vec![0.0], ..Study::default() },
+        Study { conditions: noise(&[0.0]), ..Study::whole() },
+        Study { conditions: noise(&[0.0, 0.5]), groups: vec!["all"], grouping: "all", ..Study::whole() },
+        Study { steps: 1, contiguous: 1, ..Study::whole() },
+        Study { steps: 0, contiguous: 1, ..Study::whole() },
+        Study { contiguous: 0, ..Study::whole() },
+        Study { gradients: false, population: false, coherence: false, ..Study::whole() },
+        Study { conditions: noise(&nine), seeds: vec![1, 2], ..Study::whole() },
+        Study { conditions: rules(&["winsorized-2"], &[0.0]), ..Study::default() },
         Study { test_set: false, ..Study::winsorized() },
         Study { steps: 1, contiguous: 1, ..Study::winsorized() },
         Study { steps: 0, ..Study::winsorized() },
     ];
     for study in studies {
-        let directory = reported(&study);
-        for file in RULE_FIGURES.iter().filter(|file| study.rules.len() > 1 || **file == "figure-4.svg") {
-            let svg = read(&directory, file);
-            assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        }
-    }
-    let page = read(&reported(&Study { test_set: false, ..Study::winsorized() }), "index.html");
-    assert!(!page.contains("overfit after the last update goes") && !page.contains("Test accuracy there"));
-}
-
-#[test]
-fn seeds_have_a_column_where_there_are_several() {
-    let page = read(&reported(&Study { noise: vec![0.5], seeds: vec![7, 8], ..Study::winsorized() }), "index.html");
-    assert!(page.contains("<td>winsorized-1</td><td>0.5</td><td>8</td>"));
-    assert!(page.contains("<td>0.5</td><td>1</td><td>7</td>"));
-}
-
-#[test]
-fn a_study_without_gradients_has_its_curves_and_says_what_is_missing() {
-    let directory = reported(&Study { gradients: false, ..Study::winsorized() });
-    for file in &FIGURES[1..] {
-        assert!(read(&directory, file).contains("No run has recorded gradients"), "{file}");
-    }
-    assert!(read(&directory, "figure-1.svg").contains("Training accuracy"));
-    assert!(read(&directory, "figure-4.svg").contains("c = 8 %"));
-    assert_eq!(read(&directory, "index.html").matches("so there is nothing to compare").count(), 2);
-}
-
-#[test]
-fn a_pair_of_noise_and_c_that_was_not_recorded_is_an_empty_panel() {
-    let directory = analysed(&Study { noise: vec![0.25, 0.5], ..Study::winsorized() });
-    let path = directory.path().join("analysis/summary.json");
-    let mut summary: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    // A rule that says c = 3 of one run makes a row with one panel filled.
-    summary["runs"][2]["winsorization"] = 3.into();
-    fs::write(&path, summary.to_string()).unwrap();
-    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
-    assert_eq!(read(&directory, "figure-4.svg").matches("not recorded").count(), 2);
-}
-
-/// The names of the figures in a report, sorted.
-fn figures(directory: &TempDir) -> Vec<String> {
-    let entries = fs::read_dir(directory.path().join("report")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut figures: Vec<String> = names.filter(|name| name.ends_with(".svg")).collect();
-    figures.sort();
-    figures
-}
-
-fn assert_drawn(directory: &TempDir, files: &[&str]) {
-    for file in files {
-        let svg = read(directory, file);
-        assert!(svg.trim_end().ends_with("</svg>") && !svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        assert!(svg.len() < 600_000, "{file}: {} bytes", svg.len());
+        assert_drawn(&reported(&study));
     }
 }
 
-fn has_text(svg: &str, text: &str) -> bool {
-    svg.contains(&format!("\n{text}\n"))
+#[test]
+fn a_study_without_runs_has_a_page() {
+    let directory = reported(&Study { conditions: vec![], ..Study::default() });
+    assert!(figures(&directory).is_empty());
+    assert!(read(&directory, "index.html").contains("0 runs."));
 }
 
 #[test]
-fn a_whole_study_has_every_figure_of_population_and_coherence() {
-    let directory = reported(&Study::whole());
-    assert_drawn(&directory, &FIGURES);
-    assert_drawn(&directory, &POPULATION_FIGURES);
-    assert_drawn(&directory, &COHERENCE_FIGURES);
-    assert_drawn(&directory, &[CROSS_TERMS]);
-    let number = FIGURES.len() + POPULATION_FIGURES.len() + COHERENCE_FIGURES.len() + 1;
-    assert_eq!(figures(&directory).len(), number, "no figure of groups: the paper's show them");
+fn a_study_of_winsorized_sgd_has_the_papers_grid_and_the_conditions_at_matched_accuracy() {
+    let directory = reported(&Study::winsorized());
+    assert_drawn(&directory);
+    let grid = read(&directory, "winsorization.svg");
+    for text in ["c = 0 %", "c = 8 %", "proper accuracy |P|/m", "overfit"] {
+        assert!(has_text(&grid, text), "{text}");
+    }
+    let matched = read(&directory, "matched.svg");
+    for text in
+        ["rule = sgd", "winsorization c = 8 %", "matched accuracy", "Test accuracy (%)", "Training accuracy (%)"]
+    {
+        assert!(has_text(&matched, text), "{text}");
+    }
+    let page = read(&directory, "index.html");
+    let measured = [
+        "<td>0.25</td><td>winsorized</td><td>8\u{a0}%</td><td>77.5\u{a0}%</td><td>99.1\u{a0}%</td>",
+        "<td>26.6\u{a0}%</td><td>0.432</td>",
+        "From c\u{a0}=\u{a0}0 to c\u{a0}=\u{a0}8\u{a0}% overfit after the last update goes from 34.6\u{a0}% to 26.6\u{a0}% (growth",
+        "(growth 0.432 to 0.432) at label noise ε\u{a0}=\u{a0}0;",
+        "<td>0.25</td><td>54.3\u{a0}%</td><td>1\u{202f}235</td><td>82.0\u{a0}%</td><td>7.6\u{a0}%</td>",
+        "80.0\u{a0}% (rule\u{a0}=\u{a0}sgd) to 88.0\u{a0}% (winsorization c\u{a0}=\u{a0}8\u{a0}%) at label noise",
+    ];
+    for text in measured {
+        assert!(page.contains(text), "{text}");
+    }
+    let without_test_set = read(&reported(&Study { test_set: false, ..Study::winsorized() }), "index.html");
+    assert!(
+        !without_test_set.contains("overfit after the last update goes")
+            && !without_test_set.contains("Test accuracy there")
+    );
 }
 
 #[test]
-fn the_sample_is_held_against_the_population() {
-    let directory = reported(&Study::whole());
-    let svg = read(&directory, "figure-population.svg");
-    for text in [
-        "exact, whole population",
-        "estimated from the sample",
-        "95 % bootstrap interval",
-        "the paper’s estimator",
-        "α covered at 67 of 71",
-        "D covered at 17 of 20",
-    ] {
+fn a_level_that_was_not_recorded_at_a_noise_is_an_empty_panel_and_level_0_stands_for_sgd() {
+    let mut conditions = rules(&["sgd", "winsorized-0", "winsorized-10"], &[0.25, 0.5]);
+    conditions.extend(rules(&["winsorized-2"], &[0.25]));
+    let directory = reported(&Study { conditions, ..Study::default() });
+    let grid = read(&directory, "winsorization.svg");
+    assert_eq!(grid.matches("not recorded").count(), 1);
+    let place = |text: &str| grid.find(text).unwrap();
+    assert!(place("c = 0 %") < place("c = 2 %") && place("c = 2 %") < place("c = 10 %"), "in order of c");
+}
+
+#[test]
+fn only_studies_with_winsorization_and_matches_have_figures_of_them() {
+    let directory = reported(&Study::default());
+    assert!(!read(&directory, "index.html").contains("winsorization"));
+    let names = ["median-of-means-3", "rolling-median"];
+    let directory = reported(&Study { conditions: rules(&names, &[0.25, 0.5]), ..Study::default() });
+    let drawn = figures(&directory);
+    assert!(drawn.contains(&"matched.svg".to_owned()) && !drawn.iter().any(|name| name.starts_with("winsorization")));
+    assert!(has_text(&read(&directory, "matched.svg"), "rule = rolling-median"));
+}
+
+#[test]
+fn no_condition_vanishes_however_many_there_are() {
+    let directory = reported(&Study::winsorized());
+    let sheets: Vec<String> = (1..=5).map(|number| read(&directory, &format!("shares-{number}.svg"))).collect();
+    assert!(!directory.path().join("report/shares.svg").exists());
+    for (number, rule) in ["rule = sgd", "winsorization c = 1 %"].into_iter().enumerate() {
+        assert!(has_words(&sheets[number], rule), "{rule}");
+        assert!(has_words(&sheets[number], "label noise ε = 0.25 ε = 1"));
+    }
+    let page = read(&directory, "index.html");
+    for file in figures(&directory) {
+        assert!(page.contains(&format!(">{file}, drawn from")), "{file}");
+    }
+    let nine: Vec<f64> = (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect();
+    let directory = reported(&Study { conditions: noise(&nine), ..Study::default() });
+    let drawn = ["shares-1.svg", "shares-2.svg"].map(|file| read(&directory, file));
+    assert!(nine.iter().all(|noise| drawn.iter().any(|svg| has_words(svg, &format!("ε = {noise}")))));
+}
+
+#[test]
+fn conditions_of_any_name_and_type_tell_runs_apart() {
+    let conditions = vec![
+        json!({ "noise": 0.25, "optimizer": "adamw", "nesterov": false, "layers": 2 }),
+        json!({ "noise": 0.25, "optimizer": "sgd", "nesterov": true, "layers": 2 }),
+        json!({ "noise": 0.5, "optimizer": "sgd", "nesterov": true, "layers": 3 }),
+        json!({ "noise": 0.5, "optimizer": "sgd", "nesterov": true }),
+    ];
+    let directory = reported(&Study { conditions, ..Study::whole() });
+    assert_drawn(&directory);
+    for file in ["shares.svg", "contributions-null-band.svg", "population.svg", "coherence-m-coherence.svg"] {
+        let svg = read(&directory, file);
+        assert!(has_words(&svg, "optimizer = adamw nesterov = false layers = 3 label noise ε = 0.5"), "{file}");
+    }
+    let page = read(&directory, "index.html");
+    for title in ["Label noise ε", "Optimizer", "Nesterov", "Layers"] {
+        assert!(page.contains(&format!("<th scope=\"col\">{title}</th>")), "{title}");
+    }
+    assert!(!page.contains("Update rule"));
+}
+
+#[test]
+fn a_study_without_label_noise_is_drawn_by_its_own_groups() {
+    let directory = reported(&Study::without_noise());
+    assert_drawn(&directory);
+    let all = FIGURES.iter().chain(&POPULATION_FIGURES).chain(&COHERENCE_FIGURES);
+    assert_eq!(figures(&directory), sorted(all.chain(&["matched.svg"])));
+    let svg = read(&directory, "shares.svg");
+    for text in ["rare", "common", "missing"] {
         assert!(has_text(&svg, text), "{text}");
     }
-    assert!(read(&directory, "figure-2-population.svg").contains("group size |P|/m"));
-    assert!(read(&directory, "figure-3-population-null-band.svg").contains("D₁₀ p ≤ 0.001"));
+    assert!(has_words(&svg, "optimizer = adamw optimizer = sgd") && !svg.contains("noise"));
+    let bands = read(&directory, "contributions-null-band.svg");
+    assert!(has_text(&bands, "rare − common") && has_text(&bands, "common − missing"));
     let page = read(&directory, "index.html");
-    let covered =
-        "<td>71</td><td>0.775</td><td>0.812</td><td>0.523</td><td>67\u{a0}of\u{a0}71</td><td>17\u{a0}of\u{a0}20</td>";
-    assert!(page.contains(covered) && page.contains("somewhat significant but not overwhelmingly so"));
+    for absent in ["pristine", "roper accuracy is", "roper accuracy</th>", "verfit is", "α first", "Nothing", "No run"]
+    {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    assert!(page.contains("Examples are grouped by frequency.") && page.contains("<td>rare − missing</td>"));
 }
 
 #[test]
-fn figures_follow_the_groups() {
+fn many_groups_are_told_apart() {
     let groups: Vec<&str> = vec!["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     let directory = reported(&Study { grouping: "label", groups, ..Study::whole() });
-    assert_drawn(&directory, &GROUP_FIGURES);
-    assert_drawn(&directory, &[CROSS_TERMS, "coherence-stiffness-groups.svg"]);
-    let svg = read(&directory, "figure-groups-shares.svg");
-    assert!(has_text(&svg, "all groups p ≤ 0.001") && has_text(&svg, "9") && has_text(&svg, "null world 3"));
+    assert_drawn(&directory);
     let page = read(&directory, "index.html");
     for text in [
-        "Groups by label",
-        "<td>all at once</td><td>≤\u{a0}0.001</td>",
-        "<td>3</td><td>0.012\u{a0}(0.12)</td>",
-        "<td>0 − 1</td><td>≤\u{a0}0.001\u{a0}(0.045)</td>",
-        "<details><summary>Mean share of one group less that of another, sample</summary>",
+        "<td>all at once</td>",
+        "<td>0 − 1</td>",
+        "Mean share of one group less that of another",
+        "Of 45 pairs of groups the figure shows the 10 with the smallest p-values; the table has all.",
     ] {
         assert!(page.contains(text), "{text}");
     }
-    let without =
-        reported(&Study { population: false, grouping: "learned", groups: vec!["early", "late"], ..Study::whole() });
-    let drawn = figures(&without);
-    assert!(GROUP_FIGURES.iter().take(2).all(|file| drawn.iter().any(|name| name == file)));
-    assert!(!drawn.iter().any(|name| name.contains("population")));
-    assert!(has_text(&read(&without, "coherence-stiffness-groups.svg"), "early with late"));
+    // As a matrix: curves of 55 pairs tell nothing.
+    assert!(read(&directory, "coherence-stiffness-cosine-groups.svg").matches("<rect").count() > 300);
 }
 
 #[test]
 fn long_and_odd_names_of_groups_are_cut_and_escaped() {
     let groups = vec!["plain", "a <b> & much longer name than fits", "c"];
     let directory = reported(&Study { grouping: "groups.csv", groups, ..Study::whole() });
-    assert_drawn(&directory, &GROUP_FIGURES);
-    assert!(read(&directory, CROSS_TERMS).contains("a &lt;b&gt; &amp; much"), "as XML");
-    assert!(read(&directory, "index.html").contains("a &lt;b&gt; &amp; much longer name than fits"));
+    assert_drawn(&directory);
+    assert!(read(&directory, "cross-terms.svg").contains("a &lt;b&gt; …ame than fits"), "as XML");
+    assert!(read(&directory, "index.html").contains("a &lt;b&gt; …ame than fits"));
 }
 
 #[test]
 fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
     let directory = reported(&Study { seeds: vec![1, 2, 3], ..Study::whole() });
-    for file in FIGURES.iter().chain(&POPULATION_FIGURES).chain(&COHERENCE_FIGURES[..13]) {
+    let matrices = ["cross-terms.svg", "coherence-class-stiffness-cosine-pairs.svg"];
+    for file in figures(&directory).iter().filter(|file| !matrices.contains(&file.as_str())) {
         assert!(has_text(&read(&directory, file), "mean over seeds, 95 % t interval"), "{file}");
     }
     let page = read(&directory, "index.html");
     assert_eq!(page.matches("<code>over_seeds.parquet</code>").count(), page.matches("<p class=\"sources\">").count());
-    let winsorized = reported(&Study { seeds: vec![1, 2], noise: vec![0.5], ..Study::winsorized() });
-    for file in RULE_FIGURES {
+    assert!(page.contains("<th scope=\"col\">Seed</th>"));
+    let conditions = rules(&["sgd", "winsorized-2"], &[0.5]);
+    let winsorized = reported(&Study { seeds: vec![1, 2], conditions, ..Study::winsorized() });
+    for file in ["winsorization.svg", "matched.svg"] {
         assert!(has_text(&read(&winsorized, file), "mean over seeds, 95 % t interval"), "{file}");
     }
     assert!(!read(&reported(&Study::whole()), "index.html").contains("over_seeds"), "one seed has no mean");
@@ -466,10 +471,6 @@ fn every_figure_of_the_page_names_its_tables() {
         assert_eq!(page.matches("<svg ").count(), drawn.len());
         for figure in drawn {
             let place = page.find(&format!("<p class=\"sources\">{figure}, drawn from <code>")).expect(&figure);
-            assert!(
-                page[..place].ends_with("</svg>\n</div>\n") || page[..place].trim_end().ends_with("</div>"),
-                "{figure}"
-            );
             let tables = page[place..].split("</p>").next().unwrap();
             for table in tables.split("<code>").skip(1) {
                 let file = table.split("</code>").next().unwrap();
@@ -480,37 +481,117 @@ fn every_figure_of_the_page_names_its_tables() {
 }
 
 #[test]
-fn results_of_an_older_analysis_are_drawn_without_what_they_lack() {
-    let directory = analysed(&Study::default());
-    let analysis = directory.path().join("analysis");
-    for file in ["groups", "shares", "group_tests", "cross_terms", "coherence", "over_seeds"] {
-        fs::remove_file(analysis.join(format!("{file}.parquet"))).unwrap();
+fn the_sample_is_held_against_the_population() {
+    let directory = reported(&Study::whole());
+    assert_eq!(figures(&directory), sorted(FIGURES.iter().chain(&POPULATION_FIGURES).chain(&COHERENCE_FIGURES)));
+    let svg = read(&directory, "population.svg");
+    for text in [
+        "exact, whole population",
+        "estimated from the sample",
+        "95 % bootstrap interval",
+        "the paper’s estimator",
+        "α covered at 67 of 71",
+        "D covered at 17 of 20",
+    ] {
+        assert!(has_text(&svg, text), "{text}");
     }
-    for file in ["decomposition", "cumulative", "null", "tests"] {
-        let path = analysis.join(format!("{file}.parquet"));
-        let frame = ParquetReader::new(fs::File::open(&path).unwrap()).finish().unwrap();
-        let dropped = ["estimator", "alpha_lower", "alpha_upper", "difference_lower", "difference_upper"];
-        synthetic::write_frame(&path, frame.drop_many(dropped));
-    }
-    let mut summary: serde_json::Value =
-        serde_json::from_slice(&fs::read(analysis.join("summary.json")).unwrap()).unwrap();
-    for key in ["options", "files"] {
-        summary.as_object_mut().unwrap().remove(key);
-    }
-    fs::write(analysis.join("summary.json"), summary.to_string()).unwrap();
-    report(&analysis, &directory.path().join("report")).unwrap();
-    let mut expected = FIGURES.map(str::to_owned);
-    expected.sort();
-    assert_eq!(figures(&directory), expected);
-    assert!(read(&directory, "figure-2.svg").contains("null world 3"));
+    assert!(has_text(&read(&directory, "contributions-population-null-band.svg"), "D₁₀ p ≤ 0.001"));
+    let page = read(&directory, "index.html");
+    assert!(page.contains("<td>71</td><td>67\u{a0}of\u{a0}71</td><td>17\u{a0}of\u{a0}20</td>"));
 }
 
 #[test]
-fn a_table_that_the_summary_lists_must_be_there() {
-    let directory = analysed(&Study::whole());
-    fs::remove_file(directory.path().join("analysis/coherence.parquet")).unwrap();
-    let message = failure(&directory).to_string();
-    assert!(message.contains("coherence.parquet is missing"), "{message}");
+fn a_statistic_that_nothing_is_known_of_has_its_figure_by_its_definition() {
+    let mut built = synthetic::build(&Study::default());
+    for step in [0, 1, 10, 100, 1000, 6000] {
+        for layer in [None, Some("hidden"), Some("head")] {
+            let row = json!({ "estimator": "paper", "step": step, "layer": layer, "statistic": "sharpness_of_a_kind",
+                "value": 3.0 / (1.0 + f64::from(step)), "lower": null, "upper": null });
+            built.add("coherence", 1, row);
+        }
+    }
+    built.summary.statistics.push(Statistic {
+        name: "sharpness".into(),
+        about: "how sharp the minimum is".into(),
+        unit: "per step".into(),
+        tables: vec!["coherence".into()],
+    });
+    let directory = written(built);
+    report_of(&directory);
+    let svg = read(&directory, "coherence-sharpness-of-a-kind.svg");
+    // One run has it; its axis is logarithmic, for it falls over decades.
+    for text in ["hidden", "head", "all layers", "0.01"] {
+        assert!(has_text(&svg, text), "{text}");
+    }
+    assert!(has_words(&svg, "Sharpness of a kind (per step)"));
+    assert!(read(&directory, "index.html").contains("<strong>Sharpness of a kind.</strong> How sharp the minimum is."));
+}
+
+#[test]
+fn a_metric_that_nothing_is_known_of_has_its_panel() {
+    let mut built = synthetic::build(&Study::default());
+    for step in [0, 100, 6000] {
+        built.add(
+            "metrics",
+            0,
+            json!({ "step": step, "split": "validation", "group": "all", "metric": "perplexity", "value": 40 }),
+        );
+    }
+    let directory = written(built);
+    report_of(&directory);
+    assert!(has_text(&read(&directory, "learning.svg"), "(g) Validation perplexity"));
+}
+
+#[test]
+fn unknown_tables_and_columns_are_passed_over() {
+    let mut built = synthetic::build(&Study::whole());
+    let column = |name: &str, values: ArrayRef| (name.to_owned(), values, true);
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let rows = [column("what", texts), column("how_many", numbers)];
+    built.others.push(("novelties", RecordBatch::try_from_iter_with_nullable(rows).unwrap()));
+    let directory = written(built);
+    report_of(&directory);
+    let expected = reported(&Study::whole());
+    for file in figures(&expected) {
+        assert_eq!(read(&directory, &file), read(&expected, &file), "{file}");
+    }
+}
+
+#[test]
+fn many_layers_are_a_heat_map_with_their_names() {
+    let layers: Vec<String> = (0..26).map(|layer| format!("encoder.layers.{layer}.self_attn")).collect();
+    let directory = reported(&Study { layers, ..Study::whole() });
+    assert_drawn(&directory);
+    let svg = read(&directory, "coherence-m-coherence.svg");
+    assert!((0..26).all(|layer| svg.contains(&format!("{layer}.self_attn"))));
+    assert!(svg.matches("<rect").count() > 500);
+    // No legend of 26 lines: one bar says what the colours are.
+    assert!(svg.contains("m-coherence by layer (log scale)"));
+    assert!(svg.len() < 500_000, "{} bytes", svg.len());
+}
+
+#[test]
+fn two_networks_have_the_layers_of_their_own() {
+    let conditions = vec![json!({ "network": "cnn", "noise": 0.3 }), json!({ "network": "vit", "noise": 0.3 })];
+    let mut built = synthetic::build(&Study { conditions, layers: vec![], ..Study::whole() });
+    for (run, layers) in [(0, 3), (1, 9)] {
+        for layer in 0..layers {
+            for step in [0, 10, 1000] {
+                let row = json!({ "estimator": "paper", "step": step, "layer": format!("net{run}.{layer}"),
+                    "statistic": "m_coherence", "value": 1.0 + f64::from(layer) });
+                built.add("coherence", run, row);
+            }
+        }
+    }
+    let directory = written(built);
+    report_of(&directory);
+    assert_drawn(&directory);
+    let svg = read(&directory, "coherence-m-coherence.svg");
+    assert!(has_words(&svg, "network = cnn network = vit") && has_text(&svg, "net0.2") && has_text(&svg, "net1.8"));
+    for file in ["shares.svg", "contributions.svg", "population.svg"] {
+        assert!(has_words(&read(&directory, file), "network = cnn network = vit"), "{file}");
+    }
 }
 
 #[test]
@@ -518,9 +599,9 @@ fn the_manifest_is_sealed_and_has_the_hash_of_every_file() {
     let directory = reported(&Study::whole());
     let out = directory.path().join("report");
     let text = fs::read(out.join("manifest.json")).unwrap();
-    cograd_trace::check_seal(&text).unwrap();
+    cograd_files::check_seal(&text).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
-    let hash = |path: &std::path::Path| cograd_trace::sha256_of_file(path).unwrap();
+    let hash = |path: &Path| cograd_files::sha256_of_file(path).unwrap();
     assert_eq!(manifest["analysis_sha256"], hash(&directory.path().join("analysis/summary.json")));
     let files = manifest["files"].as_object().unwrap();
     assert_eq!(files.len() + 1, fs::read_dir(&out).unwrap().count(), "all but itself");
@@ -535,72 +616,46 @@ fn figures_of_an_earlier_report_do_not_stay_behind() {
     let directory = reported(&Study::whole());
     fs::write(directory.path().join("report/notes.txt"), "mine").unwrap();
     synthetic::write(&directory.path().join("analysis"), &Study::default());
-    report(&directory.path().join("analysis"), &directory.path().join("report")).unwrap();
-    assert_eq!(figures(&directory).len(), FIGURES.len() + 1);
+    report_of(&directory);
+    assert_eq!(figures(&directory), FIGURES);
     assert!(directory.path().join("report/notes.txt").exists(), "what no report wrote is left alone");
 }
 
 #[test]
-fn unusual_studies_of_population_and_coherence_are_drawn() {
-    let studies = [
-        Study { noise: vec![0.0], ..Study::whole() },
-        Study { noise: vec![0.0, 0.5], groups: vec!["only"], grouping: "one.csv", ..Study::whole() },
-        Study { steps: 1, contiguous: 1, ..Study::whole() },
-        Study { steps: 0, contiguous: 1, ..Study::whole() },
-        Study { contiguous: 0, ..Study::whole() },
-        Study { gradients: false, population: false, coherence: false, ..Study::whole() },
-        Study { noise: (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect(), seeds: vec![1, 2], ..Study::whole() },
-    ];
-    for study in studies {
-        let directory = reported(&study);
-        let drawn = figures(&directory);
-        assert_drawn(&directory, &drawn.iter().map(String::as_str).collect::<Vec<_>>());
-    }
-}
-
-#[test]
-fn a_missing_results_file_is_named_with_what_to_do() {
-    for file in ["summary.json", "curves.parquet", "overfit.parquet", "tests.parquet"] {
-        let directory = analysed(&Study::default());
-        fs::remove_file(directory.path().join("analysis").join(file)).unwrap();
+fn results_that_are_missing_or_altered_are_refused_with_their_name() {
+    let change = |file: &str, change: fn(&Path)| {
+        let directory = analysed(&Study::whole());
+        change(&directory.path().join("analysis").join(file));
         let message = failure(&directory).to_string();
-        assert!(message.contains(file) && message.contains("cograd analyze"), "{message}");
+        assert!(message.contains("cograd analyze"), "{message}");
+        message
+    };
+    for file in ["shares.parquet", "curves.parquet", "tests.parquet"] {
+        assert!(change(file, |path| fs::remove_file(path).unwrap()).contains(&format!("{file} is missing")));
+        let message = change(file, |path| fs::write(path, b"PAR1 not really").unwrap());
+        assert!(message.contains(file) && message.contains("altered or truncated"), "{message}");
+        let message = change(file, |path| {
+            let mut bytes = fs::read(path).unwrap();
+            // Within the data, where a parser might not even look.
+            bytes[100] ^= 1;
+            fs::write(path, bytes).unwrap();
+        });
+        assert!(message.contains(file) && message.contains("altered or truncated"), "{message}");
     }
-}
-
-#[test]
-fn a_missing_or_mistyped_column_is_named() {
-    let directory = analysed(&Study::default());
-    let path = directory.path().join("analysis/decomposition.parquet");
-    let frame = ParquetReader::new(fs::File::open(&path).unwrap()).finish().unwrap();
-
-    synthetic::write_frame(&path, frame.drop("alpha").unwrap());
-    let message = failure(&directory).to_string();
-    assert!(message.contains("decomposition.parquet: column `alpha` is missing"), "{message}");
-
-    let mut mistyped = frame.clone();
-    mistyped.rename("alpha", "other".into()).unwrap().rename("estimator", "alpha".into()).unwrap();
-    synthetic::write_frame(&path, mistyped);
-    let message = failure(&directory).to_string();
-    assert!(message.contains("column `alpha` has type str, not a number"), "{message}");
-}
-
-#[test]
-fn damaged_results_are_an_error_that_names_the_file() {
-    for file in ["summary.json", "null.parquet"] {
-        let directory = analysed(&Study::default());
-        fs::write(directory.path().join("analysis").join(file), b"PAR1 not really").unwrap();
-        let message = failure(&directory).to_string();
-        assert!(message.contains(file) && message.contains("cograd analyze"), "{message}");
-    }
+    let message = change("summary.json", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        fs::write(path, text.replace("\"noise\": 0.25", "\"noise\": 0.26")).unwrap();
+    });
+    assert!(message.contains("summary.json") && message.contains("seal"), "{message}");
+    assert!(change("summary.json", |path| fs::remove_file(path).unwrap()).contains("no results"));
 }
 
 #[test]
 fn tables_of_another_analysis_are_refused() {
-    let (directory, other) = (analysed(&Study::default()), analysed(&Study { noise: vec![0.1], ..Study::default() }));
+    let (directory, other) = (analysed(&Study::default()), analysed(&Study { seeds: vec![2], ..Study::default() }));
     fs::copy(other.path().join("analysis/curves.parquet"), directory.path().join("analysis/curves.parquet")).unwrap();
     let message = failure(&directory).to_string();
-    assert!(message.contains("curves.parquet") && message.contains("sgd_noise-0.1_seed-1"), "{message}");
+    assert!(message.contains("curves.parquet"), "{message}");
 }
 
 #[test]
@@ -609,5 +664,50 @@ fn an_output_that_cannot_be_created_is_named() {
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();
     let message = report(&directory.path().join("analysis"), &file.join("report")).unwrap_err().to_string();
-    assert!(message.contains("cannot write") && message.contains("report"), "{message}");
+    assert!(message.contains("cannot create") && message.contains("report"), "{message}");
+}
+
+#[test]
+fn a_comparison_lays_studies_over_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    synthetic::write_comparison(directory.path(), noise(&[0.25, 0.5]));
+    let written = report_comparison(directory.path()).unwrap();
+    let names: Vec<&str> = written.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["test-accuracy.svg", "m-coherence-paper.svg", "share-paper.svg", "index.html", "manifest.json"]);
+    let svg = fs::read_to_string(directory.path().join("test-accuracy.svg")).unwrap();
+    for text in ["first", "second &lt;b&gt;", "mean: p = 0.0012", "differ, Holm-corrected p ≤ 0.05"] {
+        assert!(has_text(&svg, text), "{text}");
+    }
+    assert!(has_words(&svg, "label noise ε = 0.5"));
+    let by_layer = fs::read_to_string(directory.path().join("m-coherence-paper.svg")).unwrap();
+    assert!(has_text(&by_layer, "head") && has_text(&by_layer, "all layers"));
+    let of_group = fs::read_to_string(directory.path().join("share-paper.svg")).unwrap();
+    assert!(has_text(&of_group, "corrupt"), "what it is of is said");
+    let page = fs::read_to_string(directory.path().join("index.html")).unwrap();
+    for text in [
+        "Comparison of first, second &lt;b&gt;",
+        "(label noise ε)",
+        "<td>0.25</td><td>3, 3</td><td>−10.0 [−15.0,\u{a0}−5.00]</td><td>0.0012</td><td>1\u{a0}of\u{a0}2</td>",
+        "<td>head</td><td>3, 3</td><td>−0.100 [−0.150,\u{a0}−0.0500]</td>",
+        "comparison_tests.parquet",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_comparison_is_of_any_conditions() {
+    let directory = tempfile::tempdir().unwrap();
+    let conditions = ["a", "b", "c", "d", "e", "f", "g"].map(|network| json!({ "network": network }));
+    synthetic::write_comparison(directory.path(), conditions.into());
+    report_comparison(directory.path()).unwrap();
+    let read = |file: &str| fs::read_to_string(directory.path().join(file)).unwrap();
+    assert!(
+        has_words(&read("test-accuracy-1.svg"), "network = a")
+            && has_words(&read("test-accuracy-2.svg"), "network = g")
+    );
+    assert!(read("index.html").contains("<th scope=\"col\">Network</th>"));
+    fs::write(directory.path().join("comparison.parquet"), b"PAR1").unwrap();
+    let message = report_comparison(directory.path()).unwrap_err().to_string();
+    assert!(message.contains("comparison.parquet was altered"), "{message}");
 }

@@ -102,7 +102,7 @@ fn truncated_altered_and_missing_files_are_named() {
 fn an_unknown_format_version_and_a_torn_manifest_are_named() {
     let future = |path: &Path| {
         let text = fs::read_to_string(path).expect("the manifest");
-        fs::write(path, text.replace("\"format_version\": 2", "\"format_version\": 99")).expect("replaced");
+        fs::write(path, text.replace("\"format_version\": 3", "\"format_version\": 99")).expect("replaced");
     };
     assert_names(&analysis_of_damaged("manifest.json", future), &["manifest.json", "99"]);
     assert_names(&analysis_of_damaged("manifest.json", |path| fs::write(path, "{").expect("torn")), &["manifest.json"]);

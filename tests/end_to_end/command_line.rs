@@ -29,7 +29,7 @@ fn usage_errors_exit_with_2() {
         &["analyze", "x", "--null-worlds", "0"],
         &["analyze", "x", "--steps", "5..2"],
         &["analyze", "x", "--steps", "all"],
-        &["analyze", "x", "--layers", "0,one"],
+        &["analyze"],
         &["analyze", "x", "--examples", "9..0"],
     ] {
         Place::new().cograd(arguments.iter().copied()).assert().code(2);

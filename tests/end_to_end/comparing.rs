@@ -34,21 +34,21 @@ fn studies_with_seeds_are_compared_and_tested() {
     assert!(said.contains("comparison/index.html") && !said.contains("no difference was tested"), "{said}");
     for file in [
         "comparison.parquet",
-        "comparison-tests.parquet",
-        "comparison.json",
+        "comparison_tests.parquet",
+        "summary.json",
         "train-accuracy.svg",
         "test-loss.svg",
-        "alpha-paper.svg",
+        "share-paper.svg",
         "index.html",
         "manifest.json",
     ] {
         assert!(place.path("comparison").join(file).is_file(), "{file}");
     }
     let page = fs::read_to_string(place.path("comparison/index.html")).expect("the page");
-    assert!(page.contains("Comparison of slow, fast") && page.contains("comparison-tests.parquet"));
+    assert!(page.contains("Comparison of slow, fast") && page.contains("comparison_tests.parquet"));
     assert!(page.contains("<td>3, 3</td>"), "seeds of both");
     let figure = fs::read_to_string(place.path("comparison/train-accuracy.svg")).expect("a figure");
-    for text in ["slow", "fast", "noise 0.5", "mean over seeds, 95 % t interval"] {
+    for text in ["slow", "fast", "label noise ε = 0.5", "mean over seeds, 95 % t interval"] {
         assert!(figure.contains(&format!("\n{text}\n")), "{text}");
     }
 }
@@ -67,7 +67,7 @@ fn chosen_curves_of_single_seeds_are_compared_without_tests() {
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .filter(|name| name.ends_with(".svg"))
         .collect();
-    assert_eq!(files, ["beta-paper.svg"]);
+    assert_eq!(files, ["share-paper.svg"]);
 }
 
 #[test]
@@ -95,19 +95,19 @@ fn results_are_exported_with_every_row_and_digit() {
     analysed(&place, "study", &[]);
     place.cograd(["export", "study", "--format", "csv", "--format", "json"]).assert().success();
     let export = place.path("study/export");
-    let json = fs::read(export.join("decomposition.json")).expect("JSON");
+    let json = fs::read(export.join("shares.json")).expect("JSON");
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("an array of objects");
-    let csv = fs::read_to_string(export.join("decomposition.csv")).expect("CSV");
+    let csv = fs::read_to_string(export.join("shares.csv")).expect("CSV");
     let mut lines = csv.lines();
     let header: Vec<&str> = lines.next().expect("a header").split(',').collect();
-    assert_eq!(&header[..4], ["run", "rule", "noise", "seed"]);
-    let column = header.iter().position(|name| *name == "alpha").expect("alpha");
+    assert_eq!(&header[..4], ["run", "noise", "rule", "seed"]);
+    let column = header.iter().position(|name| *name == "share").expect("share");
     let fields: Vec<&str> = lines.map(|line| line.split(',').nth(column).expect("a field")).collect();
     for (field, row) in fields.iter().zip(&rows) {
-        let value = &row.as_object().expect("a row")["alpha"];
+        let value = &row.as_object().expect("a row")["share"];
         assert_eq!(field.is_empty(), value.is_null(), "{field:?} {value}");
     }
-    assert!(fields.contains(&""), "a run without noise has no α");
+    assert!(fields.contains(&""), "a run without noise has no shares");
     assert_eq!(csv.lines().count(), rows.len() + 1);
     let tables = |directory: &str, ending: &str| {
         let entries = fs::read_dir(place.path(directory)).expect("a directory");

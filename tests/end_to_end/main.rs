@@ -6,4 +6,5 @@ mod command_line;
 mod common;
 mod comparing;
 mod interruptions;
+mod other_writers;
 mod whole_path;

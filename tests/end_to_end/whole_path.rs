@@ -2,36 +2,33 @@
 
 use std::path::Path;
 
+use cograd_results::{Results, Rows, TABLES};
+
 use crate::common::{Place, TINY, files_below, run_directory};
 
-const RESULTS: [&str; 14] = [
-    "curves.parquet",
-    "learned.parquet",
-    "overfit.parquet",
-    "contributions.parquet",
-    "decomposition.parquet",
-    "cumulative.parquet",
-    "null.parquet",
-    "tests.parquet",
-    "groups.parquet",
-    "shares.parquet",
-    "group_tests.parquet",
-    "cross_terms.parquet",
-    "coherence.parquet",
-    "summary.json",
-];
-
 const FIGURES: [&str; 5] =
-    ["figure-1.svg", "figure-2.svg", "figure-3.svg", "figure-2-null-band.svg", "figure-3-null-band.svg"];
+    ["learning.svg", "shares.svg", "shares-null-band.svg", "contributions.svg", "contributions-null-band.svg"];
 
 fn stdout(place: &Place, arguments: &[&str]) -> String {
     let done = place.cograd(arguments.iter().copied()).assert().success();
     String::from_utf8(done.get_output().stdout.clone()).expect("UTF-8")
 }
 
-fn summary(study: &Path) -> serde_json::Value {
-    let text = std::fs::read_to_string(study.join("analysis/summary.json")).expect("summary.json");
-    serde_json::from_str(&text).expect("summary.json is JSON")
+fn results(study: &Path) -> Results {
+    Results::open(&study.join("analysis")).expect("results")
+}
+
+fn table(study: &Path, name: &str) -> Rows {
+    results(study).rows(name).expect("readable").expect("there")
+}
+
+/// The one row of a table with these texts in these columns and this noise.
+fn row(rows: &Rows, noise: f64, texts: &[(&str, &str)]) -> usize {
+    let is = |row: &usize| {
+        rows.number("noise", *row) == Some(noise)
+            && texts.iter().all(|(column, text)| rows.text(column, *row) == Some(text))
+    };
+    (0..rows.len()).find(is).unwrap_or_else(|| panic!("{texts:?}"))
 }
 
 #[test]
@@ -40,7 +37,7 @@ fn a_study_goes_from_experiment_to_page() {
     let study = place.record_tiny();
     assert!(study.join("study.toml").is_file());
     let run = run_directory(&study, "sgd_noise-0.5_seed-1");
-    for file in ["manifest.json", "examples.parquet", "coordinates.parquet", "metrics.parquet", "inputs.parquet"] {
+    for file in ["manifest.json", "examples.parquet", "coordinates.parquet", "metrics.parquet", "inputs.safetensors"] {
         assert!(run.join(file).is_file(), "{file}");
     }
 
@@ -49,12 +46,12 @@ fn a_study_goes_from_experiment_to_page() {
     // Every step to 12, then 13, 16, 20, 25, 32, 40, 50.
     assert!(inspected.contains("20 steps, 0 to 50"), "{inspected}");
     assert!(inspected.contains("population/part-*.parquet (20 files)"), "{inspected}");
-    assert!(inspected.contains("contribution f64, self_term f64, contribution_0 f64"), "{inspected}");
+    assert!(inspected.contains("contribution f64, self_term f64, contribution_by_layer list<f64>[2]"), "{inspected}");
 
     let analysed = stdout(&place, &["analyze", "tiny", "--null-worlds", "200"]);
     assert!(analysed.contains("Next: cograd report tiny"), "{analysed}");
-    for file in RESULTS {
-        assert!(study.join("analysis").join(file).is_file(), "{file}");
+    for table in TABLES.iter().filter(|table| table.name != "matched") {
+        assert!(study.join(format!("analysis/{}.parquet", table.name)).is_file(), "{}", table.name);
     }
 
     let reported = stdout(&place, &["report", "tiny"]);
@@ -71,11 +68,13 @@ fn a_run_without_noise_has_null_statistics_and_no_error() {
     let place = Place::new();
     let study = place.record_tiny();
     stdout(&place, &["analyze", "tiny", "--null-worlds", "50"]);
-    let summary = summary(&study);
-    let clean = &summary["runs"][0];
-    assert_eq!(clean["noise"], 0.0);
-    assert_eq!(clean["pristine_fraction"], 1.0);
-    assert!(clean["crossover"]["p"].is_null() && clean["difference_10"]["p"].is_null(), "{clean}");
+    let runs = table(&study, "runs");
+    assert_eq!(runs.number("proper_accuracy", row(&runs, 0.0, &[])), Some(1.0));
+    let tests = table(&study, "tests");
+    for statistic in ["crossover", "difference_10"] {
+        let clean = row(&tests, 0.0, &[("statistic", statistic), ("group_a", "pristine")]);
+        assert_eq!(tests.number("p", clean), None, "{statistic}");
+    }
 }
 
 #[test]
@@ -93,13 +92,13 @@ fn a_part_is_analysed_by_any_groups_without_recording_again() {
     let study = place.record_tiny();
     let part = ["--steps", "..=9", "--layers", "1", "--examples", "0..1000", "--bootstrap", "0", "--group-by", "label"];
     stdout(&place, &[&["analyze", "tiny", "--null-worlds", "50"], &part[..]].concat());
-    let summary = summary(&study);
-    let options = serde_json::json!({ "group_by": "label", "steps": "0..10", "layers": [1], "examples": "0..1000",
-        "bootstrap": 0, "null_worlds": 50, "seed": 0 });
-    assert_eq!(summary["options"], options);
-    let run = &summary["runs"][1];
-    assert_eq!((&run["recorded_steps"], &run["coordinates"]), (&10.into(), &40.into()));
-    assert!(run["sampled_examples"].as_u64().is_some_and(|n| n > 0 && n < 60), "{run}");
+    let options = serde_json::to_value(&results(&study).summary().options).expect("JSON");
+    let expected = serde_json::json!({ "group_by": "label", "steps": "0..10", "layers": ["1"], "examples": "0..1000",
+        "statistics": null, "bootstrap": 0, "null_worlds": 50, "kept_worlds": 3, "seed": 0 });
+    assert_eq!(options, expected);
+    let runs = table(&study, "runs");
+    assert_eq!((runs.count("recorded_steps", 1), runs.count("coordinates", 1)), (Some(10), Some(40)));
+    assert!(runs.count("sampled_examples", 1).is_some_and(|n| n > 0 && n < 60));
 }
 
 #[test]
@@ -110,7 +109,8 @@ fn what_cannot_be_analysed_is_said_and_exits_with_1() {
     for (option, value, expected) in [
         ("--group-by", "labels", "labels"),
         ("--group-by", "groups.csv", "no group for example"),
-        ("--layers", "2", "has no layer 2: its layers are 0, 1"),
+        ("--layers", "2", "has no layer `2`: its layers are layer.0, layer.1"),
+        ("--statistics", "shares,coherent", "no statistic `coherent`; there are"),
         ("--steps", "1000..", "none of its recorded steps, 0 to"),
         ("--examples", "99999..", "sampled examples is in 99999.."),
     ] {
@@ -163,12 +163,31 @@ fn quiet_prints_nothing() {
 fn the_demo_shows_the_papers_phenomena() {
     let place = Place::new();
     stdout(&place, &["demo", "--out", "demo"]);
-    let summary = summary(&place.path("demo"));
-    let half = summary["runs"].as_array().expect("runs").iter().find(|run| run["noise"] == 0.5).expect("noise 0.5");
-    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
-    let group_size = number(&half["sampled_pristine"]) / number(&half["sampled_examples"]);
-    assert!(number(&half["alpha_first"]) > group_size, "{half}");
-    assert!(number(&half["crossover"]["value"]) > 0.0 && number(&half["crossover"]["p"]) < 0.05, "{half}");
+    let (groups, shares) = (table(&place.path("demo"), "groups"), table(&place.path("demo"), "shares"));
+    let sampled = |group: &str| groups.number("sampled", row(&groups, 0.5, &[("group", group)])).expect("a number");
+    let group_size = sampled("pristine") / (sampled("pristine") + sampled("corrupt"));
+    let first = row(&shares, 0.5, &[("estimator", "paper"), ("group", "pristine")]);
+    assert_eq!((shares.integer("step", first), shares.count("world", first)), (Some(0), Some(0)));
+    assert!(shares.number("share", first).expect("α") > group_size);
+    let tests = table(&place.path("demo"), "tests");
+    let crossover = row(&tests, 0.5, &[("estimator", "paper"), ("statistic", "crossover"), ("group_a", "pristine")]);
+    assert!(tests.number("observed", crossover).expect("K") > 0.0 && tests.number("p", crossover).expect("p") < 0.05);
     assert!(place.path("demo/report/index.html").is_file());
-    assert!(place.path("demo-winsorize/report/figure-4.svg").is_file());
+    assert!(place.path("demo-winsorize/report/winsorization.svg").is_file());
+}
+
+#[test]
+fn chosen_statistics_are_computed_alone_and_all_are_listed() {
+    let place = Place::new();
+    let study = place.record_tiny();
+    let listed = stdout(&place, &["analyze", "--statistics", "list"]);
+    assert!(listed.lines().count() > 15 && listed.contains("gsnr") && listed.contains("shares"), "{listed}");
+    stdout(&place, &["analyze", "tiny", "--statistics", "shares,cumulative", "--null-worlds", "50"]);
+    let results = results(&study);
+    let tables: Vec<&str> = results.tables().collect();
+    assert!(
+        tables.contains(&"shares") && tables.contains(&"differences") && !tables.contains(&"coherence"),
+        "{tables:?}"
+    );
+    stdout(&place, &["report", "tiny"]);
 }

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use cograd_trace::{Coordinate, Example, Run, RunDescription, RunWriter};
+use cograd_trace::{Conditions, Coordinate, Parameter, Run, RunDescription, RunWriter, Task};
 use divan::counter::BytesCount;
 
 const STEPS: i64 = 500;
@@ -37,17 +37,15 @@ fn main() {
 fn description() -> RunDescription {
     RunDescription {
         run: "sgd_noise-0.5_seed-0".to_string(),
-        rule: "sgd".to_string(),
-        noise: 0.5,
-        seed: 0,
-        network: vec![784, 2048, 10],
+        conditions: Conditions::new(Some(0)).with("rule", "sgd").with("noise", 0.5),
+        task: Task::default(),
         steps: STEPS as u64,
         writer: "cograd-trace bench".to_string(),
         train_examples: EXAMPLES,
         example_ids: (0..EXAMPLES as u32).collect(),
-        coordinates: (0..COORDINATES as u32)
-            .map(|coordinate| Coordinate { coordinate, layer: 0, row: coordinate, column: coordinate })
-            .collect(),
+        population_ids: None,
+        parameters: vec![Parameter::new("layer.0.weight", &[2048, 784], Some("linear"))],
+        coordinates: (0..COORDINATES as u64).map(|index| Coordinate { parameter: 0, index }).collect(),
     }
 }
 
@@ -75,19 +73,7 @@ fn write(study: &Path, steps: i64) {
     for step in 0..steps {
         writer.write_gradients(step, &gradients(&mut random)).expect("room on the disk");
     }
-    let example = |example_id: u32| {
-        let original_label = (example_id % 2) as u8;
-        Example {
-            example_id,
-            label: 0,
-            original_label,
-            pristine: original_label == 0,
-            sampled: true,
-            learned_step: None,
-        }
-    };
-    let examples: Vec<Example> = (0..EXAMPLES as u32).map(example).collect();
-    writer.finish(&examples, &[]).expect("room on the disk");
+    writer.finish(&[], &[]).expect("room on the disk");
 }
 
 /// Encoding and writing 16 steps.

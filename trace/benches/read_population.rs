@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use cograd_trace::{Coordinate, Example, PopulationLayer, PopulationRows, Run, RunDescription, RunWriter};
+use cograd_trace::{
+    Conditions, Coordinate, Parameter, PopulationLayer, PopulationRows, Run, RunDescription, RunWriter, Task,
+};
 use divan::counter::BytesCount;
 
 const STEPS: i64 = 200;
@@ -19,16 +21,7 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
     for step in 0..STEPS {
         write_step(&mut writer, step, &columns(&mut random));
     }
-    let example = |example_id: u32| Example {
-        example_id,
-        label: 0,
-        original_label: 0,
-        pristine: true,
-        sampled: example_id == 0,
-        learned_step: None,
-    };
-    let examples: Vec<Example> = (0..EXAMPLES as u32).map(example).collect();
-    writer.finish(&examples, &[]).expect("room on the disk");
+    writer.finish(&[], &[]).expect("room on the disk");
     Run::open(&study.join("runs").join(description().run)).expect("the run just written")
 });
 
@@ -44,15 +37,15 @@ fn directory() -> PathBuf {
 fn description() -> RunDescription {
     RunDescription {
         run: "sgd_noise-0.5_seed-0".to_string(),
-        rule: "sgd".to_string(),
-        noise: 0.5,
-        seed: 0,
-        network: vec![784, 2048, 10],
+        conditions: Conditions::new(Some(0)).with("rule", "sgd").with("noise", 0.5),
+        task: Task::default(),
         steps: STEPS as u64,
         writer: "cograd-trace bench".to_string(),
         train_examples: EXAMPLES,
         example_ids: vec![0],
-        coordinates: vec![Coordinate { coordinate: 0, layer: 0, row: 0, column: 0 }],
+        population_ids: None,
+        parameters: ["layer.0.weight", "layer.1.weight"].map(|name| Parameter::new(name, &[10, 10], None)).to_vec(),
+        coordinates: vec![Coordinate { parameter: 0, index: 0 }],
     }
 }
 
@@ -72,7 +65,8 @@ fn columns(random: &mut u64) -> [Vec<f64>; 4] {
 }
 
 fn write_step(writer: &mut RunWriter, step: i64, columns: &[Vec<f64>; 4]) {
-    let layer = |place: usize| PopulationLayer { contributions: &columns[place], self_terms: &columns[place + 1] };
+    let layer =
+        |place: usize| PopulationLayer { contributions: &columns[place], self_terms: Some(&columns[place + 1]) };
     let rows = PopulationRows { layers: &[layer(0), layer(2)], gradient_norms_sq: &[1.0, 1.0] };
     writer.write_population(step, &rows).expect("room on the disk");
 }

@@ -10,15 +10,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{sha256, write_atomically};
 use crate::manifest::path_in_run;
 use crate::{Manifest, TraceError};
+use cograd_files::{sha256, write_atomically};
 
 /// Name of the file in the directory of the unfinished run.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// How every checkpoint begins; another number is another layout.
-const MAGIC: &str = "cograd-checkpoint-2 ";
+const MAGIC: &str = "cograd-checkpoint-3 ";
 
 /// Where a writer is in its run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub(crate) fn write(directory: &Path, place: &Place, state: &[u8]) -> Result<(),
     let place = serde_json::to_vec(place).map_err(|error| TraceError::checkpoint(&path, error.to_string()))?;
     let content = [&place, &b"\n"[..], state].concat();
     let header = format!("{MAGIC}{}\n", sha256(&content));
-    write_atomically(&path, &[header.as_bytes(), &content].concat())
+    Ok(write_atomically(&path, &[header.as_bytes(), &content].concat())?)
 }
 
 /// Reads the checkpoint of the unfinished run in `directory`: the writer's place and the program's bytes.

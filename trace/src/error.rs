@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cograd_files::FileError;
 use parquet::errors::ParquetError;
 
 /// An error of reading or writing a trace.
@@ -31,6 +32,19 @@ pub enum TraceError {
         path: PathBuf,
         /// Runs that were begun.
         unfinished: Vec<String>,
+    },
+    /// Two runs cannot be told apart.
+    #[error(
+        "{}: the runs {} and {} have the same conditions and seed ({conditions}); say in the manifest's conditions what they differ in, or remove one",
+        path.display(), runs[0], runs[1]
+    )]
+    SameConditions {
+        /// The study.
+        path: PathBuf,
+        /// The runs.
+        runs: [String; 2],
+        /// Their conditions.
+        conditions: String,
     },
     /// The directory is no finished run.
     #[error("{} is not a finished run: it has no manifest.json; record the run again", path.display())]
@@ -124,7 +138,7 @@ pub enum TraceError {
     },
     /// A gradient is NaN or infinite.
     #[error(
-        "{}: the gradient of example {example_id} at step {step} is {value} at coordinate {coordinate}; the run diverged or its recording is faulty: lower the learning rate, or leave out the steps from {step} on",
+        "{}: the gradient of example {example_id} at step {step} is {value} at coordinate {coordinate}; the run diverged or its recording is faulty: lower the learning rate, or leave out the rows of such steps and list them as skipped_steps",
         path.display()
     )]
     NonFinite {
@@ -141,7 +155,7 @@ pub enum TraceError {
     },
     /// A contribution or self term is NaN or infinite.
     #[error(
-        "{}: `{column}` of example {example_id} at step {step} is {value}; the run diverged or its recording is faulty: lower the learning rate, or leave out the steps from {step} on",
+        "{}: `{column}` of example {example_id} at step {step} is {value}; the run diverged or its recording is faulty: lower the learning rate, or leave out the rows of such steps and list them as skipped_steps",
         path.display()
     )]
     NonFinitePopulation {
@@ -182,6 +196,17 @@ pub enum TraceError {
         /// What is wrong.
         message: String,
     },
+}
+
+/// What is wrong with a file that the manifest lists, or that is written for it.
+impl From<FileError> for TraceError {
+    fn from(error: FileError) -> TraceError {
+        match error {
+            FileError::Io { action, path, source } => TraceError::Io { action, path, source },
+            FileError::Missing { path } => TraceError::MissingFile { path },
+            FileError::Altered { path, message } => TraceError::Altered { path, message },
+        }
+    }
 }
 
 impl TraceError {

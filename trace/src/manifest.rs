@@ -5,23 +5,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::TraceError;
-use crate::files::write_atomically;
-use crate::seal::{SealError, check_seal, seal_of, sealed};
+use crate::version_2::{self, Earlier};
+use crate::{Conditions, Task, TraceError};
+use cograd_files::{FileEntry, SealError, check_seal, seal_of, sealed, write_atomically};
 
 /// Names of the files of a run, relative to its directory.
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const EXAMPLES: &str = "examples.parquet";
 pub(crate) const COORDINATES: &str = "coordinates.parquet";
 pub(crate) const METRICS: &str = "metrics.parquet";
-pub(crate) const INPUTS: &str = "inputs.parquet";
+pub(crate) const INPUTS: &str = "inputs.safetensors";
+pub(crate) const PARAMETERS: &str = "parameters.parquet";
 pub(crate) const GRADIENTS: &str = "gradients";
 pub(crate) const POPULATION: &str = "population";
 pub(crate) const GRADIENT_NORMS: &str = "population/gradient-norms.parquet";
 pub(crate) const WEIGHTS: &str = "weights";
 
 /// The version of the trace format this crate writes; it reads those from 1 on.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The manifest of a finished run, the last file that its writer writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,15 +31,12 @@ pub struct Manifest {
     pub format_version: u32,
     /// Run id, also the name of the run's directory.
     pub run: String,
-    /// Update rule, for example `sgd`.
-    pub rule: String,
-    /// Label noise ε in [0, 1] [S 1].
-    pub noise: f64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Widths of a fully connected network, input first; empty for any other network.
+    /// What the run was made under.
     #[serde(default)]
-    pub network: Vec<usize>,
+    pub conditions: Conditions,
+    /// What was trained.
+    #[serde(default)]
+    pub task: Task,
     /// Number of training examples, m.
     pub train_examples: usize,
     /// Number of sampled examples, n.
@@ -49,9 +47,15 @@ pub struct Manifest {
     pub steps: u64,
     /// Steps whose gradients were recorded, ascending.
     pub recorded_steps: Vec<i64>,
-    /// Steps at which the whole training set was recorded, ascending.
+    /// Steps at which the population was recorded, ascending.
     #[serde(default)]
     pub population_steps: Vec<i64>,
+    /// Number of examples in the population: m, unless it is a subset of them.
+    #[serde(default)]
+    pub population_examples: usize,
+    /// Steps that were due and have no rows, ascending.
+    #[serde(default)]
+    pub skipped_steps: Vec<SkippedStep>,
     /// Always finished: an unfinished run has no manifest.
     #[serde(default)]
     pub status: Status,
@@ -66,8 +70,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and checks the manifest of the run in `directory`.
-    pub(crate) fn read(directory: &Path) -> Result<Manifest, TraceError> {
+    /// Reads and checks the manifest of the run in `directory`, and what else one of an earlier version says.
+    pub(crate) fn read(directory: &Path) -> Result<(Manifest, Option<Earlier>), TraceError> {
         let path = directory.join(MANIFEST);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
@@ -88,9 +92,18 @@ impl Manifest {
             Err(SealError::Missing) if format_version == 1 => {}
             Err(error) => return Err(TraceError::Altered { path, message: error.to_string() }),
         }
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(syntax)?;
-        manifest.check().map_err(|message| TraceError::Manifest { path: path.clone(), message })?;
-        Ok(manifest)
+        let (mut manifest, earlier) = match format_version {
+            1 | 2 => version_2::read_manifest(&text).map(|(manifest, earlier)| (manifest, Some(earlier))),
+            _ => serde_json::from_slice::<Manifest>(&text).map(|manifest| (manifest, None)),
+        }
+        .map_err(syntax)?;
+        if manifest.population_examples == 0 {
+            manifest.population_examples = manifest.train_examples;
+        }
+        let checked =
+            earlier.as_ref().map_or(Ok(()), |earlier| earlier.check(&manifest)).and_then(|()| manifest.check());
+        checked.map_err(|message| TraceError::Manifest { path: path.clone(), message })?;
+        Ok((manifest, earlier))
     }
 
     /// Seals the manifest and writes it into `directory`, atomically.
@@ -99,56 +112,69 @@ impl Manifest {
         let syntax = |source| TraceError::ManifestSyntax { path: path.clone(), source };
         let text = sealed(self).map_err(syntax)?;
         self.seal = seal_of(&text).map_err(syntax)?;
-        write_atomically(&path, &text)
+        Ok(write_atomically(&path, &text)?)
     }
 
-    /// Paths of the gradient files relative to the run, in the order of their rows.
-    pub(crate) fn gradient_files(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
-        self.part_files(GRADIENTS)
-    }
-
-    /// Paths of the part files of the population relative to the run, in the order of their rows.
-    pub(crate) fn population_files(&self) -> impl Iterator<Item = (&str, &FileEntry)> {
-        self.part_files(POPULATION)
-    }
-
-    fn part_files(&self, directory: &'static str) -> impl Iterator<Item = (&str, &FileEntry)> {
-        let files = self.files.iter().map(|(path, entry)| (path.as_str(), entry));
-        files.filter(move |(path, _)| is_part_file(path, directory))
+    /// The part files of gradients or of the population of the run in `run`, worker by worker, in the order of their rows.
+    pub(crate) fn part_files(&self, directory: &'static str, run: &Path) -> Vec<PartFile<'_>> {
+        let parts = self.files.iter().filter_map(|(name, entry)| {
+            let worker = worker_of(name, directory)?;
+            Some(PartFile { worker, path: path_in_run(run, name), entry })
+        });
+        parts.collect()
     }
 
     /// What is wrong with the manifest, if anything: sizes, steps and paths that cannot be.
     pub(crate) fn check(&self) -> Result<(), String> {
         check_run_id(&self.run).map_err(|message| format!("run: {message}"))?;
-        if !(0.0..=1.0).contains(&self.noise) {
-            return Err(format!("noise is {}, but must lie in [0, 1]", self.noise));
-        }
+        self.conditions.check().map_err(|message| format!("conditions: {message}"))?;
+        self.task.check().map_err(|message| format!("task: {message}"))?;
         check_sizes(self.train_examples, self.sampled_examples, self.coordinates)?;
-        check_network(&self.network)?;
         check_steps("recorded_steps", &self.recorded_steps, self.steps)?;
         check_steps("population_steps", &self.population_steps, self.steps)?;
+        self.check_skipped()?;
+        let (population, train) = (self.population_examples, self.train_examples);
+        if population == 0 || population > train {
+            return Err(format!(
+                "population_examples is {population}, but must lie between 1 and train_examples ({train})"
+            ));
+        }
         self.files.iter().try_for_each(|(path, entry)| check_entry(path, entry))?;
-        let (every, population) = ("every run needs it", "population_steps need it");
-        let norms = (!self.population_steps.is_empty()).then_some((GRADIENT_NORMS, population));
-        for (required, why) in [(EXAMPLES, every), (COORDINATES, every)].into_iter().chain(norms) {
+        let (every, with_population) = ("every run needs it", "population_steps need it");
+        let parameters = (self.format_version >= 3).then_some((PARAMETERS, every));
+        let norms = (!self.population_steps.is_empty()).then_some((GRADIENT_NORMS, with_population));
+        for (required, why) in [(EXAMPLES, every), (COORDINATES, every)].into_iter().chain(parameters).chain(norms) {
             if !self.files.contains_key(required) {
                 return Err(format!("files: {required} is not listed, but {why}"));
             }
         }
-        if self.network.is_empty() && self.files.contains_key(INPUTS) {
-            return Err(format!("files: {INPUTS} is listed, but network does not say how wide an input is"));
-        }
         self.check_rows(GRADIENTS, "recorded", self.recorded_steps.len(), self.sampled_examples)?;
-        self.check_rows(POPULATION, "population", self.population_steps.len(), self.train_examples)
+        self.check_rows(POPULATION, "population", self.population_steps.len(), population)
+    }
+
+    fn check_skipped(&self) -> Result<(), String> {
+        let skipped: Vec<i64> = self.skipped_steps.iter().map(|skipped| skipped.step).collect();
+        check_steps("skipped_steps", &skipped, self.steps)?;
+        let there = |step: &&i64| {
+            [&self.recorded_steps, &self.population_steps].iter().any(|steps| steps.binary_search(step).is_ok())
+        };
+        match skipped.iter().find(there) {
+            Some(step) => Err(format!("skipped_steps: {step} is among the steps that have rows, too")),
+            None => Ok(()),
+        }
     }
 
     fn check_rows(&self, files: &'static str, what: &str, steps: usize, examples: usize) -> Result<(), String> {
-        let listed: u128 = self.part_files(files).map(|(_, entry)| u128::from(entry.rows)).sum();
+        let parts = || self.files.iter().filter_map(|(path, entry)| Some((worker_of(path, files)?, entry)));
+        let listed: u128 = parts().map(|(_, entry)| u128::from(entry.rows)).sum();
         let expected = steps as u128 * examples as u128;
         if listed != expected {
             return Err(format!(
-                "files: {files}/part-*.parquet have {listed} rows together, but {steps} {what} steps of {examples} examples are {expected}"
+                "files: {files}/**/part-*.parquet have {listed} rows together, but {steps} {what} steps of {examples} examples are {expected}"
             ));
+        }
+        if parts().any(|(worker, _)| worker.is_empty()) && parts().any(|(worker, _)| !worker.is_empty()) {
+            return Err(format!("files: {files} has part files both in itself and in directories of workers"));
         }
         Ok(())
     }
@@ -195,14 +221,6 @@ pub(crate) fn check_sizes(train: usize, sampled: usize, coordinates: usize) -> R
     Ok(())
 }
 
-/// Checks the widths of a network; none at all is a network that is not fully connected.
-pub(crate) fn check_network(network: &[usize]) -> Result<(), String> {
-    if network.len() == 1 || network.contains(&0) {
-        return Err(format!("network is {network:?}, but must be two widths or more, none of them 0"));
-    }
-    Ok(())
-}
-
 fn check_entry(path: &str, entry: &FileEntry) -> Result<(), String> {
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', ':', '\0']);
     if !path.split('/').all(plain) {
@@ -214,18 +232,23 @@ fn check_entry(path: &str, entry: &FileEntry) -> Result<(), String> {
     }
     for directory in [GRADIENTS, POPULATION] {
         let inside = path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-        if inside && path != GRADIENT_NORMS && !is_part_file(path, directory) {
-            return Err(format!("files: `{path}` must be named {directory}/part-*.parquet"));
+        if inside && path != GRADIENT_NORMS && worker_of(path, directory).is_none() {
+            return Err(format!(
+                "files: `{path}` must be named {directory}/part-*.parquet or {directory}/WORKER/part-*.parquet"
+            ));
         }
     }
     Ok(())
 }
 
-fn is_part_file(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory)
-        .and_then(|rest| rest.strip_prefix("/part-"))
-        .and_then(|rest| rest.strip_suffix(".parquet"))
-        .is_some_and(|number| !number.contains('/'))
+/// The worker that wrote the part file at this path of the manifest, if it is one of this directory; empty if there are no
+/// directories of workers.
+fn worker_of<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    let path = path.strip_prefix(directory)?.strip_prefix('/')?;
+    let (worker, file) = path.split_once('/').unwrap_or(("", path));
+    let number = file.strip_prefix("part-")?.strip_suffix(".parquet")?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-+=".contains(letter);
+    (!number.contains('/') && worker.len() <= 200 && worker.chars().all(plain)).then_some(worker)
 }
 
 /// Where the file `name` (a path of the manifest, `/` between its parts) of the run in `directory` is.
@@ -233,16 +256,21 @@ pub(crate) fn path_in_run(directory: &Path, name: &str) -> PathBuf {
     name.split('/').fold(directory.to_path_buf(), |path, part| path.join(part))
 }
 
-/// What one file of a run must be.
+/// A step that was due to be recorded and has no rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileEntry {
-    /// Rows of a Parquet file; 0 for a weight snapshot.
-    #[serde(default)]
-    pub rows: u64,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the content, 64 lower-case hexadecimal digits.
-    pub sha256: String,
+pub struct SkippedStep {
+    /// The step.
+    pub step: i64,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+/// A part file of gradients or of the population.
+pub(crate) struct PartFile<'a> {
+    /// Name of the directory it lies in; empty if that is `gradients` or `population` itself.
+    pub worker: &'a str,
+    pub path: PathBuf,
+    pub entry: &'a FileEntry,
 }
 
 /// State of a run.

@@ -4,46 +4,54 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt32Array};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array, Int64Array, UInt32Array, new_null_array};
+use arrow::datatypes::DataType;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::data_type::DoubleType;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::manifest::{POPULATION, path_in_run};
-use crate::row_groups::{GroupReader, PartFiles, Rows};
-use crate::{Run, TraceError, schema};
+use crate::manifest::POPULATION;
+use crate::row_groups::{PartFiles, Rows, first_non_finite};
+use crate::schema::{Kind, Wanted, list_value};
+use crate::table::{Column, read_table, write_batch, write_table};
+use crate::{Run, TraceError};
 
-/// One layer's contributions and self terms at one step, over its weights and biases.
+/// Columns of values, in their order.
+const VALUES: [&str; 4] = ["contribution", "self_term", "contribution_by_layer", "self_term_by_layer"];
+
+/// One layer's contributions and self terms at one step, over all its parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct PopulationLayer<'a> {
-    /// ⟨g_{t,i}, g_t⟩ of the layer's parameters for each training example, `[m]`.
+    /// ⟨g_{t,i}, g_t⟩ of the layer's parameters for each example of the population.
     pub contributions: &'a [f64],
-    /// ‖g_{t,i}‖² of the layer's parameters for each training example, `[m]`.
-    pub self_terms: &'a [f64],
+    /// ‖g_{t,i}‖² of the layer's parameters for each example of the population, if recorded.
+    pub self_terms: Option<&'a [f64]>,
 }
 
-/// What is written of the whole training set at one step [S 4.1].
+/// What is written of the population at one step [S 4.1].
 #[derive(Clone, Copy, Debug)]
 pub struct PopulationRows<'a> {
-    /// The layers, the one next to the input first.
+    /// The layers, in the order of [`Run::layers`]; either all have self terms or none.
     pub layers: &'a [PopulationLayer<'a>],
-    /// ‖G_l‖² + ‖b_l‖² of each layer, from the summed gradient itself.
+    /// ‖g_t‖² over the parameters of each layer, from the summed gradient itself.
     pub gradient_norms_sq: &'a [f64],
 }
 
-/// The whole training set at one step.
+/// The population at one step.
 #[derive(Clone, Debug)]
 pub struct PopulationStep<'a> {
     /// Step t; everything is at w_t, before update t.
     pub step: i64,
-    /// s_{t,i} = ⟨g_{t,i}, g_t⟩ over all parameters, for examples 0, 1, …, m − 1.
+    /// The examples of the population, ascending: all m, unless it is a subset of them.
+    pub example_ids: &'a [u32],
+    /// s_{t,i} = ⟨g_{t,i}, g_t⟩ over all parameters, g_t being the sum over the population.
     pub contributions: &'a [f64],
-    /// q_{t,i} = ‖g_{t,i}‖² over all parameters.
-    pub self_terms: &'a [f64],
-    /// The same by layer, the one next to the input first.
+    /// q_{t,i} = ‖g_{t,i}‖² over all parameters, if recorded.
+    pub self_terms: Option<&'a [f64]>,
+    /// The same by layer, in the order of [`Run::layers`]. (A run of format 2 that states no network may have further
+    /// layers, of its coordinates, that have nothing here.)
     pub layers: Vec<PopulationLayer<'a>>,
 }
 
@@ -52,16 +60,10 @@ pub struct PopulationStep<'a> {
 pub struct GradientNorm {
     /// Step t.
     pub step: i64,
-    /// Layer, 0 next to the input.
+    /// Place of the layer among [`Run::layers`].
     pub layer: u32,
-    /// ‖G_l‖² + ‖b_l‖²: weights and biases of the gradient summed over all m examples.
+    /// ‖g_t‖² over the layer's parameters, from the gradient summed over the population.
     pub gradient_norm_sq: f64,
-}
-
-/// Names of the columns of values, in the order of `schema::population`.
-pub(crate) fn value_columns(layers: usize) -> Vec<String> {
-    let layers = (0..layers).flat_map(|layer| [format!("contribution_{layer}"), format!("self_term_{layer}")]);
-    ["contribution".to_string(), "self_term".to_string()].into_iter().chain(layers).collect()
 }
 
 /// See [`Run::map_population`].
@@ -69,98 +71,132 @@ pub(crate) fn map_population<T: Send>(
     run: &Run,
     work: impl Fn(PopulationStep<'_>) -> T + Sync,
 ) -> Result<Vec<T>, TraceError> {
-    let manifest = run.manifest();
-    if manifest.population_steps.is_empty() {
+    let steps = &run.manifest().population_steps;
+    if steps.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = Rows {
-        steps: &manifest.population_steps,
-        // `Manifest::check` keeps m within u32.
-        example_ids: (0..u32::try_from(manifest.train_examples).unwrap_or(u32::MAX)).collect(),
-        steps_field: "population_steps",
-        examples: "training examples",
-        due: "all training examples",
+    let example_ids = run.examples()?.population_ids();
+    let due = match example_ids.len() == run.manifest().train_examples {
+        true => "all training examples",
+        false => "the examples that examples.parquet marks as the population",
     };
-    let layers = run.population_layers()?;
-    let (directory, schema, names) = (run.directory(), schema::population(layers), value_columns(layers));
-    let files = manifest.population_files().map(|(name, entry)| (path_in_run(directory, name), entry.clone()));
-    let parts = PartFiles::open::<DoubleType>(&directory.join(POPULATION), files, &schema, rows)?;
-    parts.map(
-        |reader, step| check_values(reader, &names, step),
-        |step, _, columns| {
+    let examples = "examples of the population";
+    let rows = Rows { steps, example_ids, steps_field: "population_steps", examples, due };
+    let files = run.manifest().part_files(POPULATION, run.directory());
+    let directory = run.directory().join(POPULATION);
+    if let Some(columns) = run.earlier_population()? {
+        return PartFiles::open(&directory, files, columns, rows)?.map(|step, ids, columns| {
             let (totals, layers) = columns.split_at(2);
-            work(PopulationStep {
-                step,
-                contributions: &totals[0].values,
-                self_terms: &totals[1].values,
-                layers: layers
-                    .chunks_exact(2)
-                    .map(|pair| PopulationLayer { contributions: &pair[0].values, self_terms: &pair[1].values })
-                    .collect(),
-            })
-        },
-    )
-}
-
-/// Checks that the values of the step that was read last are there and finite.
-fn check_values(reader: &GroupReader<'_, DoubleType>, names: &[String], step: i64) -> Result<(), TraceError> {
-    for (column, name) in reader.values.iter().zip(names) {
-        reader.check_nulls(column, name)?;
-        if let Some((row, value)) = first_non_finite(&column.values) {
-            return Err(non_finite(reader.path, name, step, reader.examples()[row], value));
-        }
+            let layers = layers.chunks_exact(2).map(|pair| (pair[0].unwrap_or_default(), pair[1]));
+            work(population_step(step, ids, totals[0], totals[1], layers))
+        });
     }
-    Ok(())
+    let layers = run.layers()?.len();
+    let wanted = vec![
+        Wanted::required(VALUES[0], Kind::Double),
+        Wanted::optional(VALUES[1], Kind::Double),
+        Wanted::required(VALUES[2], Kind::Doubles(layers)),
+        Wanted::optional(VALUES[3], Kind::Doubles(layers)),
+    ];
+    PartFiles::open(&directory, files, wanted, rows)?.map(|step, ids, columns| {
+        let contributions = by_layer(columns[2].unwrap_or_default(), layers);
+        let self_terms = columns[3].map(|values| by_layer(values, layers));
+        let layer = |layer: usize| (&contributions[layer][..], self_terms.as_ref().map(|terms| &terms[layer][..]));
+        work(population_step(step, ids, columns[0], columns[1], (0..layers).map(layer)))
+    })
 }
 
-pub(crate) fn non_finite(path: &Path, column: &str, step: i64, example_id: u32, value: f64) -> TraceError {
-    let column = column.to_string();
-    TraceError::NonFinitePopulation { path: path.to_path_buf(), column, step, example_id, value }
+fn population_step<'a>(
+    step: i64,
+    example_ids: &'a [u32],
+    contributions: Option<&'a [f64]>,
+    self_terms: Option<&'a [f64]>,
+    layers: impl Iterator<Item = (&'a [f64], Option<&'a [f64]>)>,
+) -> PopulationStep<'a> {
+    let layers = layers.map(|(contributions, self_terms)| PopulationLayer { contributions, self_terms }).collect();
+    PopulationStep { step, example_ids, contributions: contributions.unwrap_or_default(), self_terms, layers }
 }
 
-/// Place and value of the first NaN or infinity.
-pub(crate) fn first_non_finite(values: &[f64]) -> Option<(usize, f64)> {
-    // The whole column first without an early exit, which vectorises.
-    if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-        return None;
+/// A column of lists, turned into a column for each layer.
+fn by_layer(lists: &[f64], layers: usize) -> Vec<Vec<f64>> {
+    let mut columns = vec![Vec::with_capacity(lists.len() / layers); layers];
+    for list in lists.chunks_exact(layers) {
+        columns.iter_mut().zip(list).for_each(|(column, value)| column.push(*value));
     }
-    values.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
+    columns
 }
 
-/// The totals of the layers: contributions and self terms, summed example by example.
-pub(crate) fn totals(layers: &[PopulationLayer<'_>]) -> [Vec<f64>; 2] {
-    let m = layers.first().map_or(0, |layer| layer.contributions.len());
-    let mut totals = [vec![0.0; m], vec![0.0; m]];
-    for layer in layers {
-        for (totals, values) in totals.iter_mut().zip([layer.contributions, layer.self_terms]) {
-            totals.iter_mut().zip(values).for_each(|(total, value)| *total += value);
-        }
+/// The sums of the layers, example by example; `None` where a layer has no such column.
+pub(crate) fn totals<'a>(mut layers: impl Iterator<Item = Option<&'a [f64]>>) -> Option<Vec<f64>> {
+    let first = layers.next()??.to_vec();
+    layers.try_fold(first, |mut totals, layer| {
+        totals.iter_mut().zip(layer?).for_each(|(total, value)| *total += value);
+        Some(totals)
+    })
+}
+
+/// What is written of the population at one step, with its totals.
+pub(crate) struct Part<'a> {
+    pub step: i64,
+    pub example_ids: &'a [u32],
+    pub contributions: Vec<f64>,
+    pub self_terms: Option<Vec<f64>>,
+    pub layers: &'a [PopulationLayer<'a>],
+}
+
+impl Part<'_> {
+    /// The first value that is NaN or infinite: its column, its row and itself.
+    pub fn first_non_finite(&self) -> Option<(String, usize, f64)> {
+        let found = |name: String, values: &[f64]| first_non_finite(values).map(|(row, value)| (name, row, value));
+        let layers = self.layers.iter().enumerate().find_map(|(place, layer)| {
+            let name = |column: usize| format!("{}[{place}]", VALUES[column]);
+            found(name(2), layer.contributions).or_else(|| found(name(3), layer.self_terms?))
+        });
+        let totals = || found(VALUES[0].to_string(), &self.contributions);
+        layers.or_else(totals).or_else(|| found(VALUES[1].to_string(), self.self_terms.as_deref()?))
     }
-    totals
 }
 
-/// Writes a part file of one step, `columns` as `value_columns` names them, to `sink`; `path` is for messages.
+/// Writes a part file of one step to `sink`; `path` is for messages.
 pub(crate) fn write_part(
     sink: impl Write + Send,
     path: &Path,
-    step: i64,
-    columns: &[&[f64]],
+    footer: KeyValue,
+    part: &Part<'_>,
 ) -> Result<(), TraceError> {
-    let (m, layers) = (columns.first().map_or(0, |column| column.len()), columns.len() / 2 - 1);
-    let mut arrays: Vec<ArrayRef> =
-        vec![Arc::new(Int64Array::from(vec![step; m])), Arc::new(UInt32Array::from_iter_values(0..m as u32))];
-    arrays.extend(columns.iter().map(|values| Arc::new(Float64Array::from(values.to_vec())) as ArrayRef));
-    let (schema, error) = (schema::population(layers), || TraceError::parquet("write", path));
-    let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(|source| error()(source.into()))?;
-    let properties = properties(layers).map_err(error())?;
-    let mut writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(error())?;
-    writer.write(&batch).map_err(error())?;
-    // Not `into_inner`, which hides the operating system's errors.
-    writer.finish().map(|_| ()).map_err(error())
+    let (rows, layers) = (part.example_ids.len(), part.layers.len());
+    let error = |error: ParquetError| TraceError::parquet("write", path)(error);
+    let value = list_value(DataType::Float64);
+    let width = i32::try_from(layers).unwrap_or(i32::MAX);
+    let lists = |of: &dyn Fn(&PopulationLayer<'_>, usize) -> f64| -> Result<ArrayRef, TraceError> {
+        let values = (0..rows).flat_map(|row| part.layers.iter().map(move |layer| of(layer, row)));
+        let values = Arc::new(Float64Array::from_iter_values(values));
+        let lists = FixedSizeListArray::try_new(value.clone(), width, values, None);
+        Ok(Arc::new(lists.map_err(|source| error(source.into()))?))
+    };
+    let contributions = lists(&|layer, row| layer.contributions[row])?;
+    let kind = contributions.data_type().clone();
+    let (totals, by_layer): (ArrayRef, ArrayRef) = match &part.self_terms {
+        Some(totals) => {
+            let self_term =
+                |layer: &PopulationLayer<'_>, row: usize| layer.self_terms.map_or(f64::NAN, |terms| terms[row]);
+            (Arc::new(Float64Array::from(totals.clone())), lists(&self_term)?)
+        }
+        None => (new_null_array(&DataType::Float64, rows), new_null_array(&kind, rows)),
+    };
+    let columns: Vec<Column<'_>> = vec![
+        ("step", Arc::new(Int64Array::from(vec![part.step; rows])), false),
+        ("example_id", Arc::new(UInt32Array::from(part.example_ids.to_vec())), false),
+        (VALUES[0], Arc::new(Float64Array::from(part.contributions.clone())), false),
+        (VALUES[1], totals, true),
+        (VALUES[2], contributions, false),
+        (VALUES[3], by_layer, true),
+    ];
+    write_batch(sink, path, properties(footer).map_err(error)?, columns)
 }
 
 /// Encoded as the measurements in `docs/trace-format.md` say is best, one row group a file.
-fn properties(layers: usize) -> Result<WriterProperties, ParquetError> {
+fn properties(footer: KeyValue) -> Result<WriterProperties, ParquetError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_column_dictionary_enabled("example_id".into(), false)
@@ -168,12 +204,56 @@ fn properties(layers: usize) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled("step".into(), EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(vec![footer]))
         .set_max_row_group_row_count(None);
-    for name in value_columns(layers) {
-        let name = ColumnPath::from(name);
+    for name in VALUES {
+        let parts = if name.ends_with("by_layer") { vec![name, "list", "element"] } else { vec![name] };
+        let name = ColumnPath::from(parts.into_iter().map(str::to_string).collect::<Vec<_>>());
         properties = properties
             .set_column_dictionary_enabled(name.clone(), false)
             .set_column_encoding(name, Encoding::BYTE_STREAM_SPLIT);
     }
     Ok(properties.build())
+}
+
+/// Reads `gradient-norms.parquet`, in the order of its rows.
+pub(crate) fn read_gradient_norms(path: &Path) -> Result<Vec<GradientNorm>, TraceError> {
+    let wanted = [
+        Wanted::required("step", Kind::Integer),
+        Wanted::required("layer", Kind::Integer),
+        Wanted::required("gradient_norm_sq", Kind::Number),
+    ];
+    let mut rows = Vec::new();
+    read_table(path, &wanted, |table| {
+        let (steps, layers) = (table.integers("step")?, table.integers("layer")?);
+        let norms = table.numbers("gradient_norm_sq")?;
+        for row in 0..table.rows() {
+            let gradient_norm_sq = norms.value(row);
+            if !gradient_norm_sq.is_finite() || gradient_norm_sq < 0.0 {
+                let message = format!("is {gradient_norm_sq}, but must be finite and not negative");
+                return Err(table.error(row, "gradient_norm_sq", message));
+            }
+            let layer = u32::try_from(layers.value(row))
+                .map_err(|_| table.error(row, "layer", format!("is {}, no layer", layers.value(row))))?;
+            rows.push(GradientNorm { step: steps.value(row), layer, gradient_norm_sq });
+        }
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Writes `gradient-norms.parquet` to `sink`; `path` is for messages.
+pub(crate) fn write_gradient_norms(
+    sink: impl Write + Send,
+    path: &Path,
+    footer: KeyValue,
+    rows: &[GradientNorm],
+) -> Result<(), TraceError> {
+    let norms = rows.iter().map(|row| row.gradient_norm_sq);
+    let columns: Vec<Column<'_>> = vec![
+        ("step", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.step))), false),
+        ("layer", Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.layer))), false),
+        ("gradient_norm_sq", Arc::new(Float64Array::from_iter_values(norms)), false),
+    ];
+    write_table(sink, path, footer, columns)
 }

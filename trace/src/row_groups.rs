@@ -1,21 +1,32 @@
 //! Part files of whole steps, streamed: row groups in parallel, each one step at a time.
 //!
-//! The order of rows is known beforehand: of n examples a step, row r of all the files together is that of step r / n and
-//! example r % n. So every row group is checked on its own, whatever the others hold.
+//! The order of rows is known beforehand: of a worker with n examples, row r of all its files together is that of step
+//! r / n and example r % n. So every row group is checked on its own, whatever the others hold. Steps that several workers
+//! share are put together from a row group of each, one step at a time as well.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType as ArrowType, Float32Type};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{LogicalType, Type as Physical};
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::data_type::{DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
 
-use crate::{FileEntry, TraceError, schema};
+use crate::manifest::PartFile;
+use crate::schema::{self, Kind, Wanted};
+use crate::table::row_error;
+use crate::{FileEntry, TraceError};
 
 /// The rows that part files must have together.
 pub(crate) struct Rows<'a> {
@@ -33,17 +44,29 @@ pub(crate) struct Rows<'a> {
 
 /// The part files of a run that hold `rows`, and where in them.
 pub(crate) struct PartFiles<'a> {
+    directory: &'a Path,
     rows: Rows<'a>,
+    /// Columns of values.
+    wanted: Vec<Wanted>,
+    workers: Vec<Worker>,
+}
+
+/// The files of one directory: the same examples at every step.
+struct Worker {
+    name: String,
+    example_ids: Vec<u32>,
+    /// Places of its examples among those of a step.
+    places: Vec<usize>,
     parts: Vec<Part>,
     groups: Vec<Group>,
 }
 
 /// One part file.
-struct Part {
+pub(crate) struct Part {
     path: PathBuf,
-    metadata: Arc<ParquetMetaData>,
-    /// Leaf columns: `step`, `example_id` and the values.
-    leaves: Vec<usize>,
+    metadata: ArrowReaderMetadata,
+    /// Leaf columns: `step`, `example_id` and those of values, where the file has them.
+    leaves: Vec<Option<usize>>,
 }
 
 /// One row group: whole steps.
@@ -53,93 +76,227 @@ struct Group {
     /// Its first row in the file.
     first_row: usize,
     /// Its steps, as places among all steps.
-    steps: std::ops::Range<usize>,
+    steps: Range<usize>,
 }
 
 impl<'a> PartFiles<'a> {
-    /// Opens `files` of `directory`, which must hold `rows` in the columns of `schema`: `step`, `example_id`, and then
-    /// columns of physical type `T`.
-    pub fn open<T: DataType>(
-        directory: &Path,
-        files: impl Iterator<Item = (PathBuf, FileEntry)>,
-        schema: &Schema,
+    /// Opens `files` of `directory`, worker by worker, which must hold `rows` in the columns `step`, `example_id` and
+    /// those that are wanted.
+    pub fn open(
+        directory: &'a Path,
+        files: Vec<PartFile<'_>>,
+        wanted: Vec<Wanted>,
         rows: Rows<'a>,
     ) -> Result<PartFiles<'a>, TraceError> {
-        let mut all = PartFiles { rows, parts: Vec::new(), groups: Vec::new() };
-        for (path, entry) in files {
-            all.add_part::<T>(path, &entry, schema)?;
+        let mut all = PartFiles { directory, rows, wanted, workers: Vec::new() };
+        let workers: Vec<&[PartFile<'_>]> = files.chunk_by(|left, right| left.worker == right.worker).collect();
+        for files in &workers {
+            let mut worker = Worker {
+                name: files[0].worker.to_string(),
+                example_ids: Vec::new(),
+                places: Vec::new(),
+                parts: Vec::new(),
+                groups: Vec::new(),
+            };
+            files.iter().try_for_each(|file| all.add_part(&mut worker, file.path.clone(), file.entry))?;
+            match workers.len() {
+                1 => worker.example_ids = all.rows.example_ids.clone(),
+                _ => worker.example_ids = all.examples_of(&worker, files)?,
+            }
+            all.add_groups(&mut worker)?;
+            all.workers.push(worker);
         }
-        let (read, due) = (all.groups.last().map_or(0, |group| group.steps.end), all.rows.steps.len());
-        if read != due {
-            let message = format!("row groups hold {read} of {due} {}", all.rows.steps_field.replace('_', " "));
-            return Err(TraceError::contents(directory, message));
-        }
+        all.share_out()?;
         Ok(all)
     }
 
-    fn add_part<T: DataType>(&mut self, path: PathBuf, entry: &FileEntry, schema: &Schema) -> Result<(), TraceError> {
-        let (_, arrow) = schema::open(&path, schema)?;
-        let metadata = arrow.metadata().clone();
-        let rows = metadata.file_metadata().num_rows();
+    fn add_part(&self, worker: &mut Worker, path: PathBuf, entry: &FileEntry) -> Result<(), TraceError> {
+        let keys = [Wanted::required("step", Kind::Step), Wanted::required("example_id", Kind::ExampleId)];
+        let wanted: Vec<Wanted> = keys.into_iter().chain(self.wanted.iter().cloned()).collect();
+        let (_, metadata) = schema::open(&path, &wanted)?;
+        let rows = metadata.metadata().file_metadata().num_rows();
         if u64::try_from(rows) != Ok(entry.rows) {
             return Err(TraceError::contents(&path, format!("has {rows} rows, but the manifest says {}", entry.rows)));
         }
-        let leaves = leaves::<T>(&path, &metadata, schema)?;
-        self.add_groups(&path, &metadata)?;
-        self.parts.push(Part { path, metadata, leaves });
+        let leaves = wanted.iter().map(|column| leaf(&path, metadata.metadata(), column)).collect::<Result<_, _>>()?;
+        worker.parts.push(Part { path, metadata, leaves });
         Ok(())
     }
 
-    fn add_groups(&mut self, path: &Path, metadata: &ParquetMetaData) -> Result<(), TraceError> {
-        let n = self.rows.example_ids.len();
-        let mut first_row = 0;
-        for (index, group) in metadata.row_groups().iter().enumerate() {
-            let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-            if rows % n != 0 {
-                let examples = self.rows.examples;
-                let message = format!("row group {index} has {rows} rows, no whole number of steps of {n} {examples}");
-                return Err(TraceError::contents(path, message));
+    /// The examples of one of several workers: as many as its rows are for each step, those of its first step.
+    fn examples_of(&self, worker: &Worker, files: &[PartFile<'_>]) -> Result<Vec<u32>, TraceError> {
+        let (rows, steps) = (files.iter().map(|file| file.entry.rows).sum::<u64>(), self.rows.steps.len() as u64);
+        if steps == 0 {
+            return Ok(Vec::new());
+        }
+        let directory = self.directory.join(&worker.name);
+        let n = usize::try_from(rows / steps).unwrap_or(0);
+        if n == 0 || rows % steps != 0 {
+            let message = format!("has {rows} rows, not the same examples at each of {steps} steps");
+            return Err(TraceError::contents(&directory, message));
+        }
+        let part = worker.parts.iter().find(|part| part.metadata.metadata().file_metadata().num_rows() > 0);
+        let group =
+            part.and_then(|part| part.metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0));
+        let (Some(part), Some(group)) = (part, group) else {
+            return Err(TraceError::contents(&directory, "has no rows"));
+        };
+        let mut ids = schema::guarded(&part.path, || {
+            let file = Arc::new(File::open(&part.path).map_err(TraceError::io("open", &part.path))?);
+            let column =
+                Column::<i32>::open(part, &file, group, 1, 0).map_err(TraceError::parquet("read", &part.path))?;
+            let mut ids = column.ok_or_else(|| TraceError::contents(&part.path, "has no column `example_id`"))?;
+            ids.read(n).map_err(TraceError::parquet("read", &part.path))?;
+            Ok(ids)
+        })?;
+        let ids: Vec<u32> = std::mem::take(&mut ids.values).into_iter().map(i32::cast_unsigned).collect();
+        match ids.windows(2).position(|pair| pair[0] >= pair[1]) {
+            Some(row) => Err(row_error(
+                &part.path,
+                row + 1,
+                "example_id",
+                format!("is {} after {}: a worker's examples must ascend at every step", ids[row + 1], ids[row]),
+            )),
+            None => Ok(ids),
+        }
+    }
+
+    fn add_groups(&self, worker: &mut Worker) -> Result<(), TraceError> {
+        let (n, all) = (worker.example_ids.len(), self.rows.steps.len());
+        for (place, part) in worker.parts.iter().enumerate() {
+            let mut first_row = 0;
+            for (index, group) in part.metadata.metadata().row_groups().iter().enumerate() {
+                let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+                if rows == 0 {
+                    continue;
+                }
+                if n == 0 || rows % n != 0 {
+                    let examples = self.rows.examples;
+                    let message =
+                        format!("row group {index} has {rows} rows, no whole number of steps of {n} {examples}");
+                    return Err(TraceError::contents(&part.path, message));
+                }
+                let first = worker.groups.last().map_or(0, |group| group.steps.end);
+                let steps = first..first + rows / n;
+                if steps.end > all {
+                    return Err(TraceError::contents(&part.path, "has more rows than its footer says"));
+                }
+                worker.groups.push(Group { part: place, index, first_row, steps });
+                first_row += rows;
             }
-            let first = self.groups.last().map_or(0, |group| group.steps.end);
-            let steps = first..first + rows / n;
-            if steps.end > self.rows.steps.len() {
-                return Err(TraceError::contents(path, "has more rows than its footer says"));
-            }
-            self.groups.push(Group { part: self.parts.len(), index, first_row, steps });
-            first_row += rows;
+        }
+        let read = worker.groups.last().map_or(0, |group| group.steps.end);
+        if read != all {
+            let message = format!("row groups hold {read} of {all} {}", self.rows.steps_field.replace('_', " "));
+            return Err(TraceError::contents(&self.directory.join(&worker.name), message));
         }
         Ok(())
     }
 
-    /// Reads every step, checks it with `check` too, and returns what `work` makes of it, in the order of steps. Row
-    /// groups are worked on in parallel on the current rayon pool.
-    pub fn map<T: DataType, R: Send>(
+    /// Finds the place of every worker's examples, of which each must have one worker.
+    fn share_out(&mut self) -> Result<(), TraceError> {
+        if self.rows.steps.is_empty() {
+            return Ok(());
+        }
+        let mut owners: Vec<Option<usize>> = vec![None; self.rows.example_ids.len()];
+        for index in 0..self.workers.len() {
+            let wrong = |message| TraceError::contents(&self.directory.join(&self.workers[index].name), message);
+            let mut places = Vec::with_capacity(self.workers[index].example_ids.len());
+            for id in &self.workers[index].example_ids {
+                let place = self.rows.example_ids.binary_search(id);
+                let place = place.map_err(|_| wrong(format!("has example {id}, none of {}", self.rows.due)))?;
+                if let Some(other) = owners[place].replace(index) {
+                    return Err(wrong(format!("has example {id}, which {} has too", self.workers[other].name)));
+                }
+                places.push(place);
+            }
+            self.workers[index].places = places;
+        }
+        match owners.iter().position(Option::is_none) {
+            Some(place) => {
+                let message = format!(
+                    "no worker has example {}: together they must have {}",
+                    self.rows.example_ids[place], self.rows.due
+                );
+                Err(TraceError::contents(self.directory, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Reads and checks every step, and returns what `work` makes of it, in the order of steps. `work` gets the step, its
+    /// examples and the wanted columns, `None` where a column is missing or null. Row groups are worked on in parallel on
+    /// the current rayon pool.
+    pub fn map<V: Value, R: Send>(
         &self,
-        check: impl Fn(&GroupReader<'_, T>, i64) -> Result<(), TraceError> + Sync,
-        work: impl Fn(i64, &[u32], &[Column<T>]) -> R + Sync,
+        work: impl Fn(i64, &[u32], &[Option<&[V]>]) -> R + Sync,
     ) -> Result<Vec<R>, TraceError> {
         keep_freed_memory();
-        let groups = self.groups.par_iter().with_max_len(1);
-        let results: Result<Vec<Vec<R>>, TraceError> =
-            groups.map(|group| self.map_group(group, &check, &work)).collect();
+        // The worker whose row groups are the smallest says where the work is cut.
+        let Some(worker) = self.workers.iter().max_by_key(|worker| worker.groups.len()) else { return Ok(Vec::new()) };
+        let units = worker.groups.par_iter().with_max_len(1).map(|group| self.map_steps(group.steps.clone(), &work));
+        let results: Result<Vec<Vec<R>>, TraceError> = units.collect();
         Ok(results?.into_iter().flatten().collect())
     }
 
-    fn map_group<T: DataType, R>(
+    fn map_steps<V: Value, R>(
         &self,
-        group: &Group,
-        check: impl Fn(&GroupReader<'_, T>, i64) -> Result<(), TraceError>,
-        work: impl Fn(i64, &[u32], &[Column<T>]) -> R,
+        places: Range<usize>,
+        work: impl Fn(i64, &[u32], &[Option<&[V]>]) -> R,
     ) -> Result<Vec<R>, TraceError> {
-        let part = &self.parts[group.part];
-        let mut reader = schema::guarded(&part.path, || GroupReader::open(part, group.index, &self.rows))?;
-        let mut results = Vec::with_capacity(group.steps.len());
-        for (place, step) in self.rows.steps[group.steps.clone()].iter().enumerate() {
-            reader.row = group.first_row + place * self.rows.example_ids.len();
-            schema::guarded(&part.path, || reader.read_step(*step).and_then(|()| check(&reader, *step)))?;
-            results.push(work(*step, &self.rows.example_ids, &reader.values));
+        let readers = self.workers.iter().map(|worker| StepReader::open(self, worker, places.start));
+        let mut readers = readers.collect::<Result<Vec<StepReader<'_, V>>, TraceError>>()?;
+        let (mut results, mut together) = (Vec::with_capacity(places.len()), vec![Vec::new(); self.wanted.len()]);
+        for place in places {
+            readers.iter_mut().try_for_each(|reader| reader.read_step(place))?;
+            let step = self.rows.steps[place];
+            let columns = match &readers[..] {
+                [reader] => (0..self.wanted.len()).map(|column| reader.values(column)).collect(),
+                several => self.put_together(several, step, &mut together)?,
+            };
+            results.push(work(step, &self.rows.example_ids, &columns));
         }
         Ok(results)
+    }
+
+    /// The columns of a step that several workers share, in the order of the examples.
+    fn put_together<'b, V: Value>(
+        &self,
+        readers: &[StepReader<'_, V>],
+        step: i64,
+        together: &'b mut [Vec<V>],
+    ) -> Result<Vec<Option<&'b [V]>>, TraceError> {
+        let n = self.rows.example_ids.len();
+        let mut columns = Vec::with_capacity(together.len());
+        for (column, all) in together.iter_mut().enumerate() {
+            let width = width(&self.wanted[column]).max(1);
+            let present = readers.iter().filter(|reader| reader.values(column).is_some()).count();
+            if present == 0 {
+                columns.push(None);
+                continue;
+            }
+            all.resize(n * width, V::default());
+            for reader in readers {
+                let Some(values) = reader.values(column) else {
+                    let message =
+                        format!("has no `{}` at step {step}, but other workers have", self.wanted[column].name);
+                    return Err(TraceError::contents(&self.directory.join(&reader.worker.name), message));
+                };
+                for (place, row) in reader.worker.places.iter().zip(values.chunks_exact(width)) {
+                    all[place * width..][..width].copy_from_slice(row);
+                }
+            }
+            columns.push(Some(&all[..]));
+        }
+        Ok(columns)
+    }
+}
+
+/// Values of a list of the column, 0 if it has none.
+fn width(wanted: &Wanted) -> usize {
+    match wanted.kind {
+        Kind::Floats(width) | Kind::Doubles(width) => width,
+        _ => 0,
     }
 }
 
@@ -151,51 +308,229 @@ fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity((32 << 20) - (64 << 10))));
 }
 
-/// The leaf columns of `schema`'s columns, their physical types checked: all after `example_id` are of type `T`.
-fn leaves<T: DataType>(path: &Path, metadata: &ParquetMetaData, schema: &Schema) -> Result<Vec<usize>, TraceError> {
+/// The leaf column of a wanted column, its nesting checked; `None` if the file has not got it.
+fn leaf(path: &Path, metadata: &ParquetMetaData, wanted: &Wanted) -> Result<Option<usize>, TraceError> {
     let found = metadata.file_metadata().schema_descr();
-    let leaf = |field: &Arc<arrow::datatypes::Field>| {
-        let kind = match field.name().as_str() {
-            "step" => Int64Type::get_physical_type(),
-            "example_id" => Int32Type::get_physical_type(),
-            _ => T::get_physical_type(),
-        };
-        let repetition = i16::from(field.data_type().is_nested());
-        let leaf = (0..found.num_columns()).find(|leaf| found.get_column_root(*leaf).name() == field.name());
-        leaf.filter(|leaf| {
-            let column = found.column(*leaf);
-            column.physical_type() == kind && column.max_rep_level() == repetition
-        })
-        .ok_or_else(|| {
-            TraceError::contents(path, format!("column `{}` is not stored as docs/trace-format.md says", field.name()))
-        })
+    let Some(leaf) = (0..found.num_columns()).find(|leaf| found.get_column_root(*leaf).name() == wanted.name) else {
+        return Ok(None);
     };
-    schema.fields().iter().map(leaf).collect()
+    let (column, nested) = (found.column(leaf), i16::from(width(wanted) > 0));
+    let physical = match wanted.kind {
+        Kind::Step => column.physical_type() == Physical::INT64,
+        Kind::ExampleId => column.physical_type() == Physical::INT32,
+        Kind::Floats(_) => column.physical_type() == Physical::FLOAT || is_half(&column),
+        _ => column.physical_type() == Physical::DOUBLE,
+    };
+    if !physical || column.max_rep_level() != nested {
+        let message = format!("column `{}` is not stored as docs/trace-format.md says", wanted.name);
+        return Err(TraceError::contents(path, message));
+    }
+    Ok(Some(leaf))
+}
+
+fn is_half(column: &ColumnDescPtr) -> bool {
+    column.logical_type_ref() == Some(&LogicalType::Float16) && column.type_length() == 2
+}
+
+/// A type of values, and how it is decoded.
+pub(crate) trait Value: Copy + Default + Send + Sync + 'static {
+    /// A decoder of a leaf column of a row group, which holds such values.
+    fn decoder(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<Self>;
+    /// Whether it is neither NaN nor an infinity.
+    fn is_finite(self) -> bool {
+        true
+    }
+    /// The error that says it is.
+    fn non_finite(self, at: &Place<'_>) -> TraceError {
+        TraceError::contents(at.path, "has a value that is not finite")
+    }
+}
+
+type NewSource<V> = Result<Box<dyn Source<V>>, ParquetError>;
+
+/// Where a value is.
+pub(crate) struct Place<'a> {
+    pub path: &'a Path,
+    pub column: &'a Wanted,
+    pub step: i64,
+    pub example_id: u32,
+    /// Its place in its list.
+    pub place: usize,
+}
+
+/// A decoder of a column: appends levels and values of the next rows, and returns how many rows there were.
+pub(crate) trait Source<V>: Send {
+    fn read(
+        &mut self,
+        rows: usize,
+        definition: &mut Vec<i16>,
+        repetition: &mut Vec<i16>,
+        values: &mut Vec<V>,
+    ) -> Result<usize, ParquetError>;
+    fn skip(&mut self, rows: usize) -> Result<usize, ParquetError>;
+}
+
+impl<T: DataType> Source<T::T> for ColumnReaderImpl<T> {
+    fn read(
+        &mut self,
+        rows: usize,
+        definition: &mut Vec<i16>,
+        repetition: &mut Vec<i16>,
+        values: &mut Vec<T::T>,
+    ) -> Result<usize, ParquetError> {
+        self.read_records(rows, Some(definition), Some(repetition), values).map(|(rows, _, _)| rows)
+    }
+
+    fn skip(&mut self, rows: usize) -> Result<usize, ParquetError> {
+        self.skip_records(rows)
+    }
+}
+
+/// Lists of f16, which Parquet stores as two bytes: Arrow's reader is ten times as fast with these as the column reader.
+struct Halves {
+    /// What is read of, until the first rows are.
+    file: Option<(File, ArrowReaderMetadata, usize, usize)>,
+    skipped: usize,
+    batches: Option<ParquetRecordBatchReader>,
+    /// Level at which a value is there, not null.
+    present: i16,
+}
+
+impl Source<f32> for Halves {
+    fn read(
+        &mut self,
+        rows: usize,
+        definition: &mut Vec<i16>,
+        repetition: &mut Vec<i16>,
+        values: &mut Vec<f32>,
+    ) -> Result<usize, ParquetError> {
+        if let Some((file, metadata, group, leaf)) = self.file.take() {
+            let mask = ProjectionMask::leaves(metadata.parquet_schema(), [leaf]);
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_offset(self.skipped)
+                .with_batch_size(rows);
+            self.batches = Some(reader.build()?);
+        }
+        let Some(batch) = self.batches.as_mut().and_then(Iterator::next).transpose()? else { return Ok(0) };
+        let lists = cast(batch.column(0), &ArrowType::new_large_list(ArrowType::Float32, true))?;
+        let lists = lists.as_list::<i64>();
+        for list in lists.iter() {
+            let Some(list) = list.filter(|list| !list.is_empty()) else {
+                definition.push(self.present - 1);
+                repetition.push(0);
+                continue;
+            };
+            let halves = list.as_primitive::<Float32Type>();
+            let level = |place| if halves.is_valid(place) { self.present } else { self.present - 1 };
+            match halves.null_count() {
+                0 => {
+                    values.extend_from_slice(halves.values());
+                    definition.resize(definition.len() + halves.len(), self.present);
+                }
+                _ => {
+                    values.extend(halves.iter().flatten());
+                    definition.extend((0..halves.len()).map(level));
+                }
+            }
+            repetition.push(0);
+            repetition.resize(repetition.len() + halves.len() - 1, 1);
+        }
+        Ok(lists.len())
+    }
+
+    fn skip(&mut self, rows: usize) -> Result<usize, ParquetError> {
+        self.skipped += rows;
+        Ok(rows)
+    }
+}
+
+/// A column as Parquet's own column reader decodes it.
+fn plain<T: DataType>(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<T::T>
+where
+    ColumnReaderImpl<T>: Send + 'static,
+{
+    let group = part.metadata.metadata().row_group(group);
+    let chunk = group.column(leaf);
+    let pages = SerializedPageReader::new(file.clone(), chunk, usize::try_from(group.num_rows())?, None)?;
+    Ok(Box::new(ColumnReaderImpl::<T>::new(chunk.column_descr_ptr(), Box::new(pages))))
+}
+
+impl Value for f32 {
+    fn decoder(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<f32> {
+        let column = part.metadata.parquet_schema().column(leaf);
+        if !is_half(&column) {
+            return plain::<FloatType>(part, file, group, leaf);
+        }
+        let file = Some((File::open(&part.path)?, part.metadata.clone(), group, leaf));
+        Ok(Box::new(Halves { file, skipped: 0, batches: None, present: column.max_def_level() }))
+    }
+
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+
+    fn non_finite(self, at: &Place<'_>) -> TraceError {
+        let (path, coordinate) = (at.path.to_path_buf(), at.place);
+        TraceError::NonFinite { path, step: at.step, example_id: at.example_id, coordinate, value: self }
+    }
+}
+
+impl Value for f64 {
+    fn decoder(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<f64> {
+        plain::<DoubleType>(part, file, group, leaf)
+    }
+
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
+    }
+
+    fn non_finite(self, at: &Place<'_>) -> TraceError {
+        let (path, name) = (at.path.to_path_buf(), &at.column.name);
+        let column = if width(at.column) > 0 { format!("{name}[{}]", at.place) } else { name.clone() };
+        TraceError::NonFinitePopulation { path, column, step: at.step, example_id: at.example_id, value: self }
+    }
+}
+
+impl Value for i32 {
+    fn decoder(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<i32> {
+        plain::<Int32Type>(part, file, group, leaf)
+    }
+}
+
+impl Value for i64 {
+    fn decoder(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<i64> {
+        plain::<Int64Type>(part, file, group, leaf)
+    }
 }
 
 /// One column of one row group, and what was last read of it.
-pub(crate) struct Column<T: DataType> {
-    reader: ColumnReaderImpl<T>,
+struct Column<V> {
+    source: Box<dyn Source<V>>,
+    /// Values of a list; 0: no lists.
+    width: usize,
     /// Level at which a value is there, not null.
-    pub present: i16,
-    pub definition: Vec<i16>,
-    pub repetition: Vec<i16>,
-    pub values: Vec<T::T>,
+    present: i16,
+    definition: Vec<i16>,
+    repetition: Vec<i16>,
+    values: Vec<V>,
 }
 
-impl<T: DataType> Column<T> {
-    fn open(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> Result<Column<T>, ParquetError> {
-        let group = part.metadata.row_group(group);
-        let chunk = group.column(leaf);
-        let rows = usize::try_from(group.num_rows())?;
-        let pages = SerializedPageReader::new(file.clone(), chunk, rows, None)?;
-        Ok(Column {
-            reader: ColumnReaderImpl::new(chunk.column_descr_ptr(), Box::new(pages)),
-            present: chunk.column_descr().max_def_level(),
-            definition: Vec::new(),
-            repetition: Vec::new(),
-            values: Vec::new(),
-        })
+impl<V: Value> Column<V> {
+    /// The column at this place of the part's leaves, in lists of `width`; `None` if the file has not got it.
+    fn open(
+        part: &Part,
+        file: &Arc<File>,
+        group: usize,
+        place: usize,
+        width: usize,
+    ) -> Result<Option<Column<V>>, ParquetError> {
+        let Some(leaf) = part.leaves[place] else { return Ok(None) };
+        let source = V::decoder(part, file, group, leaf)?;
+        let present = part.metadata.parquet_schema().column(leaf).max_def_level();
+        let (definition, repetition) = (Vec::new(), Vec::new());
+        Ok(Some(Column { source, width, present, definition, repetition, values: Vec::new() }))
     }
 
     /// Reads the next `rows` rows in place of the last ones; returns how many there were.
@@ -203,100 +538,195 @@ impl<T: DataType> Column<T> {
         self.definition.clear();
         self.repetition.clear();
         self.values.clear();
-        let (definition, repetition) = (&mut self.definition, &mut self.repetition);
-        self.reader.read_records(rows, Some(definition), Some(repetition), &mut self.values).map(|(rows, _, _)| rows)
+        self.source.read(rows, &mut self.definition, &mut self.repetition, &mut self.values)
     }
 
-    /// The first row that is null, of a column without lists.
-    pub fn first_null(&self) -> Option<usize> {
-        self.definition.iter().position(|level| *level != self.present)
+    /// Whether `rows` rows were read, all of them null.
+    fn is_null(&self, rows: usize) -> bool {
+        self.values.is_empty() && self.definition.len() == rows && rows > 0
+    }
+
+    /// What is wrong with the `rows` rows read last, if anything: the row and a message.
+    fn check(&self, rows: usize) -> Result<(), (usize, String)> {
+        if self.width == 0 {
+            return match self.definition.iter().position(|level| *level != self.present) {
+                Some(row) => Err((row, "is null, but must have a value".to_string())),
+                None => Ok(()),
+            };
+        }
+        // A level of repetition 0 begins a list, 1 goes on with it.
+        let whole = |levels: &[i16]| levels.split_first().is_some_and(|(first, rest)| *first == 0 && all_ones(rest));
+        let regular = self.repetition.len() == rows * self.width
+            && self.values.len() == rows * self.width
+            && self.repetition.chunks_exact(self.width).all(whole);
+        if regular { Ok(()) } else { Err(self.irregular_list()) }
+    }
+
+    /// The first list that is null, has a null, or has another length.
+    fn irregular_list(&self) -> (usize, String) {
+        let starts = self.repetition.iter().enumerate().filter(|(_, level)| **level == 0).map(|(place, _)| place);
+        let starts: Vec<usize> = starts.chain([self.repetition.len()]).collect();
+        for (row, list) in starts.windows(2).enumerate() {
+            let levels = self.definition.get(list[0]..list[1]).unwrap_or_default();
+            if levels.iter().any(|level| *level != self.present) {
+                return (row, "is null, empty, or has a null in it".to_string());
+            }
+            if levels.len() != self.width {
+                return (row, format!("has {} values, but should have {}", levels.len(), self.width));
+            }
+        }
+        (0, "is damaged".to_string())
     }
 }
 
-/// The columns of one row group, read step by step.
-pub(crate) struct GroupReader<'a, T: DataType> {
-    pub path: &'a Path,
-    rows: &'a Rows<'a>,
-    /// Row of the file that the step being read begins at, for messages.
-    row: usize,
-    steps: Column<Int64Type>,
-    example_ids: Column<Int32Type>,
-    /// The columns of values, in the order of the schema.
-    pub values: Vec<Column<T>>,
+/// Without an early exit, so that it is one pass of vector instructions.
+fn all_ones(levels: &[i16]) -> bool {
+    levels.iter().fold(0, |difference, level| difference | (level ^ 1)) == 0
 }
 
-impl<'a, T: DataType> GroupReader<'a, T> {
-    fn open(part: &'a Part, group: usize, rows: &'a Rows<'a>) -> Result<GroupReader<'a, T>, TraceError> {
-        // Each row group has its own handle: reading moves the handle's position.
-        let file = Arc::new(File::open(&part.path).map_err(TraceError::io("open", &part.path))?);
-        let error = || TraceError::parquet("read", &part.path);
-        let values = part.leaves[2..].iter().map(|leaf| Column::open(part, &file, group, *leaf));
-        Ok(GroupReader {
-            path: &part.path,
-            rows,
-            row: 0,
-            steps: Column::open(part, &file, group, part.leaves[0]).map_err(error())?,
-            example_ids: Column::open(part, &file, group, part.leaves[1]).map_err(error())?,
-            values: values.collect::<Result<_, _>>().map_err(error())?,
+/// Place and value of the first NaN or infinity.
+pub(crate) fn first_non_finite<V: Value>(values: &[V]) -> Option<(usize, V)> {
+    // Whole blocks first without an early exit, which vectorises; then the place in the block found.
+    let finite = |block: &[V]| block.iter().fold(true, |finite, value| finite & value.is_finite());
+    let block = values.chunks(4096).position(|block| !finite(block))?;
+    let mut rest = values.iter().copied().enumerate().skip(4096 * block);
+    rest.find(|(_, value)| !value.is_finite())
+}
+
+/// Reads the steps of one worker, one after the other.
+struct StepReader<'a, V: Value> {
+    files: &'a PartFiles<'a>,
+    worker: &'a Worker,
+    /// The row group being read, as a place among the worker's.
+    group: usize,
+    steps: Column<i64>,
+    example_ids: Column<i32>,
+    columns: Vec<Option<Column<V>>>,
+    /// Whether the column has values at the step that was read last.
+    present: Vec<bool>,
+}
+
+impl<'a, V: Value> StepReader<'a, V> {
+    /// Opens the worker's row group that holds the step at `place`, and goes there.
+    fn open(files: &'a PartFiles<'a>, worker: &'a Worker, place: usize) -> Result<StepReader<'a, V>, TraceError> {
+        let group = worker.groups.partition_point(|group| group.steps.end <= place);
+        let Group { part, index, ref steps, .. } = worker.groups[group];
+        let part = &worker.parts[part];
+        schema::guarded(&part.path, || {
+            // Each row group has its own handle: reading moves the handle's position.
+            let file = Arc::new(File::open(&part.path).map_err(TraceError::io("open", &part.path))?);
+            let error = || TraceError::parquet("read", &part.path);
+            let missing = || TraceError::contents(&part.path, "has no column `step` or `example_id`");
+            let column = |(column, wanted)| Column::open(part, &file, index, column + 2, width(wanted));
+            let columns = files.wanted.iter().enumerate().map(column).collect::<Result<Vec<_>, _>>();
+            let mut reader = StepReader {
+                files,
+                worker,
+                group,
+                steps: Column::open(part, &file, index, 0, 0).map_err(error())?.ok_or_else(missing)?,
+                example_ids: Column::open(part, &file, index, 1, 0).map_err(error())?.ok_or_else(missing)?,
+                columns: columns.map_err(error())?,
+                present: vec![false; files.wanted.len()],
+            };
+            let rows = (place - steps.start) * worker.example_ids.len();
+            if rows > 0 {
+                reader.skip(rows).map_err(error())?;
+            }
+            Ok(reader)
         })
     }
 
-    /// The examples of every step.
-    pub fn examples(&self) -> &[u32] {
-        &self.rows.example_ids
+    fn skip(&mut self, rows: usize) -> Result<(), ParquetError> {
+        self.steps.source.skip(rows)?;
+        self.example_ids.source.skip(rows)?;
+        self.columns.iter_mut().flatten().try_for_each(|column| column.source.skip(rows).map(|_| ()))
     }
 
-    /// Reads the rows of the next step, which must be `step`.
-    fn read_step(&mut self, step: i64) -> Result<(), TraceError> {
-        let n = self.rows.example_ids.len();
-        let error = || TraceError::parquet("read", self.path);
+    /// Reads and checks the rows of the next step, which is the one at `place`.
+    fn read_step(&mut self, place: usize) -> Result<(), TraceError> {
+        if self.worker.groups[self.group].steps.end <= place {
+            *self = StepReader::open(self.files, self.worker, place)?;
+        }
+        schema::guarded(self.path(), || self.read_rows(place))
+    }
+
+    fn read_rows(&mut self, place: usize) -> Result<(), TraceError> {
+        let (n, path) = (self.worker.example_ids.len(), self.path());
+        let error = || TraceError::parquet("read", path);
         let mut complete = self.steps.read(n).map_err(error())? == n;
         complete &= self.example_ids.read(n).map_err(error())? == n;
-        for column in &mut self.values {
+        for column in self.columns.iter_mut().flatten() {
             complete &= column.read(n).map_err(error())? == n;
         }
         if !complete {
-            return Err(TraceError::contents(self.path, "has fewer rows than its footer says"));
+            return Err(TraceError::contents(path, "has fewer rows than its footer says"));
         }
-        self.check_key(step)
-    }
-
-    /// An error in the given row of the step that was read last.
-    pub fn row_error(&self, row: usize, column: impl Into<String>, message: impl Into<String>) -> TraceError {
-        let (path, row) = (self.path.to_path_buf(), self.row + row);
-        TraceError::Row { path, row, column: column.into(), message: message.into() }
-    }
-
-    /// Checks that no row of a column without lists is null.
-    pub fn check_nulls<U: DataType>(&self, column: &Column<U>, name: &str) -> Result<(), TraceError> {
-        match column.first_null() {
-            Some(row) => Err(self.row_error(row, name, "is null, but must have a value")),
-            None => Ok(()),
+        self.check_key(place)?;
+        for column in 0..self.columns.len() {
+            self.present[column] = self.check_column(column, place)?;
         }
+        Ok(())
     }
 
-    /// Checks that the rows are those of `step` and of its examples.
-    fn check_key(&self, step: i64) -> Result<(), TraceError> {
-        self.check_nulls(&self.steps, "step")?;
-        self.check_nulls(&self.example_ids, "example_id")?;
+    fn path(&self) -> &'a Path {
+        &self.worker.parts[self.worker.groups[self.group].part].path
+    }
+
+    /// The values of a column at the step that was read last; `None` if it has none.
+    fn values(&self, column: usize) -> Option<&[V]> {
+        self.columns[column].as_ref().filter(|_| self.present[column]).map(|column| &column.values[..])
+    }
+
+    /// An error in the given row of the step at `place`.
+    fn row_error(&self, place: usize, row: usize, column: &str, message: impl Into<String>) -> TraceError {
+        let group = &self.worker.groups[self.group];
+        let first_row = group.first_row + (place - group.steps.start) * self.worker.example_ids.len();
+        row_error(self.path(), first_row + row, column, message)
+    }
+
+    /// Checks that the rows are those of the step at `place` and of the worker's examples.
+    fn check_key(&self, place: usize) -> Result<(), TraceError> {
+        let n = self.worker.example_ids.len();
+        self.steps.check(n).map_err(|(row, message)| self.row_error(place, row, "step", message))?;
+        self.example_ids.check(n).map_err(|(row, message)| self.row_error(place, row, "example_id", message))?;
+        let (rows, step) = (&self.files.rows, self.files.rows.steps[place]);
         if let Some((row, found)) = self.steps.values.iter().enumerate().find(|(_, found)| **found != step) {
-            let field = self.rows.steps_field;
+            let field = rows.steps_field;
             let message = format!(
                 "is {found} where step {step} is due: rows must be those of the manifest's {field}, by step and example_id"
             );
-            return Err(self.row_error(row, "step", message));
+            return Err(self.row_error(place, row, "step", message));
         }
         // Parquet stores unsigned 32-bit integers as signed ones of the same bits.
         let found = self.example_ids.values.iter().map(|id| id.cast_unsigned());
-        match found.zip(&self.rows.example_ids).enumerate().find(|(_, (found, due))| found != *due) {
+        match found.zip(&self.worker.example_ids).enumerate().find(|(_, (found, due))| found != *due) {
             Some((row, (found, due))) => {
-                let which = self.rows.due;
+                let which = if self.files.workers.len() == 1 { rows.due } else { "the same examples of a worker" };
                 let message = format!(
                     "is {found} where example {due} is due at step {step}: every step must have {which}, ascending"
                 );
-                Err(self.row_error(row, "example_id", message))
+                Err(self.row_error(place, row, "example_id", message))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Checks the values of a column at the step at `place`; returns whether it has any.
+    fn check_column(&self, index: usize, place: usize) -> Result<bool, TraceError> {
+        let (n, wanted) = (self.worker.example_ids.len(), &self.files.wanted[index]);
+        let Some(column) = &self.columns[index] else { return Ok(false) };
+        if wanted.optional && column.is_null(n) {
+            return Ok(false);
+        }
+        column.check(n).map_err(|(row, message)| self.row_error(place, row, &wanted.name, message))?;
+        match first_non_finite(&column.values) {
+            Some((found, value)) => {
+                let (row, within) = (found / column.width.max(1), found % column.width.max(1));
+                let (path, step, example_id) =
+                    (self.path(), self.files.rows.steps[place], self.worker.example_ids[row]);
+                Err(value.non_finite(&Place { path, column: wanted, step, example_id, place: within }))
+            }
+            None => Ok(true),
         }
     }
 }

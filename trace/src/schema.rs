@@ -1,96 +1,137 @@
-//! The schemas of the Parquet files, and opening a file against one.
+//! What columns a Parquet file must have, and opening a file against them.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Compression;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::column::page::PageReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::TraceError;
-use crate::population::value_columns;
 
-/// Columns of `examples.parquet`.
-pub(crate) fn examples() -> SchemaRef {
-    let mut fields = required(&[
-        ("example_id", DataType::UInt32),
-        ("label", DataType::UInt8),
-        ("original_label", DataType::UInt8),
-        ("pristine", DataType::Boolean),
-        ("sampled", DataType::Boolean),
-    ]);
-    fields.push(Field::new("learned_step", DataType::Int64, true));
-    Arc::new(Schema::new(fields))
+/// Values that a column chunk of any size may hold.
+const FEW_VALUES: u64 = 16 << 20;
+
+/// Values that a byte of a larger column chunk may stand for: more than any encoding makes of a training run.
+const MOST_VALUES_PER_BYTE: u64 = 1 << 14;
+
+/// What a column must be.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// i64, in part files.
+    Step,
+    /// u32, in part files.
+    ExampleId,
+    /// f64.
+    Double,
+    /// Lists of so many f64.
+    Doubles(usize),
+    /// Lists of so many f32 or f16.
+    Floats(usize),
+    /// Integers of any width.
+    Integer,
+    /// Numbers of any type.
+    Number,
+    /// Strings, however they are stored.
+    Text,
+    /// bool.
+    Flag,
+    /// Lists of 64-bit integers.
+    Sizes,
+    /// Any at all.
+    Any,
 }
 
-/// Columns of `coordinates.parquet`.
-pub(crate) fn coordinates() -> SchemaRef {
-    Arc::new(Schema::new(required(&[
-        ("coordinate", DataType::UInt32),
-        ("layer", DataType::UInt32),
-        ("row", DataType::UInt32),
-        ("column", DataType::UInt32),
-    ])))
+/// A column that a file must have.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub name: String,
+    pub kind: Kind,
+    /// Whether the column may be missing, and its values null.
+    pub optional: bool,
 }
 
-/// Columns of `metrics.parquet`.
-pub(crate) fn metrics() -> SchemaRef {
-    Arc::new(Schema::new(required(&[
-        ("step", DataType::Int64),
-        ("split", DataType::Utf8),
-        ("subset", DataType::Utf8),
-        ("examples", DataType::UInt32),
-        ("loss", DataType::Float64),
-        ("accuracy", DataType::Float64),
-    ])))
+impl Wanted {
+    pub fn required(name: &str, kind: Kind) -> Wanted {
+        Wanted { name: name.to_string(), kind, optional: false }
+    }
+
+    pub fn optional(name: &str, kind: Kind) -> Wanted {
+        Wanted { name: name.to_string(), kind, optional: true }
+    }
 }
 
-/// Columns of `gradients/part-*.parquet` with `coordinates` (d) values a gradient.
-pub(crate) fn gradients(coordinates: usize) -> SchemaRef {
-    // `Manifest::check` and `RunDescription` keep d within i32.
-    let width = i32::try_from(coordinates).unwrap_or(i32::MAX);
-    let list = DataType::FixedSizeList(Arc::new(list_value()), width);
-    Arc::new(Schema::new(required(&[("step", DataType::Int64), ("example_id", DataType::UInt32), ("gradient", list)])))
+impl Kind {
+    fn accepts(&self, found: &DataType) -> bool {
+        match (self, found) {
+            (Kind::Step, DataType::Int64) | (Kind::ExampleId, DataType::UInt32) => true,
+            (Kind::Double, DataType::Float64) | (Kind::Flag, DataType::Boolean) => true,
+            (Kind::Doubles(width), _) => is_list(found, *width, &[DataType::Float64]),
+            (Kind::Floats(width), _) => is_list(found, *width, &[DataType::Float32, DataType::Float16]),
+            (Kind::Integer, _) => found.is_integer(),
+            (Kind::Number, _) => found.is_integer() || found.is_floating(),
+            (Kind::Text, _) => is_text(found),
+            (Kind::Sizes, DataType::List(value) | DataType::LargeList(value) | DataType::FixedSizeList(value, _)) => {
+                matches!(value.data_type(), DataType::Int64 | DataType::UInt64)
+            }
+            (Kind::Any, _) => true,
+            _ => false,
+        }
+    }
+
+    /// As `docs/trace-format.md` writes it.
+    fn describe(&self) -> String {
+        match self {
+            Kind::Step => "i64".to_string(),
+            Kind::ExampleId => "u32".to_string(),
+            Kind::Double => "f64".to_string(),
+            Kind::Doubles(width) => format!("list<f64>[{width}]"),
+            Kind::Floats(width) => format!("list<f32>[{width}] or list<f16>[{width}]"),
+            Kind::Integer => "integers".to_string(),
+            Kind::Number => "numbers".to_string(),
+            Kind::Text => "string".to_string(),
+            Kind::Flag => "bool".to_string(),
+            Kind::Sizes => "list<u64>".to_string(),
+            Kind::Any => "anything".to_string(),
+        }
+    }
 }
 
-/// The elements of the lists `gradient` and `input`.
-pub(crate) fn list_value() -> Field {
-    Field::new("element", DataType::Float32, false)
+/// Whether `found` is a column of lists of `width` such values.
+fn is_list(found: &DataType, width: usize, values: &[DataType]) -> bool {
+    match found {
+        DataType::FixedSizeList(value, found) => {
+            usize::try_from(*found) == Ok(width) && values.contains(value.data_type())
+        }
+        // Lists of any length have the same bytes in Parquet: their lengths are checked as they are read.
+        DataType::List(value) | DataType::LargeList(value) => values.contains(value.data_type()),
+        _ => false,
+    }
 }
 
-/// Columns of `population/part-*.parquet` of a network of so many layers.
-pub(crate) fn population(layers: usize) -> SchemaRef {
-    let mut fields = required(&[("step", DataType::Int64), ("example_id", DataType::UInt32)]);
-    fields.extend(value_columns(layers).into_iter().map(|name| Field::new(name, DataType::Float64, false)));
-    Arc::new(Schema::new(fields))
+/// Whether `found` is a column of strings.
+pub(crate) fn is_text(found: &DataType) -> bool {
+    match found {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
 }
 
-/// Columns of `population/gradient-norms.parquet`.
-pub(crate) fn gradient_norms() -> SchemaRef {
-    Arc::new(Schema::new(required(&[
-        ("step", DataType::Int64),
-        ("layer", DataType::UInt32),
-        ("gradient_norm_sq", DataType::Float64),
-    ])))
+/// The type of the values of fixed-size lists.
+pub(crate) fn list_value(kind: DataType) -> Arc<Field> {
+    Arc::new(Field::new("element", kind, false))
 }
 
-/// Columns of `inputs.parquet` of a network of `width` inputs.
-pub(crate) fn inputs(width: usize) -> SchemaRef {
-    let width = i32::try_from(width).unwrap_or(i32::MAX);
-    let list = DataType::FixedSizeList(Arc::new(list_value()), width);
-    Arc::new(Schema::new(required(&[("example_id", DataType::UInt32), ("input", list)])))
-}
-
-fn required(columns: &[(&str, DataType)]) -> Vec<Field> {
-    columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false)).collect()
-}
-
-/// Reads the footer of the Parquet file at `path` and checks that it has the columns of `schema`, in any order,
-/// among any others, and that each is compressed in a way that this crate reads.
-pub(crate) fn open(path: &Path, schema: &Schema) -> Result<(File, ArrowReaderMetadata), TraceError> {
+/// Reads the footer of the Parquet file at `path` and checks that it has the wanted columns, in any order, among any
+/// others, and that each is compressed in a way that this crate reads and no larger than the file can be.
+pub(crate) fn open(path: &Path, wanted: &[Wanted]) -> Result<(File, ArrowReaderMetadata), TraceError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -101,23 +142,33 @@ pub(crate) fn open(path: &Path, schema: &Schema) -> Result<(File, ArrowReaderMet
     let metadata = guarded(path, || {
         ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(TraceError::parquet("read", path))
     })?;
-    for field in schema.fields() {
-        check_column(path, field, metadata.schema())?;
+    wanted.iter().try_for_each(|column| check_column(path, column, metadata.schema()))?;
+    let bytes = file.metadata().map_err(TraceError::io("read", path))?.len();
+    let shared = Arc::new(file.try_clone().map_err(TraceError::io("open", path))?);
+    let descriptor = metadata.parquet_schema();
+    for leaf in 0..descriptor.num_columns() {
+        let name = descriptor.get_column_root(leaf).name();
+        if wanted.iter().any(|column| column.name == name) {
+            for group in metadata.metadata().row_groups() {
+                let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+                guarded(path, || check_chunk(path, &shared, bytes, group.column(leaf), rows))?;
+            }
+        }
     }
-    check_compression(path, metadata.metadata())?;
     Ok((file, metadata))
 }
 
-fn check_column(path: &Path, expected: &Field, found: &Schema) -> Result<(), TraceError> {
+fn check_column(path: &Path, wanted: &Wanted, found: &Schema) -> Result<(), TraceError> {
     let error = |found| TraceError::Column {
         path: path.to_path_buf(),
-        column: expected.name().clone(),
-        expected: type_name(expected.data_type()),
+        column: wanted.name.clone(),
+        expected: wanted.kind.describe(),
         found,
     };
-    match found.field_with_name(expected.name()) {
-        Ok(field) if accepts(expected.data_type(), field.data_type()) => Ok(()),
+    match found.field_with_name(&wanted.name) {
+        Ok(field) if wanted.kind.accepts(field.data_type()) => Ok(()),
         Ok(field) => Err(error(format!("is {}", type_name(field.data_type())))),
+        Err(_) if wanted.optional => Ok(()),
         Err(_) => {
             let names: Vec<&str> = found.fields().iter().map(|field| field.name().as_str()).collect();
             Err(error(format!("is missing (the file has {})", names.join(", "))))
@@ -125,35 +176,40 @@ fn check_column(path: &Path, expected: &Field, found: &Schema) -> Result<(), Tra
     }
 }
 
-/// Whether a column of type `found` can be read as `expected`.
-fn accepts(expected: &DataType, found: &DataType) -> bool {
-    match (expected, found) {
-        (DataType::FixedSizeList(_, width), DataType::FixedSizeList(value, found)) => {
-            width == found && value.data_type() == &DataType::Float32
+/// Checks the compression of a column chunk, and that its pages hold no more values than it claims, nor it more than its
+/// bytes can stand for: what is allocated for them is in proportion to the file.
+fn check_chunk(
+    path: &Path,
+    file: &Arc<File>,
+    file_bytes: u64,
+    chunk: &ColumnChunkMetaData,
+    rows: usize,
+) -> Result<(), TraceError> {
+    let (column, error) = (chunk.column_path(), || TraceError::parquet("read", path));
+    match chunk.compression() {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
+        other => {
+            let message =
+                format!("column `{column}` is compressed with {other}; write it with zstd, snappy or no compression");
+            return Err(TraceError::contents(path, message));
         }
-        // Lists of any length have the same bytes in Parquet: their lengths are checked as they are read.
-        (DataType::FixedSizeList(..), DataType::List(value) | DataType::LargeList(value)) => {
-            value.data_type() == &DataType::Float32
-        }
-        (DataType::Utf8, DataType::LargeUtf8 | DataType::Utf8View) => true,
-        (DataType::Utf8, DataType::Dictionary(_, value)) => accepts(expected, value),
-        _ => expected == found,
     }
-}
-
-fn check_compression(path: &Path, metadata: &ParquetMetaData) -> Result<(), TraceError> {
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    for column in columns {
-        match column.compression() {
-            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
-            other => {
-                let message = format!(
-                    "column `{}` is compressed with {other}; write it with zstd, snappy or no compression",
-                    column.column_path()
-                );
-                return Err(TraceError::contents(path, message));
-            }
+    let bytes = u64::try_from(chunk.compressed_size()).unwrap_or(0).min(file_bytes);
+    let claimed = u64::try_from(chunk.num_values()).unwrap_or(u64::MAX).max(rows as u64);
+    if claimed > FEW_VALUES.max(bytes.saturating_mul(MOST_VALUES_PER_BYTE)) {
+        let message = format!("column `{column}` claims {claimed} values in {bytes} bytes: it is damaged");
+        return Err(TraceError::contents(path, message));
+    }
+    let mut pages = SerializedPageReader::new(file.clone(), chunk, rows, None).map_err(error())?;
+    let mut held = 0_u64;
+    while let Some(page) = pages.peek_next_page().map_err(error())? {
+        held = held.saturating_add(page.num_levels.unwrap_or(0) as u64);
+        if held > claimed {
+            return Err(error()(ParquetError::General(format!(
+                "column `{column}` has more values than its footer says"
+            ))));
         }
+        pages.skip_next_page().map_err(error())?;
     }
     Ok(())
 }
@@ -168,22 +224,22 @@ pub(crate) fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T, TraceEr
 
 /// Names and types of the columns of the Parquet file at `path`, in its order.
 pub(crate) fn columns(path: &Path) -> Result<Vec<(String, String)>, TraceError> {
-    let (_, metadata) = open(path, &Schema::empty())?;
+    let (_, metadata) = open(path, &[])?;
     let fields = metadata.schema().fields();
     Ok(fields.iter().map(|field| (field.name().clone(), type_name(field.data_type()))).collect())
 }
 
 /// The type as `docs/trace-format.md` writes it.
-fn type_name(kind: &DataType) -> String {
+pub(crate) fn type_name(kind: &DataType) -> String {
     match kind {
         DataType::FixedSizeList(value, width) => format!("list<{}>[{width}]", type_name(value.data_type())),
         DataType::List(value) | DataType::LargeList(value) => format!("list<{}>", type_name(value.data_type())),
-        DataType::Int64 => "i64".to_string(),
-        DataType::Int32 => "i32".to_string(),
-        DataType::UInt32 => "u32".to_string(),
-        DataType::UInt8 => "u8".to_string(),
-        DataType::Float32 => "f32".to_string(),
-        DataType::Float64 => "f64".to_string(),
+        DataType::Dictionary(_, value) => format!("dictionary<{}>", type_name(value)),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => kind.to_string().replace("Int", "i"),
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
+            kind.to_string().replace("UInt", "u")
+        }
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => kind.to_string().replace("Float", "f"),
         DataType::Boolean => "bool".to_string(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_string(),
         other => other.to_string(),

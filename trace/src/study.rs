@@ -19,7 +19,8 @@ impl Study {
     /// Opens a study and all its finished runs.
     ///
     /// # Errors
-    /// The directory has neither `study.toml` nor `runs`; no run is finished; a manifest is not valid.
+    /// The directory has neither `study.toml` nor `runs`; no run is finished; a manifest is not valid; two runs have the
+    /// same conditions and seed, or the same name.
     pub fn open(directory: &Path) -> Result<Study, TraceError> {
         let (toml, runs) = (directory.join("study.toml"), directory.join("runs"));
         if !toml.is_file() && !runs.is_dir() {
@@ -34,11 +35,21 @@ impl Study {
         if finished.is_empty() {
             return Err(TraceError::NoFinishedRun { path: directory.to_path_buf(), unfinished });
         }
+        // Two directories with one id could not be told apart in any result.
+        if let Some(name) = finished.iter().find(|name| finished.contains(&format!("run={name}"))) {
+            let message = format!("has both {name} and run={name}, one run twice; remove one");
+            return Err(TraceError::contents(&runs, message));
+        }
         let mut runs = finished.iter().map(|name| open_run(&runs, name)).collect::<Result<Vec<_>, _>>()?;
-        runs.sort_by(|left, right| {
-            let (left, right) = (left.manifest(), right.manifest());
-            left.rule.cmp(&right.rule).then(left.noise.total_cmp(&right.noise)).then(left.seed.cmp(&right.seed))
-        });
+        let conditions = |run: &Run| run.manifest().conditions.clone();
+        runs.sort_by(|left, right| conditions(left).compare(&conditions(right)));
+        if let Some([left, right]) = runs.array_windows().find(|[left, right]| conditions(left) == conditions(right)) {
+            return Err(TraceError::SameConditions {
+                path: directory.to_path_buf(),
+                runs: [left, right].map(|run| run.manifest().run.clone()),
+                conditions: conditions(left).to_string(),
+            });
+        }
         Ok(Study { directory: directory.to_path_buf(), runs, unfinished, experiment_toml })
     }
 
@@ -47,7 +58,7 @@ impl Study {
         &self.directory
     }
 
-    /// The finished runs, ordered by rule, noise and seed; at least one.
+    /// The finished runs, ordered by their conditions, name by name, and then by seed; at least one.
     pub fn runs(&self) -> &[Run] {
         &self.runs
     }
@@ -84,9 +95,12 @@ fn list_runs(runs: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
 
 fn open_run(runs: &Path, name: &str) -> Result<Run, TraceError> {
     let run = Run::open(&runs.join(name))?;
-    // Two directories with one id could not be told apart in any result.
-    if run.manifest().run != name {
-        let message = format!("run is `{}`, but must be the name of the directory, `{name}`", run.manifest().run);
+    // `open` sees to it that `RUN` and `run=RUN` are not both there.
+    if run.manifest().run != name.strip_prefix("run=").unwrap_or(name) {
+        let message = format!(
+            "run is `{}`, but must be the name of the directory, `{name}`, with or without `run=` before it",
+            run.manifest().run
+        );
         return Err(TraceError::Manifest { path: run.directory().join(MANIFEST), message });
     }
     Ok(run)

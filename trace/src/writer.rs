@@ -7,33 +7,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{FixedSizeListArray, Float32Array, Int64Array, RecordBatch, UInt32Array};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
 use crate::checkpoint::{self, CHECKPOINT, JournalPlace, Place, remove_all_but};
-use crate::files::{HashedFile, sha256, sync_directory};
-use crate::gradients::first_non_finite;
+use crate::examples::{check_columns, write_examples};
 use crate::journal::Journal;
 use crate::manifest::{
-    COORDINATES, EXAMPLES, GRADIENT_NORMS, GRADIENTS, INPUTS, MANIFEST, METRICS, POPULATION, WEIGHTS, check_network,
+    COORDINATES, EXAMPLES, GRADIENT_NORMS, GRADIENTS, INPUTS, MANIFEST, METRICS, PARAMETERS, POPULATION, WEIGHTS,
     check_run_id, check_sizes, path_in_run,
 };
-use crate::population::{self, value_columns};
-use crate::tables::{
-    check_coordinates, check_example, check_metric, write_coordinates, write_examples, write_gradient_norms,
-    write_inputs, write_metrics,
-};
-use crate::weights::{encode, snapshot_name};
+use crate::metrics::{check_metric, write_metrics};
+use crate::parameters::{check_coordinates, check_parameters, layers, write_coordinates, write_parameters};
+use crate::population::{self, write_gradient_norms};
+use crate::row_groups::first_non_finite;
+use crate::schema::list_value;
+use crate::table::footer;
+use crate::tensors::{encode, snapshot_name};
 use crate::{
-    Coordinate, Example, FORMAT_VERSION, FileEntry, GradientNorm, LayerWeights, Manifest, Metric, PopulationRows,
-    Status, TraceError, schema,
+    Conditions, Coordinate, ExampleColumn, Examples, FORMAT_VERSION, FileEntry, GradientNorm, Manifest, Metric,
+    Parameter, PopulationRows, SkippedStep, Status, Task, Tensor, TraceError,
 };
+use cograd_files::{HashedFile, sha256, sync_directory};
 
 /// Bytes of raw gradients that a row group holds at most (one step at least): a row group is decoded by one thread.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -49,14 +50,10 @@ const PART_RAW_BYTES: u64 = 256 << 20;
 pub struct RunDescription {
     /// Run id, the name of its directory: letters, digits, `.`, `_`, `-`, `+`, and no leading dot.
     pub run: String,
-    /// Update rule, for example `sgd`.
-    pub rule: String,
-    /// Label noise ε in [0, 1].
-    pub noise: f64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Widths of the network, input first; empty if it is not fully connected.
-    pub network: Vec<usize>,
+    /// What the run is made under, and its seed.
+    pub conditions: Conditions,
+    /// What is trained.
+    pub task: Task,
     /// Updates that the run makes, T.
     pub steps: u64,
     /// Program that writes the run, and its version.
@@ -65,28 +62,27 @@ pub struct RunDescription {
     pub train_examples: usize,
     /// The n sampled examples, ascending.
     pub example_ids: Vec<u32>,
-    /// The d sampled coordinates, in the order of the gradient list.
+    /// The examples of the population, ascending; `None`: all m.
+    pub population_ids: Option<Vec<u32>>,
+    /// Every parameter of the network.
+    pub parameters: Vec<Parameter>,
+    /// The d recorded coordinates, in the order of the gradient list.
     pub coordinates: Vec<Coordinate>,
 }
 
 impl RunDescription {
     fn check(&self) -> Result<(), String> {
         check_run_id(&self.run)?;
-        if !(0.0..=1.0).contains(&self.noise) {
-            return Err(format!("noise is {}, but must lie in [0, 1]", self.noise));
-        }
+        self.conditions.check().map_err(|message| format!("condition {message}"))?;
+        self.task.check()?;
         check_sizes(self.train_examples, self.example_ids.len(), self.coordinates.len())?;
-        check_network(&self.network)?;
-        if let Some(pair) = self.example_ids.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return Err(format!("example_ids must ascend, but {} is followed by {}", pair[0], pair[1]));
+        check_ids("example_ids", &self.example_ids, self.train_examples)?;
+        if let Some(population) = &self.population_ids {
+            check_ids("population_ids", population, self.train_examples)?;
         }
-        match self.example_ids.last() {
-            Some(last) if *last as usize >= self.train_examples => {
-                Err(format!("example {last} is sampled, but there are {} training examples", self.train_examples))
-            }
-            _ => check_coordinates(&self.coordinates, &self.network)
-                .map_err(|(row, column, message)| format!("coordinate {row}: {column} {message}")),
-        }
+        let named = |what, (row, column, message): (usize, &str, String)| format!("{what} {row}: {column} {message}");
+        check_parameters(&self.parameters).map_err(|wrong| named("parameter", wrong))?;
+        check_coordinates(&self.coordinates, &self.parameters).map_err(|wrong| named("coordinate", wrong))
     }
 
     /// Equal for equal descriptions only.
@@ -100,21 +96,33 @@ impl RunDescription {
         Manifest {
             format_version: FORMAT_VERSION,
             run: self.run.clone(),
-            rule: self.rule.clone(),
-            noise: self.noise,
-            seed: self.seed,
-            network: self.network.clone(),
+            conditions: self.conditions.clone(),
+            task: self.task.clone(),
             train_examples: self.train_examples,
             sampled_examples: self.example_ids.len(),
             coordinates: self.coordinates.len(),
             steps: self.steps,
             recorded_steps: Vec::new(),
             population_steps: Vec::new(),
+            population_examples: self.population_ids.as_ref().map_or(self.train_examples, Vec::len),
+            skipped_steps: Vec::new(),
             status: Status::Finished,
             writer: self.writer.clone(),
             files: BTreeMap::new(),
             seal: String::new(),
         }
+    }
+}
+
+/// Checks that ids ascend, that there are some, and that they are below m.
+fn check_ids(field: &str, ids: &[u32], m: usize) -> Result<(), String> {
+    if let Some(pair) = ids.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(format!("{field} must ascend, but {} is followed by {}", pair[0], pair[1]));
+    }
+    match ids.last() {
+        Some(last) if (*last as usize) < m => Ok(()),
+        Some(last) => Err(format!("{field} has example {last}, but there are {m} training examples")),
+        None => Err(format!("{field} is empty")),
     }
 }
 
@@ -130,6 +138,10 @@ pub struct RunWriter {
     description: String,
     manifest: Manifest,
     example_ids: UInt32Array,
+    /// The examples of the population; `None`: all.
+    population_ids: Option<Vec<u32>>,
+    /// Number of layers.
+    layers: usize,
     /// Of each population step, the norm of every layer's gradient.
     gradient_norms: Vec<Vec<f64>>,
     /// The part file being written, and its journal.
@@ -172,8 +184,13 @@ impl RunWriter {
         for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
             fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
         }
-        let coordinates = description.coordinates;
-        writer.write_file(COORDINATES, coordinates.len(), |file, path| write_coordinates(file, path, &coordinates))?;
+        let RunDescription { parameters, coordinates, .. } = &description;
+        writer.write_table(PARAMETERS, parameters.len(), |file, path, footer| {
+            write_parameters(file, path, footer, parameters)
+        })?;
+        writer.write_table(COORDINATES, coordinates.len(), |file, path, footer| {
+            write_coordinates(file, path, footer, coordinates)
+        })?;
         Ok(writer)
     }
 
@@ -208,8 +225,8 @@ impl RunWriter {
         description.check().map_err(|message| TraceError::Input { run: run.clone(), message })?;
         let runs = study.join("runs");
         let (partial, finished) = (runs.join(format!(".{run}.partial")), runs.join(&run));
-        if finished.exists() {
-            return Err(TraceError::RunExists { path: finished });
+        if let Some(path) = [finished.clone(), runs.join(format!("run={run}"))].into_iter().find(|path| path.exists()) {
+            return Err(TraceError::RunExists { path });
         }
         Ok(RunWriter {
             partial,
@@ -217,6 +234,8 @@ impl RunWriter {
             description: description.digest()?,
             manifest: description.manifest(),
             example_ids: UInt32Array::from(description.example_ids.clone()),
+            population_ids: description.population_ids.clone(),
+            layers: layers(&description.parameters).len(),
             gradient_norms: Vec::new(),
             part: None,
             checkpointed_journal: None,
@@ -226,10 +245,11 @@ impl RunWriter {
     /// Ends a run that was interrupted between its manifest, the last file, and its renaming.
     fn finish_renaming(self) -> Result<Resumed, TraceError> {
         let damaged = |error: TraceError| TraceError::checkpoint(&self.partial.join(MANIFEST), error.to_string());
-        let manifest = Manifest::read(&self.partial).map_err(damaged)?;
+        let (manifest, _) = Manifest::read(&self.partial).map_err(damaged)?;
         let described = Manifest {
             recorded_steps: Vec::new(),
             population_steps: Vec::new(),
+            skipped_steps: Vec::new(),
             files: BTreeMap::new(),
             seal: String::new(),
             ..manifest.clone()
@@ -288,7 +308,7 @@ impl RunWriter {
         if !self.manifest.population_steps.is_empty() {
             sync_directory(&self.partial.join(POPULATION))?;
         }
-        sync_directory(&self.partial)
+        Ok(sync_directory(&self.partial)?)
     }
 
     /// Writes the gradients `[n, d]` (row-major, rows in the order of the sampled examples) at w_t, t = `step`; steps
@@ -321,8 +341,9 @@ impl RunWriter {
         }
         self.check_step(step)?;
         self.check_after("gradients", step, &self.manifest.recorded_steps)?;
-        match first_non_finite(gradients, d) {
-            Some((row, coordinate, value)) => {
+        match first_non_finite(gradients) {
+            Some((place, value)) => {
+                let (row, coordinate) = (place / d, place % d);
                 let (path, example_id) = (self.finished.clone(), self.example_ids.value(row));
                 Err(TraceError::NonFinite { path, step, example_id, coordinate, value })
             }
@@ -330,8 +351,27 @@ impl RunWriter {
         }
     }
 
+    /// Notes that nothing is recorded of a step although it was due, and why; steps ascend.
+    ///
+    /// # Errors
+    /// The step is impossible, or has been recorded.
+    pub fn skip_step(&mut self, step: i64, reason: &str) -> Result<(), TraceError> {
+        let skipped = self.manifest.skipped_steps.last().map(|skipped| skipped.step);
+        self.check_after("step was skipped", step, skipped.as_slice())?;
+        self.check_step(step)?;
+        let Manifest { recorded_steps, population_steps, .. } = &self.manifest;
+        if recorded_steps.contains(&step) || population_steps.contains(&step) {
+            return Err(self.input(format!("step {step} is recorded and cannot be skipped")));
+        }
+        self.manifest.skipped_steps.push(SkippedStep { step, reason: reason.to_string() });
+        Ok(())
+    }
+
     fn check_step(&self, step: i64) -> Result<(), TraceError> {
         match u64::try_from(step) {
+            _ if self.manifest.skipped_steps.iter().any(|skipped| skipped.step == step) => {
+                Err(self.input(format!("step {step} was skipped")))
+            }
             Ok(place) if place <= self.manifest.steps => Ok(()),
             _ => Err(self.input(format!("step {step} lies outside the run's steps 0 to {}", self.manifest.steps))),
         }
@@ -345,11 +385,10 @@ impl RunWriter {
     }
 
     fn batch(&self, step: i64, gradients: &[f32]) -> Result<RecordBatch, TraceError> {
-        let schema = schema::gradients(self.manifest.coordinates);
-        let width = i32::try_from(self.manifest.coordinates).unwrap_or(i32::MAX);
+        let (schema, width) = (self.schema(), self.width());
         let values = Arc::new(Float32Array::from(gradients.to_vec()));
         let steps = Int64Array::from(vec![step; self.example_ids.len()]);
-        FixedSizeListArray::try_new(Arc::new(schema::list_value()), width, values, None)
+        FixedSizeListArray::try_new(list_value(DataType::Float32), width, values, None)
             .and_then(|lists| {
                 let columns: Vec<arrow::array::ArrayRef> =
                     vec![Arc::new(steps), Arc::new(self.example_ids.clone()), Arc::new(lists)];
@@ -358,12 +397,24 @@ impl RunWriter {
             .map_err(|error| self.input(error.to_string()))
     }
 
+    /// Number of coordinates, d, which `check_sizes` keeps within i32.
+    fn width(&self) -> i32 {
+        i32::try_from(self.manifest.coordinates).unwrap_or(i32::MAX)
+    }
+
+    /// Columns of the gradients.
+    fn schema(&self) -> SchemaRef {
+        let gradient = DataType::FixedSizeList(list_value(DataType::Float32), self.width());
+        let columns = [("step", DataType::Int64), ("example_id", DataType::UInt32), ("gradient", gradient)];
+        Arc::new(Schema::new(columns.map(|(name, kind)| Field::new(name, kind, false)).to_vec()))
+    }
+
     /// The next part file, empty.
     fn next_part(&self) -> Result<Part, TraceError> {
         let name = format!("{GRADIENTS}/part-{:05}.parquet", self.parts());
         let path = path_in_run(&self.partial, &name);
         let file = HashedFile::create(&path)?;
-        let writer = gradient_writer(file, schema::gradients(self.manifest.coordinates))
+        let writer = gradient_writer(file, self.schema(), footer(&self.manifest.run, GRADIENTS))
             .map_err(TraceError::parquet("write", &path))?;
         Ok(Part { name, path, writer, rows: 0 })
     }
@@ -375,7 +426,7 @@ impl RunWriter {
 
     /// Part files that are complete.
     fn parts(&self) -> usize {
-        self.manifest.gradient_files().count()
+        self.manifest.part_files(GRADIENTS, &self.partial).len()
     }
 
     fn close_part(&mut self, part: Part, journal: &Journal) -> Result<(), TraceError> {
@@ -386,7 +437,7 @@ impl RunWriter {
         if needed { Ok(()) } else { remove_file(journal.path()) }
     }
 
-    /// Writes the contributions and self terms of all m training examples at w_t, t = `step`; steps ascend.
+    /// Writes the contributions and self terms of the population at w_t, t = `step`; steps ascend.
     ///
     /// Each step is a part file of its own, complete when this returns: a checkpoint needs no journal of it.
     ///
@@ -397,41 +448,54 @@ impl RunWriter {
         self.check_step(step)?;
         self.check_after("population", step, &self.manifest.population_steps)?;
         self.check_population_layers(step, rows)?;
-        let totals = population::totals(rows.layers);
-        let layers = rows.layers.iter().flat_map(|layer| [layer.contributions, layer.self_terms]);
-        let columns: Vec<&[f64]> = totals.iter().map(Vec::as_slice).chain(layers).collect();
-        for (name, column) in value_columns(rows.layers.len()).iter().zip(&columns) {
-            if let Some((example, value)) = population::first_non_finite(column) {
-                return Err(population::non_finite(&self.finished, name, step, example as u32, value));
+        let every: Vec<u32>;
+        let example_ids = match &self.population_ids {
+            Some(population) => &population[..],
+            None => {
+                every = (0..self.manifest.train_examples as u32).collect();
+                &every[..]
             }
+        };
+        let contributions = rows.layers.iter().map(|layer| Some(layer.contributions));
+        let part = population::Part {
+            step,
+            example_ids,
+            contributions: population::totals(contributions).unwrap_or_default(),
+            self_terms: population::totals(rows.layers.iter().map(|layer| layer.self_terms)),
+            layers: rows.layers,
+        };
+        if let Some((column, row, value)) = part.first_non_finite() {
+            let (path, example_id) = (self.finished.clone(), example_ids[row]);
+            return Err(TraceError::NonFinitePopulation { path, column, step, example_id, value });
         }
         let directory = self.partial.join(POPULATION);
         fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
-        let name = format!("{POPULATION}/part-{step:010}.parquet");
-        let m = self.manifest.train_examples;
-        self.write_file(&name, m, |file, path| population::write_part(file, path, step, &columns))?;
+        let (name, n) = (format!("{POPULATION}/part-{step:010}.parquet"), example_ids.len());
+        let footer = footer(&self.manifest.run, POPULATION);
+        let (path, mut file) = self.new_file(&name)?;
+        population::write_part(&mut file, &path, footer, &part)?;
+        self.enter(&name, n, &path, file)?;
         self.manifest.population_steps.push(step);
         self.gradient_norms.push(rows.gradient_norms_sq.to_vec());
         Ok(())
     }
 
-    /// Checks that there is a norm for each layer, and a pair of values for each layer and example.
+    /// Checks that there is a norm for each layer, and values for each layer and example.
     fn check_population_layers(&self, step: i64, rows: &PopulationRows<'_>) -> Result<(), TraceError> {
-        let (m, found) = (self.manifest.train_examples, rows.layers.len());
-        let layers = match self.manifest.network.len() {
-            // Whatever the first step has.
-            0 => self.gradient_norms.first().map_or(found.max(1), Vec::len),
-            widths => widths - 1,
-        };
-        if found != layers || rows.gradient_norms_sq.len() != layers {
-            let norms = rows.gradient_norms_sq.len();
+        let (n, found, layers) = (self.manifest.population_examples, rows.layers.len(), self.layers);
+        let norms = rows.gradient_norms_sq.len();
+        if found != layers || norms != layers {
             return Err(
                 self.input(format!("population of step {step}: {found} layers and {norms} norms, not {layers}"))
             );
         }
-        let whole = rows.layers.iter().all(|layer| [layer.contributions.len(), layer.self_terms.len()] == [m; 2]);
-        if !whole {
-            return Err(self.input(format!("population of step {step} has not {m} values in every column")));
+        let self_terms = rows.layers.iter().filter(|layer| layer.self_terms.is_some()).count();
+        if self_terms != 0 && self_terms != layers {
+            return Err(self.input(format!("population of step {step}: self terms of {self_terms} layers of {layers}")));
+        }
+        let columns = rows.layers.iter().flat_map(|layer| [Some(layer.contributions), layer.self_terms]);
+        if columns.flatten().any(|column| column.len() != n) {
+            return Err(self.input(format!("population of step {step} has not {n} values in every column")));
         }
         match rows.gradient_norms_sq.iter().find(|norm| !(norm.is_finite() && **norm >= 0.0)) {
             Some(norm) => Err(self.input(format!("population of step {step}: the gradient's squared norm is {norm}"))),
@@ -439,48 +503,67 @@ impl RunWriter {
         }
     }
 
-    /// Writes the inputs of the sampled examples, `[n, input width]` row-major, rows in the order of the examples.
+    /// Writes what the network sees of the sampled examples: tensors whose rows are the examples, in their order.
     ///
     /// # Errors
-    /// The network is not known, there are not so many values, one is NaN or infinite, or the file cannot be written.
-    pub fn write_inputs(&mut self, inputs: &[f32]) -> Result<(), TraceError> {
+    /// A tensor has not n rows, or not as many values as its shape says, or the file cannot be written.
+    pub fn write_inputs(&mut self, inputs: &[Tensor]) -> Result<(), TraceError> {
         let n = self.manifest.sampled_examples;
-        let Some(&width) = self.manifest.network.first() else {
-            return Err(self.input("inputs of a network that is not fully connected".to_string()));
-        };
-        if inputs.len() != n * width || !inputs.iter().all(|input| input.is_finite()) {
-            return Err(self.input(format!("{} inputs, not {n} × {width} finite ones", inputs.len())));
+        if let Some(tensor) = inputs.iter().find(|tensor| tensor.shape.first() != Some(&n)) {
+            return Err(self.input(format!("input {} has the shape {:?}, not {n} rows", tensor.name, tensor.shape)));
         }
-        let ids = self.example_ids.clone();
-        self.write_file(INPUTS, n, |file, path| write_inputs(file, path, &ids, inputs, width))
+        self.write_tensors(INPUTS, inputs)
     }
 
-    /// Writes a snapshot of the weights w_t, t = `step`, layer 0 first.
+    /// Writes a snapshot of the weights w_t, t = `step`: tensors named and shaped as the parameters.
     ///
     /// # Errors
-    /// A slice has not the size its layer says, or the file cannot be written.
-    pub fn write_weights(&mut self, step: i64, layers: &[LayerWeights<'_>]) -> Result<(), TraceError> {
-        self.check_step(step)?;
-        let bytes = encode(layers).map_err(|message| self.input(message))?;
-        self.write_file(&snapshot_name(step), 0, |file, path| {
-            file.write_all(&bytes).map_err(TraceError::io("write", path))
-        })
+    /// A tensor has not as many values as its shape says, or the file cannot be written.
+    pub fn write_weights(&mut self, step: i64, weights: &[Tensor]) -> Result<(), TraceError> {
+        match u64::try_from(step) {
+            Ok(place) if place <= self.manifest.steps => self.write_tensors(&snapshot_name(step), weights),
+            _ => self.check_step(step),
+        }
     }
 
-    /// Writes the small tables (`examples`: all m) and the manifest, and gives the run its name.
+    fn write_tensors(&mut self, name: &str, tensors: &[Tensor]) -> Result<(), TraceError> {
+        let bytes = encode(tensors).map_err(|message| self.input(message))?;
+        let (path, mut file) = self.new_file(name)?;
+        file.write_all(&bytes).map_err(TraceError::io("write", &path))?;
+        self.enter(name, 0, &path, file)
+    }
+
+    /// Writes the small tables and the manifest, and gives the run its name. `columns` are what is known of the training
+    /// examples, a name and m values each, such as `label`, `original_label` and `learned_step`.
     ///
     /// # Errors
-    /// A row is impossible, the examples marked as sampled are not those of the gradients, or a file cannot be written.
-    pub fn finish(mut self, examples: &[Example], metrics: &[Metric]) -> Result<Manifest, TraceError> {
-        self.check_tables(examples, metrics)?;
+    /// A column or a row is impossible, or a file cannot be written.
+    pub fn finish(mut self, columns: &[(&str, ExampleColumn)], metrics: &[Metric]) -> Result<Manifest, TraceError> {
+        let m = self.manifest.train_examples;
+        check_columns(columns, m).map_err(|message| self.input(message))?;
+        for (row, metric) in metrics.iter().enumerate() {
+            check_metric(metric)
+                .map_err(|(column, message)| self.input(format!("metrics, row {row}: {column} {message}")))?;
+        }
         if let Some((part, journal)) = self.part.take() {
             self.close_part(part, &journal)?;
         }
-        self.write_file(EXAMPLES, examples.len(), |file, path| write_examples(file, path, examples))?;
-        self.write_file(METRICS, metrics.len(), |file, path| write_metrics(file, path, metrics))?;
+        let marked = |ids: &[u32]| {
+            let mut marked = vec![false; m];
+            ids.iter().for_each(|id| marked[*id as usize] = true);
+            marked
+        };
+        let examples = Examples {
+            sampled: marked(self.example_ids.values()),
+            population: self.population_ids.as_deref().map(marked),
+        };
+        self.write_table(EXAMPLES, m, |file, path, footer| write_examples(file, path, footer, &examples, columns))?;
+        self.write_table(METRICS, metrics.len(), |file, path, footer| write_metrics(file, path, footer, metrics))?;
         if !self.manifest.population_steps.is_empty() {
             let norms = self.norm_table();
-            self.write_file(GRADIENT_NORMS, norms.len(), |file, path| write_gradient_norms(file, path, &norms))?;
+            self.write_table(GRADIENT_NORMS, norms.len(), |file, path, footer| {
+                write_gradient_norms(file, path, footer, &norms)
+            })?;
         }
         self.manifest.check().map_err(|message| self.input(message))?;
         self.sync_directories()?;
@@ -512,38 +595,27 @@ impl RunWriter {
         Ok(self.manifest)
     }
 
-    fn check_tables(&self, examples: &[Example], metrics: &[Metric]) -> Result<(), TraceError> {
-        for (row, example) in examples.iter().enumerate() {
-            check_example(example, row)
-                .map_err(|(column, message)| self.input(format!("example {row}: {column} {message}")))?;
-        }
-        if examples.len() != self.manifest.train_examples {
-            return Err(self.input(format!("{} examples, not {}", examples.len(), self.manifest.train_examples)));
-        }
-        let marked = examples.iter().filter(|example| example.sampled).map(|example| example.example_id);
-        if !marked.eq(self.example_ids.values().iter().copied()) {
-            return Err(self.input("the examples marked as sampled are not those whose gradients it has".to_string()));
-        }
-        for metric in metrics {
-            check_metric(metric).map_err(|(column, message)| {
-                let (split, subset) = (metric.split.as_str(), metric.subset.as_str());
-                self.input(format!("metrics of step {}, {split}, {subset}: {column} {message}", metric.step))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Creates the file `name`, lets `fill` write it, and enters it in the manifest.
-    fn write_file(
+    /// Creates the table at `name`, lets `fill` write it, and enters it in the manifest.
+    fn write_table(
         &mut self,
         name: &str,
         rows: usize,
-        fill: impl FnOnce(&mut HashedFile, &Path) -> Result<(), TraceError>,
+        fill: impl FnOnce(&mut HashedFile, &Path, KeyValue) -> Result<(), TraceError>,
     ) -> Result<(), TraceError> {
+        let (path, mut file) = self.new_file(name)?;
+        fill(&mut file, &path, footer(&self.manifest.run, name.trim_end_matches(".parquet")))?;
+        self.enter(name, rows, &path, file)
+    }
+
+    fn new_file(&self, name: &str) -> Result<(PathBuf, HashedFile), TraceError> {
         let path = path_in_run(&self.partial, name);
-        let mut file = HashedFile::create(&path)?;
-        fill(&mut file, &path)?;
-        let entry = file.close(&path, rows as u64)?;
+        let file = HashedFile::create(&path)?;
+        Ok((path, file))
+    }
+
+    /// Enters a file that was written into the manifest.
+    fn enter(&mut self, name: &str, rows: usize, path: &Path, mut file: HashedFile) -> Result<(), TraceError> {
+        let entry = file.close(path, rows as u64)?;
         self.manifest.files.insert(name.to_string(), entry);
         Ok(())
     }
@@ -586,7 +658,11 @@ fn remove_file(path: &Path) -> Result<(), TraceError> {
 }
 
 /// A writer of gradients, encoded as the measurements in `docs/trace-format.md` say is best.
-fn gradient_writer(file: HashedFile, schema: SchemaRef) -> Result<ArrowWriter<HashedFile>, ParquetError> {
+fn gradient_writer(
+    file: HashedFile,
+    schema: SchemaRef,
+    footer: KeyValue,
+) -> Result<ArrowWriter<HashedFile>, ParquetError> {
     let values = ColumnPath::from(vec!["gradient".to_string(), "list".to_string(), "element".to_string()]);
     let ascending = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
     let properties = WriterProperties::builder()
@@ -596,6 +672,7 @@ fn gradient_writer(file: HashedFile, schema: SchemaRef) -> Result<ArrowWriter<Ha
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_column_statistics_enabled(values, EnabledStatistics::None)
         .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(vec![footer]))
         .set_max_row_group_row_count(None)
         .set_sorting_columns(Some(vec![ascending(0), ascending(1)]))
         .build();
@@ -611,7 +688,7 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_file() {
         let path = Path::new("/dev/full");
         let file = HashedFile::create(path).unwrap();
-        let error = write_coordinates(file, path, &[]).unwrap_err();
+        let error = write_coordinates(file, path, footer("run", COORDINATES), &[]).unwrap_err();
         assert!(matches!(error, TraceError::Io { .. }), "{error:?}");
         assert_eq!(error.to_string(), "cannot write /dev/full");
     }

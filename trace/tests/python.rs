@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use cograd_trace::{Run, Study};
+use cograd_trace::{Conditions, ExampleColumn, Run, Study};
 
 /// A Python that has pyarrow, or `None` after saying so past the capture of test output.
 fn python() -> Option<String> {
@@ -46,23 +46,43 @@ fn a_trace_written_by_pyarrow_from_the_document_is_read() {
     let study = tempfile::tempdir().unwrap();
     run_program(&python, "write_trace.py", study.path());
     let study = Study::open(study.path()).unwrap();
-    for run in study.runs() {
-        run.verify().unwrap();
-        let manifest = run.manifest();
-        assert_eq!(run.examples().unwrap().len(), manifest.train_examples);
-        assert_eq!(run.coordinates().unwrap().len(), manifest.coordinates);
-        assert!(!run.metrics().unwrap().is_empty());
-        let steps = run.map_steps(|step| (step.step, step.values.iter().any(|value| *value != 0.0))).unwrap();
-        assert_eq!(steps, manifest.recorded_steps.iter().map(|step| (*step, true)).collect::<Vec<_>>());
-        assert_eq!(run.inputs().unwrap().unwrap().len(), manifest.sampled_examples);
-        // The contributions of all examples add up to the squared norm of the full gradient.
-        let sums = run.map_population(|step| (step.step, step.contributions.iter().sum::<f64>())).unwrap();
-        let norms = run.gradient_norms().unwrap();
-        assert_eq!(sums.len(), manifest.recorded_steps.len());
-        for ((step, sum), norm) in sums.iter().zip(&norms) {
-            let norm_sq = norm.gradient_norm_sq;
-            assert!(*step == norm.step && (sum - norm_sq).abs() < 1e-5 * norm_sq, "{step}: {sum} {norm_sq}");
-        }
+    let [run] = study.runs() else { panic!("one run") };
+    run.verify().unwrap();
+    let manifest = run.manifest();
+    let conditions = Conditions::new(Some(0)).with("rule", "gd").with("learning_rate", 2.0);
+    assert_eq!((&manifest.conditions, manifest.task.classes), (&conditions, Some(300)));
+    assert_eq!(run.examples().unwrap().len(), manifest.train_examples);
+    assert_eq!(run.coordinates().unwrap().len(), manifest.coordinates);
+    let layers: Vec<_> = run.layers().unwrap().into_iter().map(|layer| (layer.name, layer.size.unwrap())).collect();
+    let expected = [("embedding", 2400), ("attention.query", 72), ("norm", 16), ("head", 2700)];
+    assert_eq!(layers, expected.map(|(name, size)| (name.to_string(), size)));
+
+    let columns: Vec<String> = run.example_columns().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(columns, ["label", "learned_step", "genre", "repeats_a_token", "mean_token"]);
+    let Some(ExampleColumn::Integers(labels)) = run.example_column("label").unwrap() else { panic!("integers") };
+    assert!(labels.iter().flatten().any(|label| *label > 255));
+    let Some(ExampleColumn::Texts(genres)) = run.example_column("genre").unwrap() else { panic!("texts") };
+    assert!(genres.iter().all(|genre| matches!(genre.as_deref(), Some("code" | "prose"))));
+    let metrics = run.metrics().unwrap();
+    assert!(metrics.iter().any(|row| row.metric == "perplexity") && metrics.iter().any(|row| row.group == "code"));
+
+    let steps = run.map_steps(|step| (step.step, step.values.iter().any(|value| *value != 0.0))).unwrap();
+    assert_eq!(steps, manifest.recorded_steps.iter().map(|step| (*step, true)).collect::<Vec<_>>());
+    let [skipped] = &manifest.skipped_steps[..] else { panic!("one skipped step") };
+    assert!(skipped.reason.contains("overflowed") && !manifest.recorded_steps.contains(&skipped.step));
+    assert_eq!(run.inputs().unwrap().unwrap()[0].shape, [manifest.sampled_examples, 4]);
+    assert_eq!(run.weights(12).unwrap().len(), 7);
+
+    // The contributions of all examples add up to the squared norm of the full gradient, layer by layer.
+    let sums = run.map_population(|step| {
+        let layers = step.layers.iter().map(|layer| layer.contributions.iter().sum::<f64>());
+        layers.map(|sum| (step.step, sum)).collect::<Vec<_>>()
+    });
+    let (sums, norms) = (sums.unwrap().concat(), run.gradient_norms().unwrap());
+    assert_eq!((sums.len(), norms.len()), (4 * manifest.recorded_steps.len(), sums.len()));
+    for ((step, sum), norm) in sums.iter().zip(&norms) {
+        let norm_sq = norm.gradient_norm_sq;
+        assert!(*step == norm.step && (sum - norm_sq).abs() < 1e-9 * norm_sq, "{step}: {sum} {norm_sq}");
     }
 }
 
@@ -74,8 +94,9 @@ fn a_trace_of_ours_is_read_by_pyarrow_as_the_document_says() {
     let printed = run_program(&python, "read_trace.py", run.directory());
     let norms = run.map_steps(|step| step.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>()).unwrap();
     let sums = run.map_population(|step| (step.step, step.contributions.iter().sum::<f64>())).unwrap();
+    let names = common::parameters().into_iter().map(|parameter| parameter.name).collect::<Vec<_>>().join(" ");
     let recorded = common::STEPS.iter().zip(norms).map(|(step, norm)| format!("{step} {norm:.6}"));
     let population = sums.iter().map(|(step, sum)| format!("population {step} {sum:.6}"));
-    let expected: Vec<String> = recorded.chain(population).collect();
+    let expected: Vec<String> = [format!("parameters {names}")].into_iter().chain(recorded).chain(population).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cograd_trace::{LayerWeights, Resumed, RunDescription, RunWriter, TraceError};
+use cograd_trace::{Conditions, Resumed, RunDescription, RunWriter, TraceError};
 use common::{
-    POPULATION_STEPS, SAMPLED, STEPS, description, directory, examples, gradients, metrics, write_population,
+    POPULATION_STEPS, SAMPLED, STEPS, columns, description, directory, gradients, metrics, of_one_parameter, weights,
+    write_population,
 };
 
 fn partial(study: &Path) -> PathBuf {
@@ -36,9 +37,10 @@ fn continued(study: &Path) -> (RunWriter, Vec<u8>) {
 }
 
 fn write_step(writer: &mut RunWriter, step: i64) {
-    let weight = [step as f32; 12];
-    let layers = [LayerWeights { fan_in: 4, fan_out: 3, weight: &weight, bias: &[1.0, 2.0, 3.0] }];
-    writer.write_weights(step, &layers).unwrap();
+    writer.write_weights(step, &weights(step)).unwrap();
+    if step == 3 {
+        writer.skip_step(4, "not finite").unwrap();
+    }
     writer.write_gradients(step, &gradients(step)).unwrap();
     if POPULATION_STEPS.contains(&step) {
         write_population(writer, step).unwrap();
@@ -50,7 +52,7 @@ fn a_run_continued_from_any_checkpoint_is_the_same_files() {
     let whole = tempfile::tempdir().unwrap();
     let mut writer = RunWriter::create(whole.path(), description()).unwrap();
     STEPS.iter().for_each(|step| write_step(&mut writer, *step));
-    let manifest = writer.finish(&examples(), &metrics()).unwrap();
+    let manifest = writer.finish(&columns(), &metrics()).unwrap();
 
     for checkpoint in 0..STEPS.len() {
         let study = tempfile::tempdir().unwrap();
@@ -71,7 +73,7 @@ fn a_run_continued_from_any_checkpoint_is_the_same_files() {
             write_step(&mut writer, *step);
             writer.checkpoint(b"another").unwrap();
         }
-        assert_eq!(writer.finish(&examples(), &metrics()).unwrap(), manifest);
+        assert_eq!(writer.finish(&columns(), &metrics()).unwrap(), manifest);
         assert!(files(&directory(study.path())) == files(&directory(whole.path())), "from {checkpoint}");
         assert_eq!(fs::read_dir(study.path().join("runs")).unwrap().count(), 1);
     }
@@ -138,8 +140,17 @@ fn what_cannot_be_continued_says_why() {
     assert!(error_after(cut, &same).contains("too short"));
     let snapshot = "weights/step-00000000.safetensors";
     assert!(error_after(|run| fs::write(run.join(snapshot), "").unwrap(), &same).contains("another size"));
-    let other = RunDescription { example_ids: SAMPLED[..4].to_vec(), ..description() };
-    assert!(error_after(|_| {}, &other).contains("other settings"));
+    let mut bias = description();
+    bias.coordinates[6].parameter = 1;
+    bias.coordinates[6].index = 0;
+    for other in [
+        RunDescription { example_ids: SAMPLED[..4].to_vec(), ..description() },
+        RunDescription { conditions: Conditions::new(Some(1)).with("rule", "sgd"), ..description() },
+        RunDescription { population_ids: Some(vec![0]), ..description() },
+        bias,
+    ] {
+        assert!(error_after(|_| {}, &other).contains("other settings"));
+    }
 }
 
 #[test]
@@ -148,14 +159,10 @@ fn journals_go_with_the_part_files_they_are_for() {
     // 32 MiB a step, all zero: only the raw size ends a part file, every 8 steps.
     let (n, d) = (16, 524_288);
     let description = RunDescription {
-        network: Vec::new(),
         steps: 100,
         train_examples: n,
         example_ids: (0..n as u32).collect(),
-        coordinates: (0..d)
-            .map(|coordinate| cograd_trace::Coordinate { coordinate, layer: 0, row: 0, column: coordinate })
-            .collect(),
-        ..description()
+        ..of_one_parameter(d, description())
     };
     let zeros = vec![0.0; n * d as usize];
     let mut writer = RunWriter::create(study.path(), description.clone()).unwrap();

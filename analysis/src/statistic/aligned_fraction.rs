@@ -7,12 +7,19 @@
 //! 0 when the gradients are orthogonal, 1 − 1/n when they are equal, negative when they oppose one another. Missing where
 //! ‖Σ g_i‖² is not positive. Source: from Equation 2; [S 8].
 
-use super::moments::{Moments, ratio};
+use crate::kernel::moments::{Moments, ratio};
+use crate::statistic::{Compute, Statistic};
 
-/// Name in the results.
-pub const NAME: &str = "aligned_fraction";
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "aligned_fraction",
+    about: "share of ‖Σg‖² that comes from agreement between different examples",
+    unit: "",
+    tables: &["coherence"],
+    compute: Compute::Moments(value),
+};
 
 /// The aligned fraction.
-pub fn value(moments: &Moments) -> Option<f64> {
+fn value(moments: &Moments) -> Option<f64> {
     ratio(moments.norm_sq - moments.self_sum, moments.norm_sq)
 }

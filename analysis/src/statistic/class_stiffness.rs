@@ -7,14 +7,25 @@
 //! By sign and by cosine; classes are the labels trained on. Zero gradients and resamples as in
 //! `stiffness`. Missing where there is no such pair. Source: Fort et al. 2019; [S 8].
 
-use super::bootstrap::Measured;
-use super::pair_sums::PairSums;
-use super::stiffness;
+use crate::sample::{Pair, Part, Sample, Series};
+use crate::statistic::stiffness::of_pair;
+use crate::statistic::{Compute, Statistic};
 
-/// Names in the results, of the sign and of the cosine.
-pub const NAMES: [&str; 2] = ["class_stiffness_sign", "class_stiffness_cosine"];
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "class_stiffness",
+    about: "the class stiffness matrix: mean sign and mean cosine of ⟨g_i, g_j⟩, by pair of classes",
+    unit: "",
+    tables: &["coherence"],
+    compute: Compute::Pairs(compute),
+};
 
-/// C(a, b) for every pair of classes a ≤ b, in order, from the sums of signs or cosines and the numbers of pairs.
-pub fn matrix(sums: &PairSums, counts: &PairSums) -> Vec<Measured> {
-    (0..sums.actual.len()).map(|pair| stiffness::of_pair(sums, counts, pair)).collect()
+fn compute(part: &Part, sample: &Sample, series: &mut Series) {
+    let Some(classes) = sample.classes() else { return };
+    for (of_cosines, name) in [(false, "class_stiffness_sign"), (true, "class_stiffness_cosine")] {
+        let [of_classes, counts] = &part.stiffness(sample, of_cosines).classes;
+        for (pair, (a, b)) in classes.pairs().enumerate() {
+            series.measured(name, Pair::Classes(a, b), of_pair(of_classes, counts, pair));
+        }
+    }
 }

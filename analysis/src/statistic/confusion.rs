@@ -10,11 +10,23 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::bootstrap::Resamples;
-use super::gram::Gram;
+use crate::kernel::bootstrap::Resamples;
+use crate::kernel::gram::Gram;
+use crate::sample::{Part, Sample, Series};
+use crate::statistic::{Compute, Statistic};
 
-/// Name in the results.
-pub const NAME: &str = "confusion";
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "confusion",
+    about: "gradient confusion, max(0, −min ⟨g_i, g_j⟩): how strongly the two most opposed examples oppose each other",
+    unit: "loss units",
+    tables: &["coherence"],
+    compute: Compute::Pairs(compute),
+};
+
+fn compute(part: &Part, sample: &Sample, series: &mut Series) {
+    series.add(STATISTIC.name, value(&part.gram), resampled(&part.gram, &sample.resamples));
+}
 
 /// Pairs kept, about: a resample has two in five of all pairs, so that one of these is nearly always among them.
 const KEPT: usize = 512;
@@ -23,13 +35,13 @@ const PROBES: usize = 2048;
 /// Minima taken side by side, and pairs passed over at once.
 const LANES: usize = 16;
 
-/// The confusion; `None` without a pair.
-pub fn value(gram: &Gram) -> Option<f64> {
+/// `None` without a pair.
+fn value(gram: &Gram) -> Option<f64> {
     (gram.examples() > 1).then(|| of_minimum(Arch::new().dispatch(Minimum(gram))))
 }
 
-/// The confusion in each resample; not finite without a pair.
-pub fn resampled(gram: &Gram, resamples: &Resamples) -> Vec<f64> {
+/// In each resample; not finite without a pair.
+fn resampled(gram: &Gram, resamples: &Resamples) -> Vec<f64> {
     let smallest = smallest_pairs(gram);
     let mut drawn = vec![false; gram.examples()];
     let of_resample = |draws: &[u32]| {

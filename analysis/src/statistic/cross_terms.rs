@@ -8,13 +8,38 @@
 //! diagonal. As fractions of ‖g‖² they are missing where that is not positive. Source: §2.4, whose split into α and β gives
 //! half of each pair of cross terms to either group; [S 2.1].
 
-use super::gram::Gram;
-use super::moments::ratio;
-use super::pair_sums::PairSums;
-use super::partition::Partition;
+use polars::prelude::*;
+
+use crate::frame;
+use crate::kernel::gram::Gram;
+use crate::kernel::pair_sums::{self, Kernel, Multiplicities, PairSums};
+use crate::kernel::partition::Partition;
+use crate::sample::{GROUPS, Part, Sample};
+use crate::statistic::{Compute, Statistic};
+
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "cross_terms",
+    about: "⟨g^a, g^b⟩ of the groups' summed gradients, and what fraction of ‖g‖² it is",
+    unit: "loss units",
+    tables: &["cross_terms"],
+    compute: Compute::GroupPairs { values, table },
+};
+
+/// The matrix `[G, G]`, row-major, of one step.
+fn values(part: &Part, sample: &Sample) -> Vec<f64> {
+    let [sums] = pair_sums::sums(&part.gram, Kernel::Inner, &sample.cells, [GROUPS], &Multiplicities::none());
+    matrix(&sample.cells.partitions()[GROUPS], &sums, &part.gram)
+}
+
+/// From the columns step, group_a, group_b, value: every value and its step's sum, in fixed order.
+fn table(values: LazyFrame) -> PolarsResult<LazyFrame> {
+    let total = frame::sum_in_order(col("value"), &["step"])?;
+    Ok(values.with_columns([lit("paper").alias("estimator"), frame::ratio(col("value"), total).alias("fraction")]))
+}
 
 /// The matrix ⟨g^a, g^b⟩ `[G, G]`, row-major, from the sums of inner products over pairs of groups and the self terms.
-pub fn matrix(partition: &Partition, sums: &PairSums, gram: &Gram) -> Vec<f64> {
+fn matrix(partition: &Partition, sums: &PairSums, gram: &Gram) -> Vec<f64> {
     let groups = partition.groups();
     let mut matrix = vec![0.0; groups * groups];
     for ((a, b), &sum) in partition.pairs().zip(&sums.actual) {
@@ -25,9 +50,4 @@ pub fn matrix(partition: &Partition, sums: &PairSums, gram: &Gram) -> Vec<f64> {
         matrix[usize::from(group) * (groups + 1)] += self_term;
     }
     matrix
-}
-
-/// A cross term as a fraction of ‖g‖², the sum of the matrix; `None` where that is not positive.
-pub fn fraction(matrix: &[f64], value: f64) -> Option<f64> {
-    ratio(value, matrix.iter().sum())
 }

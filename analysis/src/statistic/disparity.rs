@@ -9,63 +9,26 @@
 //! take no part. Missing for one example. Over several layers together the squared distances add up. Source: Forouzesh &
 //! Thiran 2021, "Disparity Between Batches as a Signal for Early Stopping"; [S 8].
 
-use std::ops::Range;
+use crate::sample::{Coordinates, Series};
+use crate::statistic::{Compute, Statistic};
 
-use pulp::{Arch, NullaryFnOnce};
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "disparity",
+    about: "mean distance between the mean gradients of random disjoint batches, a tenth of the examples each",
+    unit: "√ loss units",
+    tables: &["coherence"],
+    compute: Compute::Coordinates(compute),
+};
 
-/// Name in the results.
-pub const NAME: &str = "disparity";
-
-/// Batches that there are about.
-const BATCHES: usize = 10;
-
-/// Size b and number ⌊n/b⌋ of the batches of n examples.
-pub fn batches(examples: usize) -> (usize, usize) {
-    let size = (examples / BATCHES).max(1);
-    (size, examples / size)
+fn compute(coordinates: &Coordinates, series: &mut Series) {
+    let pairs = coordinates.squared_distances.len().max(1);
+    let resampled = coordinates.resampled.squared_distances.chunks_exact(pairs).filter_map(value);
+    series.add(STATISTIC.name, value(&coordinates.squared_distances), resampled);
 }
 
-/// ‖ḡ_a − ḡ_c‖² of every pair of batches a < c, in order: of gradients `[n, d]`, row-major, over the coordinates `columns`
-/// of the d, with the examples in the order `shuffled`.
-pub fn squared_distances(gradients: &[f64], shuffled: &[u32], columns: Range<usize>) -> Vec<f64> {
-    Arch::new().dispatch(Batches { gradients, shuffled, columns })
-}
-
-struct Batches<'a> {
-    gradients: &'a [f64],
-    shuffled: &'a [u32],
-    columns: Range<usize>,
-}
-
-/// Compiled once for each instruction set, by being inlined into the dispatch.
-impl NullaryFnOnce for Batches<'_> {
-    type Output = Vec<f64>;
-
-    #[inline(always)]
-    fn call(self) -> Vec<f64> {
-        let Batches { gradients, shuffled, columns } = self;
-        let d = gradients.len().checked_div(shuffled.len()).unwrap_or(0);
-        let (size, count) = batches(shuffled.len());
-        let mut sums = vec![0.0; count * columns.len()];
-        for (batch, sum) in shuffled.chunks_exact(size).zip(sums.chunks_exact_mut(columns.len().max(1))) {
-            for &example in batch {
-                let gradient = &gradients[example as usize * d..][columns.clone()];
-                sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
-            }
-        }
-        let batch = |k: usize| &sums[k * columns.len()..(k + 1) * columns.len()];
-        let squared = |(a, c)| batch(a).iter().zip(batch(c)).map(|(x, y): (&f64, &f64)| (x - y) * (x - y)).sum::<f64>();
-        pairs(count).map(|pair| squared(pair) / (size * size) as f64).collect()
-    }
-}
-
-/// Every pair of `count` batches, in order.
-pub(super) fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..count).flat_map(move |a| (a + 1..count).map(move |c| (a, c)))
-}
-
-/// The disparity, from the squared distance of every pair of batches; `None` if there is no pair.
-pub fn value(squared_distances: &[f64]) -> Option<f64> {
+/// From the squared distance of every pair of batches; `None` if there is no pair.
+fn value(squared_distances: &[f64]) -> Option<f64> {
     let sum: f64 = squared_distances.iter().map(|squared| squared.sqrt()).sum();
     (!squared_distances.is_empty()).then(|| sum / squared_distances.len() as f64)
 }

@@ -7,12 +7,19 @@
 //! 1 when the gradients are orthogonal, 1/n when they are equal. Missing where ‖Σ g_i‖² is not positive. Source: Yin et al.
 //! 2018, "Gradient Diversity: a Key Ingredient for Scalable Distributed Learning"; [S 8].
 
-use super::moments::{Moments, ratio};
+use crate::kernel::moments::{Moments, ratio};
+use crate::statistic::{Compute, Statistic};
 
-/// Name in the results.
-pub const NAME: &str = "diversity";
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "diversity",
+    about: "gradient diversity, Σ‖g‖²/‖Σg‖²: the inverse of m-coherence",
+    unit: "",
+    tables: &["coherence"],
+    compute: Compute::Moments(value),
+};
 
 /// The gradient diversity.
-pub fn value(moments: &Moments) -> Option<f64> {
+fn value(moments: &Moments) -> Option<f64> {
     ratio(moments.self_sum, moments.norm_sq)
 }

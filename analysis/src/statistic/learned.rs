@@ -1,64 +1,51 @@
-//! The fraction of examples learned by each step, and the median learning step.
+//! The fraction of the examples of each group that was learned by each step.
 //!
 //! An example's learning step is the first evaluated step at which the network's argmax was its training label; it stays
-//! learned from then on, whatever the network says later. Source: §2.3, Figure 1(d); [S 4].
+//! learned from then on, whatever the network says later. Nothing of the kind is known of a trace without learned steps, or
+//! without evaluations. Source: §2.3, Figure 1(d); [S 4].
 
-use cograd_trace::{Example, Subset};
+use cograd_results::Kind;
+use polars::prelude::*;
 
-/// The fraction learned of one subset by one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Learned {
-    /// Evaluated step t.
-    pub step: i64,
-    /// Which training examples.
-    pub subset: Subset,
-    /// Size of the subset.
-    pub examples: u32,
-    /// How many of them were learned at or before the step.
-    pub learned: u32,
-    /// Their fraction; `None` if the subset is empty.
-    pub fraction: Option<f64>,
-}
+use crate::AnalysisError;
+use crate::frame::{self, null};
+use crate::record::{ALL, Record};
+use crate::statistic::{Compute, Statistic};
 
-/// The three subsets of the training examples, in the order of the tables.
-pub const SUBSETS: [Subset; 3] = [Subset::All, Subset::Pristine, Subset::Corrupt];
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "learned",
+    about: "fraction of the training examples learned by each step, of all and by group",
+    unit: "",
+    tables: &["learned"],
+    compute: Compute::Record { gradients: false, table },
+};
 
-/// Whether the example is in the subset.
-pub fn belongs(example: &Example, subset: Subset) -> bool {
-    match subset {
-        Subset::All => true,
-        Subset::Pristine => example.pristine,
-        Subset::Corrupt => !example.pristine,
-    }
-}
-
-/// Fractions learned of all m training examples, by evaluated step (ascending) and subset.
-pub fn curve(examples: &[Example], evaluated_steps: &[i64]) -> Vec<Learned> {
-    let steps_of = SUBSETS.map(|subset| (subset, sorted_learning_steps(examples, subset)));
-    let at = |step: i64| steps_of.iter().map(move |(subset, steps)| learned_by(step, *subset, steps));
-    evaluated_steps.iter().flat_map(|&step| at(step)).collect()
-}
-
-fn learned_by(step: i64, subset: Subset, learning_steps: &[i64]) -> Learned {
-    let (examples, learned) = (learning_steps.len(), learning_steps.partition_point(|&learned| learned <= step));
-    let fraction = (examples > 0).then(|| learned as f64 / examples as f64);
-    Learned { step, subset, examples: examples as u32, learned: learned as u32, fraction }
-}
-
-/// Learning steps of a subset, ascending; never is later than every step.
-fn sorted_learning_steps(examples: &[Example], subset: Subset) -> Vec<i64> {
-    let of_subset = examples.iter().filter(|example| belongs(example, subset));
-    let mut steps: Vec<i64> = of_subset.map(|example| example.learned_step.unwrap_or(i64::MAX)).collect();
-    steps.sort_unstable();
-    steps
-}
-
-/// Median learning step of a subset: the mean of the two middle ones of an even number, infinite if it is never reached.
-/// `None` if the subset is empty.
-pub fn median_step(examples: &[Example], subset: Subset) -> Option<f64> {
-    let steps = sorted_learning_steps(examples, subset);
-    let as_number = |step: &i64| if *step == i64::MAX { f64::INFINITY } else { *step as f64 };
-    let upper = steps.get(steps.len() / 2).map(as_number)?;
-    let lower = steps.get((steps.len() - 1) / 2).map(as_number)?;
-    Some((lower + upper) / 2.0)
+/// Of every evaluated step and group, first of all together: how many of its examples were learned by then.
+fn table(record: &Record<'_>) -> Result<LazyFrame, AnalysisError> {
+    let (steps, groups, learning) = (record.evaluated_steps()?, record.groups()?, record.learning_steps()?);
+    let table = || {
+        let learning = learning.collect()?;
+        // A group of all examples has the name of their rows.
+        let is_own = col("order").lt(lit(0)).or(col("group").neq(lit(ALL)));
+        let groups = groups.filter(lit(learning.height() > 0).and(is_own));
+        let learned = learning
+            .lazy()
+            .filter(col("learned_step").is_not_null())
+            .group_by_stable([col("group"), col("order"), col("learned_step").alias("step")])
+            .agg([len().cast(DataType::Int64).alias("count")])
+            .with_columns([null(Kind::Count).alias("examples"), lit(false).alias("evaluated")]);
+        let evaluated = frame::every_pair(groups, steps)
+            .with_columns([lit(0).cast(DataType::Int64).alias("count"), lit(true).alias("evaluated")]);
+        let columns = ["group", "order", "step", "count", "examples", "evaluated"].map(col);
+        let so_far = col("count").cum_sum(false).over([col("order")])?;
+        let fraction = col("learned").cast(DataType::Float64) / col("examples").cast(DataType::Float64);
+        Ok(frame::stacked(vec![learned.select(columns.clone()), evaluated.select(columns)])?
+            .sort(["order", "step", "evaluated"], SortMultipleOptions::default())
+            .with_column(so_far.alias("learned"))
+            .filter(col("evaluated"))
+            .with_column(frame::finite(fraction).alias("fraction"))
+            .sort(["step", "order"], SortMultipleOptions::default()))
+    };
+    table().map_err(AnalysisError::frame)
 }

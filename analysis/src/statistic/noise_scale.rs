@@ -7,12 +7,19 @@
 //! Missing where ‖ḡ‖² is not positive, and for one example, which has no variance. Source: McCandlish et al. 2018, "An
 //! Empirical Model of Large-Batch Training"; [S 8].
 
-use super::moments::{Moments, ratio};
+use crate::kernel::moments::{Moments, ratio};
+use crate::statistic::{Compute, Statistic};
 
-/// Name in the results.
-pub const NAME: &str = "noise_scale";
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "noise_scale",
+    about: "simple noise scale, tr(Σ)/‖ḡ‖²: the batch size at which gradient noise is as large as the gradient",
+    unit: "examples",
+    tables: &["coherence"],
+    compute: Compute::Moments(value),
+};
 
 /// The simple noise scale.
-pub fn value(moments: &Moments) -> Option<f64> {
+fn value(moments: &Moments) -> Option<f64> {
     ratio(moments.variance()?, moments.mean_norm_sq())
 }

@@ -8,12 +8,19 @@
 //! and by the definition of its own source, which takes it layer by layer. Missing where ‖ḡ‖² is not positive, and for one
 //! example. Source: Faghri et al. 2020, "A Study of Gradient Variance in Deep Learning"; [S 8].
 
-use super::moments::{Moments, ratio};
+use crate::kernel::moments::{Moments, ratio};
+use crate::statistic::{Compute, Statistic};
 
-/// Name in the results.
-pub const NAME: &str = "normalised_variance";
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "normalised_variance",
+    about: "variance of the coordinates over their squared mean, summed numerators over summed denominators",
+    unit: "",
+    tables: &["coherence"],
+    compute: Compute::Moments(value),
+};
 
 /// The normalised variance.
-pub fn value(moments: &Moments) -> Option<f64> {
+fn value(moments: &Moments) -> Option<f64> {
     ratio(moments.variance()?, moments.mean_norm_sq())
 }

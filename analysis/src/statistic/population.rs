@@ -1,7 +1,7 @@
-//! What the sample says of the population: of all m examples and all weights.
+//! Shares and cumulative contributions of the population, of all m examples, as estimated from the sample.
 //!
 //! ```text
-//! N̂^p = m(m−1)/(n(n−1)) Σ_{i∈P} (s_i − q_i) + (m/n) Σ_{i∈P} q_i        α̂ = N̂^p/N̂        î^p_t = Σ_{t'≤t} N̂^p_t' / |P|
+//! N̂^k = m(m−1)/(n(n−1)) Σ_{i∈k} (s_i − q_i) + (m/n) Σ_{i∈k} q_i      share = N̂^k/N̂      î^k_t = Σ_{t'≤t} N̂^k_t' / m_k
 //! ```
 //!
 //! the same over C, and N̂ = N̂^p + N̂^c; inner products of a layer are scaled by d_l/k_l, its weights over the sampled ones,
@@ -15,106 +15,102 @@
 //!
 //! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 8.1].
 
-use super::bootstrap::Measured;
-use super::moments::ratio;
+use polars::prelude::*;
 
-/// N̂^p and N̂^c at one step.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
-pub struct GroupNorms {
-    /// N̂^p, an estimate of ⟨g, g^p⟩ over the population.
-    pub pristine: f64,
-    /// N̂^c, an estimate of ⟨g, g^c⟩ over the population.
-    pub corrupt: f64,
-}
+use crate::frame;
+use crate::kernel::bootstrap::Measured;
+use crate::kernel::grouping::Grouping;
+use crate::kernel::moments::ratio;
+use crate::statistic::{Compute, Statistic};
 
-impl GroupNorms {
-    /// N̂, an estimate of ‖g‖² over the population.
-    pub fn total(self) -> f64 {
-        self.pristine + self.corrupt
-    }
-
-    /// α̂, the pristine share; `None` where N̂ is not positive.
-    pub fn alpha(self) -> Option<f64> {
-        ratio(self.pristine, self.total())
-    }
-
-    /// The sum with those of another step or layer, scaled.
-    pub fn plus(self, other: GroupNorms, scale: f64) -> GroupNorms {
-        GroupNorms { pristine: self.pristine + scale * other.pristine, corrupt: self.corrupt + scale * other.corrupt }
-    }
-}
+/// Its definition.
+pub const STATISTIC: Statistic = Statistic {
+    name: "population",
+    about: "shares and cumulative contributions of the whole population as estimated from the sample, with intervals",
+    unit: "",
+    tables: &["shares", "cumulative", "differences", "gradient_norms", "coverage"],
+    compute: Compute::Population,
+};
 
 /// N̂ of a group, from (1/n(n−1)) Σ_{i∈group} Σ_{j≠i} ⟨g_i, g_j⟩ and (1/n) Σ_{i∈group} q_i, or their likes in a resample; m is
 /// `examples`.
-pub fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
+pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     let m = examples as f64;
     // 0 · ∞ without a pair of examples, where there is only one in the population too.
     let pairs = if examples == 1 { 0.0 } else { m * (m - 1.0) * pair_mean };
     pairs + m * self_mean
 }
 
-/// The decomposition of the population at one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Decomposition {
-    /// α̂, with its interval.
-    pub alpha: Measured,
-    /// β̂ = 1 − α̂.
-    pub beta: Option<f64>,
-    /// N̂.
-    pub gradient_norm_sq: Option<f64>,
-}
-
-/// The cumulative mean contributions in the population at one step, with their intervals.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cumulative {
-    /// î^p_t; missing if no sampled example is pristine.
-    pub pristine: Measured,
-    /// î^c_t; missing if no sampled example is corrupt.
-    pub corrupt: Measured,
-    /// Their difference; missing if either is.
-    pub difference: Measured,
-}
-
-/// Sizes of the two groups among all m examples, 0 for one that has no sampled example: nothing is known of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// |P|.
-    pub pristine: usize,
-    /// |C|.
-    pub corrupt: usize,
-}
-
-/// The decomposition at one step, from the norms of the sample and then those of each resample.
-pub fn decompose(norms: &[GroupNorms], sizes: Sizes) -> Decomposition {
-    let both = sizes.pristine > 0 && sizes.corrupt > 0;
-    let alpha = |norms: &GroupNorms| norms.alpha().filter(|_| both);
-    let actual = norms.first();
-    Decomposition {
-        alpha: Measured::new(actual.and_then(alpha), norms.iter().skip(1).filter_map(alpha)),
-        beta: actual.filter(|_| both).and_then(|norms| ratio(norms.corrupt, norms.total())),
-        gradient_norm_sq: actual.map(|norms| norms.total()).filter(|total| total.is_finite()),
-    }
-}
-
-/// The cumulative mean contributions at steps 0, 1, 2, …, from the norms of the sample and then of each resample at each.
-pub fn cumulate<'a>(steps: impl IntoIterator<Item = &'a [GroupNorms]>, sizes: Sizes) -> Vec<Cumulative> {
-    let mut sums: Vec<GroupNorms> = Vec::new();
-    let at_step = |norms: &[GroupNorms]| {
-        sums.resize(norms.len(), GroupNorms::default());
-        sums.iter_mut().zip(norms).for_each(|(sum, norms)| *sum = sum.plus(*norms, 1.0));
-        let mean = |sum: f64, size: usize| (size > 0).then(|| sum / size as f64);
-        let pristine = |sum: &GroupNorms| mean(sum.pristine, sizes.pristine);
-        let corrupt = |sum: &GroupNorms| mean(sum.corrupt, sizes.corrupt);
-        let difference = |sum: &GroupNorms| Some(pristine(sum)? - corrupt(sum)?);
-        Cumulative {
-            pristine: estimate(&sums, pristine),
-            corrupt: estimate(&sums, corrupt),
-            difference: estimate(&sums, difference),
+/// The tables, from N̂ of each group at every step: of the sample, then of each resample `[1 + B][G]`. `sizes` are those of the
+/// groups in the population, 0 for one that has no sampled example, of which nothing is known.
+pub(crate) fn tables(
+    steps: &[i64],
+    norms: &[Vec<Vec<f64>>],
+    grouping: &Grouping,
+    sizes: &[usize],
+) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
+    let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
+    let total = |norms: &[f64]| norms.iter().sum::<f64>();
+    let share = |norms: &[f64], group: usize| ratio(norms[group], total(norms)).filter(|_| several);
+    let mut shares = Rows::default();
+    let mut gradient_norms = Vec::new();
+    for (&step, of_step) in steps.iter().zip(norms) {
+        gradient_norms.push(of_step.first().map(|norms| total(norms)).filter(|total| total.is_finite()));
+        for group in 0..grouping.groups() {
+            shares.add(step, [group, group], estimate(of_step, |norms| share(norms, group)));
         }
-    };
-    steps.into_iter().map(at_step).collect()
+    }
+    let contiguous = steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count();
+    let (mut means, mut differences) = (Rows::default(), Rows::default());
+    let mut sums: Vec<Vec<f64>> = Vec::new();
+    for (&step, of_step) in steps.iter().zip(norms).take(contiguous) {
+        sums.resize(of_step.len(), vec![0.0; grouping.groups()]);
+        for (sum, norms) in sums.iter_mut().zip(of_step) {
+            sum.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
+        }
+        let mean = |sums: &[f64], group: usize| (sizes[group] > 0).then(|| sums[group] / sizes[group] as f64);
+        for group in 0..grouping.groups() {
+            means.add(step, [group, group], estimate(&sums, |sums| mean(sums, group)));
+        }
+        for (a, b) in grouping.pairs() {
+            differences.add(step, [a, b], estimate(&sums, |sums| Some(mean(sums, a)? - mean(sums, b)?)));
+        }
+    }
+    let gradient_norms = df!("step" => steps.to_vec(), "gradient_norm_sq" => gradient_norms)?;
+    let gradient_norms = gradient_norms.lazy().with_column(lit("population").alias("estimator")).collect()?;
+    Ok(vec![
+        ("gradient_norms", gradient_norms),
+        ("shares", shares.frame("share", grouping)?),
+        ("cumulative", means.frame("cumulative", grouping)?),
+        ("differences", differences.frame("difference", grouping)?),
+    ])
 }
 
-fn estimate(sums: &[GroupNorms], value: impl Fn(&GroupNorms) -> Option<f64>) -> Measured {
-    Measured::new(sums.first().and_then(&value), sums.iter().skip(1).filter_map(&value))
+fn estimate(norms: &[Vec<f64>], value: impl Fn(&[f64]) -> Option<f64>) -> Measured {
+    Measured::new(norms.first().and_then(|norms| value(norms)), norms.iter().skip(1).filter_map(|norms| value(norms)))
+}
+
+/// Rows of estimates while they are made: step, groups, value.
+#[derive(Default)]
+struct Rows(Vec<(i64, [usize; 2], Measured)>);
+
+impl Rows {
+    fn add(&mut self, step: i64, groups: [usize; 2], value: Measured) {
+        self.0.push((step, groups, value));
+    }
+
+    fn frame(&self, value: &str, grouping: &Grouping) -> PolarsResult<DataFrame> {
+        let name = |place: usize| self.0.iter().map(|row| grouping.names()[row.1[place]].as_str()).collect::<Vec<_>>();
+        let frame = df!(
+            "step" => self.0.iter().map(|row| row.0).collect::<Vec<_>>(),
+            "group_a" => name(0),
+            "group_b" => name(1),
+            value => self.0.iter().map(|row| row.2.value).collect::<Vec<_>>(),
+            "lower" => self.0.iter().map(|row| row.2.interval.map(|(lower, _)| lower)).collect::<Vec<_>>(),
+            "upper" => self.0.iter().map(|row| row.2.interval.map(|(_, upper)| upper)).collect::<Vec<_>>(),
+        )?;
+        let constants =
+            [lit("population").alias("estimator"), frame::count(0).alias("world"), col("group_a").alias("group")];
+        frame.lazy().with_columns(constants).collect()
+    }
 }

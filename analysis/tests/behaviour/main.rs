@@ -1,6 +1,7 @@
 //! What the analysis promises, checked against slow direct implementations, hand-computed cases and whole studies.
 
 mod coherence;
+mod conditions;
 mod contributions;
 mod exports;
 mod groups;
@@ -10,6 +11,7 @@ mod p_values;
 mod predictions;
 mod restrictions;
 mod seeds;
+mod statistics;
 mod studies;
 mod support;
 mod time_steps;

@@ -9,7 +9,7 @@ const CLAIM: &str = "every entry there belongs to the study";
 
 /// Of the study's directory: entries that the audit knows nothing of are not checkable, there may be notes.
 pub(crate) fn of_study(study: &Path) -> Claim {
-    let known = ["study.toml", ".study.lock", "runs", "analysis", "report"];
+    let known = ["study.toml", ".study.lock", "runs", "analysis", "report", "export"];
     match unknown(study, |name| known.contains(&name)) {
         Err(error) => Claim::fail(CLAIM, "study", error),
         Ok(names) if names.is_empty() => Claim::pass(CLAIM, "study", "no other entry"),

@@ -1,33 +1,47 @@
-//! Label noise as [S 1] says: label counts kept, at most round(ε m) labels changed, pristine where unchanged.
+//! Label noise as [S 1] says: pristine where unchanged, and of the recorder's own runs label counts kept, at most round(ε m)
+//! labels changed.
 
-use cograd_trace::{Example, Manifest};
+use std::collections::BTreeMap;
 
+use cograd_trace::Manifest;
+
+use crate::check::seeds::is_ours;
 use crate::claim::Claim;
+use crate::examples::{Examples, texts};
 use crate::tally::Tally;
 
-pub(crate) fn check(manifest: &Manifest, examples: &[Example], subject: &str) -> Vec<Claim> {
+pub(crate) fn check(manifest: &Manifest, examples: &Examples, subject: &str) -> Vec<Claim> {
+    let claims = [
+        "an example is pristine where its label is unchanged",
+        "label noise keeps the number of each label",
+        "no more than round(ε m) labels are changed",
+    ];
+    let (Some(label), Some(original)) = (&examples.label, &examples.original_label) else {
+        return Vec::new();
+    };
+    let (after, before) = (texts(label), texts(original));
     let mut flags = Tally::default();
-    let (mut before, mut after) = ([0_u32; 256], [0_u32; 256]);
+    let mut counts: BTreeMap<&str, [u32; 2]> = BTreeMap::new();
     let mut changed = 0;
-    for example in examples {
-        let unchanged = example.label == example.original_label;
-        flags.check(example.pristine == unchanged, || format!("example {} is not", example.example_id));
-        before[usize::from(example.original_label)] += 1;
-        after[usize::from(example.label)] += 1;
-        changed += usize::from(!unchanged);
+    for (example, labels) in after.iter().zip(&before).enumerate() {
+        let (Some(after), Some(before)) = labels else { continue };
+        if let Some(pristine) = &examples.pristine {
+            flags.check(pristine[example] == (after == before), || format!("example {example} is not"));
+        }
+        counts.entry(before).or_default()[0] += 1;
+        counts.entry(after).or_default()[1] += 1;
+        changed += usize::from(after != before);
     }
-    let mut counts = Tally::default();
-    for (label, (before, after)) in before.iter().zip(&after).enumerate().filter(|(_, (a, b))| **a + **b > 0) {
-        counts.check(before == after, || format!("label {label}: {before} before the noise, {after} after it"));
+    let flags = flags.into_claim(claims[0], subject);
+    let Some(noise) = manifest.conditions.number("noise").filter(|_| is_ours(manifest)) else { return vec![flags] };
+    let mut kept = Tally::default();
+    for (label, [before, after]) in counts {
+        kept.check(before == after, || format!("label {label}: {before} before the noise, {after} after it"));
     }
-    let picked = (manifest.noise * examples.len() as f64).round() as usize;
+    let picked = (noise * examples.count as f64).round() as usize;
     let mut amount = Tally::default();
     amount.check(changed <= picked, || format!("{changed} labels are changed, but only {picked} were picked"));
-    amount.check(examples.len() == manifest.train_examples, || format!("there are {} examples", examples.len()));
+    amount.check(examples.count == manifest.train_examples, || format!("there are {} examples", examples.count));
     amount.note(format!("{changed} of {picked} picked are changed"));
-    vec![
-        flags.into_claim("an example is pristine where its label is unchanged", subject),
-        counts.into_claim("label noise keeps the number of each label", subject),
-        amount.into_claim("no more than round(ε m) labels are changed", subject),
-    ]
+    vec![flags, kept.into_claim(claims[1], subject), amount.into_claim(claims[2], subject)]
 }

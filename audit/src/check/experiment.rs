@@ -2,12 +2,13 @@
 //!
 //! Only of runs that cograd recorded, which follow the experiment to the letter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cograd_trace::{Manifest, Metric};
+use cograd_trace::{Condition, Manifest, Metric};
 use toml::{Table, Value};
 
 use crate::tally::Tally;
+use crate::trace::Trace;
 
 /// A schedule of the experiment: every step up to a bound, then so many a decade.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,8 @@ struct Schedule {
 }
 
 /// Compares one run with the experiment; `snapshots` are the steps that it has weights of.
-pub(crate) fn check(text: &str, manifest: &Manifest, metrics: &[Metric], snapshots: &[i64]) -> Tally {
+pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
+    let manifest = trace.manifest();
     let mut tally = Tally::default();
     let experiment = match text.parse::<Table>() {
         Ok(experiment) => experiment,
@@ -26,30 +28,86 @@ pub(crate) fn check(text: &str, manifest: &Manifest, metrics: &[Metric], snapsho
             return tally;
         }
     };
-    let number = |path: &[&str]| lookup(&experiment, path).and_then(Value::as_integer);
-    let list = |path: &[&str]| lookup(&experiment, path).and_then(Value::as_array).cloned().unwrap_or_default();
-    let has_noise = list(&["grid", "noise"]).iter().any(|level| float(level) == Some(manifest.noise));
-    tally.check(has_noise, || format!("noise {} is not of its grid", manifest.noise));
-    let has_seed = list(&["grid", "seeds"]).iter().any(|seed| seed.as_integer() == i64::try_from(manifest.seed).ok());
-    tally.check(has_seed, || format!("seed {} is not of its grid", manifest.seed));
-    let rules: Vec<String> = list(&["grid", "rules"]).iter().filter_map(label).collect();
-    tally.check(rules.contains(&manifest.rule), || format!("rule {} is not of its grid", manifest.rule));
-    let id = format!("{}_noise-{}_seed-{}", manifest.rule, manifest.noise, manifest.seed);
-    tally.check(manifest.run == id, || format!("the run's id is not {id}"));
-
-    let steps = number(&["training", "steps"]);
-    tally.check(steps == i64::try_from(manifest.steps).ok(), || format!("steps are {steps:?}, not {}", manifest.steps));
-    let hidden: Vec<i64> = list(&["network", "hidden"]).iter().filter_map(Value::as_integer).collect();
-    let found: Vec<i64> = manifest.network.iter().map(|&width| width as i64).collect();
-    let inner = found.get(1..found.len().saturating_sub(1)).unwrap_or_default();
-    tally.check(hidden == inner, || format!("the hidden layers are {hidden:?}, not {inner:?}"));
-    let examples = number(&["sample", "examples"]);
-    tally.check(examples == Some(manifest.sampled_examples as i64), || format!("sample.examples is {examples:?}"));
-    let per_layer = number(&["sample", "weights_per_layer"]).unwrap_or(0);
-    let coordinates = per_layer * (found.len() as i64 - 1);
-    tally.check(coordinates == manifest.coordinates as i64, || format!("sample.weights_per_layer is {per_layer}"));
-    schedules(&experiment, manifest, metrics, snapshots, &mut tally);
+    conditions(&experiment, manifest, &mut tally);
+    // What the grid sweeps is a condition, and compared as one.
+    let setting = |path: &[&str]| match path.last().is_some_and(|name| manifest.conditions.get(name).is_some()) {
+        true => None,
+        false => Some(lookup(&experiment, path)),
+    };
+    let mut compare = |path: &[&str], times: usize, found: i128| {
+        if let Some(written) = setting(path) {
+            let written = written.and_then(Value::as_integer).map(|written| i128::from(written) * times as i128);
+            tally.check(written == Some(found), || format!("{} makes {written:?}, not {found}", path.join(".")));
+        }
+    };
+    let widths = trace.widths.as_deref().unwrap_or_default();
+    compare(&["training", "steps"], 1, manifest.steps.into());
+    compare(&["sample", "examples"], 1, manifest.sampled_examples as i128);
+    compare(&["sample", "weights_per_layer"], widths.len().saturating_sub(1), manifest.coordinates as i128);
+    if let Some(hidden) = setting(&["network", "hidden"]) {
+        let hidden = hidden.and_then(Value::as_array).cloned().unwrap_or_default();
+        let hidden: Vec<i64> = hidden.iter().filter_map(Value::as_integer).collect();
+        let found: Vec<i64> = widths.iter().map(|&width| width as i64).collect();
+        let inner = found.get(1..found.len().saturating_sub(1)).unwrap_or_default();
+        tally.check(hidden == inner, || format!("the hidden layers are {hidden:?}, not {inner:?}"));
+    }
+    schedules(&experiment, manifest, &trace.metrics, snapshots, &mut tally);
     tally
+}
+
+/// The rule is one of the grid with its settings, and every other condition has a value of the grid.
+fn conditions(experiment: &Table, manifest: &Manifest, tally: &mut Tally) {
+    let conditions = &manifest.conditions;
+    let list = |name: &str| lookup(experiment, &["grid", name]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_seed = |seed: &Value| seed.as_integer().and_then(|seed| u64::try_from(seed).ok()) == conditions.seed();
+    tally.check(list("seeds").iter().any(is_seed), || format!("seed {:?} is not of its grid", conditions.seed()));
+    let settings = |rule: &Value| -> BTreeMap<String, Value> {
+        if let Some(label) = earlier_label(rule).filter(|_| manifest.format_version < 3) {
+            return BTreeMap::from([("rule".to_string(), Value::String(label))]);
+        }
+        let named = |(name, value): (&String, &Value)| (condition_name(rule, name).to_string(), value.clone());
+        rule.as_table().map(|rule| rule.iter().map(named).collect()).unwrap_or_default()
+    };
+    let has = |name: &str, value: &Value| conditions.get(name).is_some_and(|found| is(found, value));
+    let of_rule = list("rules").iter().map(settings).find(|rule| rule.iter().all(|(name, value)| has(name, value)));
+    let rule = conditions.text("rule").unwrap_or("none");
+    tally.check(of_rule.is_some(), || format!("the rule {rule} with its settings is not of its grid"));
+    let of_rule = of_rule.unwrap_or_default();
+    for (name, found) in conditions.iter().filter(|(name, _)| !of_rule.contains_key(*name)) {
+        tally.check(list(name).iter().any(|value| is(found, value)), || format!("{name} {found} is not of its grid"));
+    }
+}
+
+/// What a setting of a rule is called as a condition.
+fn condition_name<'a>(rule: &Value, setting: &'a str) -> &'a str {
+    match (rule.get("name").and_then(Value::as_str), setting) {
+        (_, "name") => "rule",
+        (Some("winsorized"), "percent") => "winsorization",
+        (Some("norm-clipped"), "noise") => "sigma",
+        (_, setting) => setting,
+    }
+}
+
+/// The rule as a trace before version 3 calls it, if that is more than its name and `winsorization`.
+fn earlier_label(rule: &Value) -> Option<String> {
+    let setting = |key: &str| rule.get(key).and_then(float);
+    match rule.get("name")?.as_str()? {
+        "median-of-means" => Some(format!("median-of-means-{}", setting("groups").unwrap_or(3.0))),
+        "norm-clipped" => Some(match setting("noise").filter(|noise| *noise != 0.0) {
+            None => format!("norm-clipped-{}", setting("norm")?),
+            Some(noise) => format!("norm-clipped-{}-noise-{noise}", setting("norm")?),
+        }),
+        _ => None,
+    }
+}
+
+/// Whether a condition has the value.
+fn is(condition: &Condition, value: &Value) -> bool {
+    match value {
+        Value::String(text) => matches!(condition, Condition::Text(found) if found == text),
+        Value::Boolean(flag) => matches!(condition, Condition::Boolean(found) if found == flag),
+        value => condition.number().is_some() && condition.number() == float(value),
+    }
 }
 
 fn lookup<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Value> {
@@ -63,21 +121,6 @@ fn lookup<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Value> {
 
 fn float(value: &Value) -> Option<f64> {
     value.as_float().or_else(|| value.as_integer().map(|integer| integer as f64))
-}
-
-/// The label of a rule: its name, and its settings where it has any.
-fn label(rule: &Value) -> Option<String> {
-    let name = rule.get("name")?.as_str()?;
-    let setting = |key: &str| rule.get(key).and_then(float);
-    Some(match name {
-        "winsorized" => format!("winsorized-{}", setting("percent")?),
-        "median-of-means" => format!("median-of-means-{}", setting("groups").unwrap_or(3.0)),
-        "norm-clipped" => match setting("noise").filter(|noise| *noise != 0.0) {
-            None => format!("norm-clipped-{}", setting("norm")?),
-            Some(noise) => format!("norm-clipped-{}-noise-{noise}", setting("norm")?),
-        },
-        other => other.to_string(),
-    })
 }
 
 /// Recorded, evaluated and kept steps are those of the schedules.
@@ -117,5 +160,42 @@ impl Schedule {
             steps.extend(later);
         }
         steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cograd_trace::Conditions;
+
+    use super::*;
+
+    #[test]
+    fn the_conditions_of_a_run_are_of_the_grid() {
+        let text = r#"
+            [grid]
+            seeds = [1, 2]
+            noise = [0.0, 0.5]
+            width = [64, 128]
+            rules = [{ name = "sgd" }, { name = "winsorized", percent = 2 }, { name = "norm-clipped", norm = 1.0, noise = 0.5 }]
+        "#;
+        let experiment: Table = text.parse().unwrap();
+        let failed = |format_version: u32, conditions: Conditions| {
+            let manifest = serde_json::json!({
+                "format_version": format_version, "run": "r", "conditions": conditions, "train_examples": 1,
+                "sampled_examples": 1, "coordinates": 1, "steps": 1, "recorded_steps": [], "files": {},
+            });
+            let mut tally = Tally::default();
+            super::conditions(&experiment, &serde_json::from_value(manifest).unwrap(), &mut tally);
+            tally.failed()
+        };
+        let run = |rule: &str| Conditions::new(Some(2)).with("rule", rule).with("noise", 0_i64).with("width", 64_i64);
+        assert_eq!(failed(3, run("sgd")), 0);
+        assert_eq!(failed(3, run("winsorized").with("winsorization", 2.0)), 0);
+        assert_eq!(failed(3, run("norm-clipped").with("norm", 1_i64).with("sigma", 0.5)), 0);
+        assert_eq!(failed(2, run("norm-clipped-1-noise-0.5")), 0);
+        // Another level is no rule of the grid, and then no condition of it either.
+        assert_eq!(failed(3, run("winsorized").with("winsorization", 3.0)), 3);
+        assert_eq!(failed(3, run("sgd").with("noise", 0.25).with("width", 32_i64)), 2);
+        assert_eq!(failed(3, run("sgd").with("decay", 0.1)), 1);
     }
 }

@@ -61,18 +61,15 @@ pub(crate) fn nothing_else(directory: &Path, known: impl Fn(&str) -> bool, subje
     tally.into_claim(claim, subject)
 }
 
-/// Relative paths of everything below `directory` that is no directory, and of directories without anything.
+/// Relative paths of everything below `directory` that is no directory.
 fn collect(directory: &Path, prefix: &str, found: &mut Vec<String>) -> std::io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let before = found.len();
         // Not followed if it is a link: that is no file of a study.
-        if entry.file_type()?.is_dir() {
-            collect(&entry.path(), &format!("{name}/"), found)?;
-        }
-        if found.len() == before {
-            found.push(name);
+        match entry.file_type()?.is_dir() {
+            true => collect(&entry.path(), &format!("{name}/"), found)?,
+            false => found.push(name),
         }
     }
     Ok(())
@@ -100,7 +97,9 @@ mod tests {
         assert!(listed(directory.path(), &files, "s").why.contains("2 bytes"));
         files.insert("c".to_string(), files["a/b"].clone());
         assert!(listed(directory.path(), &files, "s").why.contains("c cannot be read"));
-        fs::create_dir(directory.path().join("a/empty")).unwrap();
-        assert!(nothing_else(directory.path(), known, "s").why.contains("a/empty belongs to nothing"));
+        fs::create_dir(directory.path().join("a/c")).unwrap();
+        assert_eq!(nothing_else(directory.path(), known, "s").verdict, Verdict::Pass);
+        fs::write(directory.path().join("a/c/d"), "").unwrap();
+        assert!(nothing_else(directory.path(), known, "s").why.contains("a/c/d belongs to nothing"));
     }
 }

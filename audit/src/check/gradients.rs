@@ -1,8 +1,6 @@
 //! Recorded gradients against those recomputed from a weight snapshot.
 
-use cograd_trace::Coordinate;
-
-use crate::plain::network::{Backward, Forward, Network};
+use crate::plain::network::{Backward, Forward, Network, Place};
 use crate::tally::{Number, Tally};
 
 /// What f32 may lose, of the sizes that the network's values are proportional to.
@@ -12,24 +10,21 @@ const SMALLEST: f64 = 1e-30;
 /// Units on the edge of which both sides are tried.
 const MOST_EDGES: usize = 8;
 
-/// Compares one example's recorded gradient.
+/// Compares one example's recorded gradient, whose values are those at `places`.
 pub(crate) fn check(
     network: &Network,
     forward: &Forward,
     label: usize,
     recorded: &[f32],
-    coordinates: &[Coordinate],
-    example: u32,
+    places: &[Option<Place>],
+    example: usize,
     tally: &mut Tally,
 ) {
     let best = best_side(network, forward, label, |backward| {
         let mut tally = Tally::default();
-        for (coordinate, &found) in coordinates.iter().zip(recorded) {
-            let expected = gradient(forward, backward, coordinate);
-            tally.close(f64::from(found), expected, || {
-                let Coordinate { layer, row, column, .. } = coordinate;
-                format!("example {example}, weight [{row}, {column}] of layer {layer}")
-            });
+        for (coordinate, (place, &found)) in places.iter().zip(recorded).enumerate() {
+            let expected = gradient(forward, backward, *place);
+            tally.close(f64::from(found), expected, || format!("example {example}, coordinate {coordinate}"));
         }
         tally
     });
@@ -42,7 +37,7 @@ pub(crate) fn check_self_terms(
     forward: &Forward,
     label: usize,
     recorded: &[f64],
-    example: u32,
+    example: usize,
     tally: &mut Tally,
 ) {
     let best = best_side(network, forward, label, |backward| {
@@ -74,13 +69,15 @@ fn best_side(network: &Network, forward: &Forward, label: usize, compare: impl F
     best.unwrap_or_default()
 }
 
-fn gradient(forward: &Forward, backward: &Backward, coordinate: &Coordinate) -> Number {
-    let (layer, row, column) = (coordinate.layer as usize, coordinate.row as usize, coordinate.column as usize);
-    let at = |values: &[Vec<f64>], place: usize| values.get(layer).and_then(|of| of.get(place)).copied();
-    let value = at(&backward.deltas, row).zip(at(&forward.inputs, column)).map(|(delta, input)| delta * input);
-    let size = at(&backward.sizes, row).zip(at(&forward.input_sizes, column)).map(|(delta, input)| delta * input);
-    // A weight that the network does not have is not close to anything.
-    let (value, size) = (value.unwrap_or(f64::NAN), size.unwrap_or(0.0));
+fn gradient(forward: &Forward, backward: &Backward, place: Option<Place>) -> Number {
+    let at = |values: &[Vec<f64>], unit: usize| values.get(place?.layer)?.get(unit).copied();
+    let product = |deltas: &[Vec<f64>], inputs: &[Vec<f64>]| {
+        let input = place?.column.map_or(Some(1.0), |column| at(inputs, column))?;
+        Some(at(deltas, place?.row)? * input)
+    };
+    // A value that the network does not have is not close to anything.
+    let value = product(&backward.deltas, &forward.inputs).unwrap_or(f64::NAN);
+    let size = product(&backward.sizes, &forward.input_sizes).unwrap_or(0.0);
     Number { value, scale: size.max(SMALLEST), allowed: ROUNDING }
 }
 

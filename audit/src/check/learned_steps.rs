@@ -5,30 +5,40 @@
 
 use std::collections::BTreeSet;
 
-use cograd_trace::{Example, Metric, Split, Subset};
+use cograd_trace::Metric;
 
+use crate::examples::Examples;
 use crate::plain::network::Forward;
 use crate::tally::Tally;
 
-/// Steps at which the training set was evaluated.
+/// Steps at which the accuracy of the training set was evaluated.
 pub(crate) fn evaluated(metrics: &[Metric]) -> BTreeSet<i64> {
-    let of_all = |metric: &&Metric| metric.split == Split::Train && metric.subset == Subset::All;
+    let of_all = |of: &&Metric| (&*of.split, &*of.group, &*of.metric) == ("train", "all", "accuracy");
     metrics.iter().filter(of_all).map(|metric| metric.step).collect()
 }
 
 /// Compares one example at the step of a snapshot.
-pub(crate) fn check(example: &Example, step: i64, forward: &Forward, is_evaluated: bool, tally: &mut Tally) {
+pub(crate) fn check(
+    examples: &Examples,
+    example: usize,
+    step: i64,
+    forward: &Forward,
+    is_evaluated: bool,
+    tally: &mut Tally,
+) {
+    let Some(label) = examples.class(example).filter(|_| examples.learned_step.is_some()) else { return };
     let (prediction, lead) = forward.prediction();
     if lead < 1.0 {
         tally.check(true, String::new);
         return;
     }
-    let (id, label, right) = (example.example_id, example.label, prediction == usize::from(example.label));
-    if example.learned_step == Some(step) {
+    let (learned, right) = (examples.learned(example), prediction == label);
+    if learned == Some(step) {
         tally.check(right, || {
-            format!("example {id} was learned at step {step}, but its snapshot says {prediction}, not {label}")
+            format!("example {example} was learned at step {step}, but its snapshot says {prediction}, not {label}")
         });
-    } else if is_evaluated && example.learned_step.is_none_or(|learned| learned > step) {
-        tally.check(!right, || format!("example {id} is right at the snapshot of step {step}, before it was learned"));
+    } else if is_evaluated && learned.is_none_or(|learned| learned > step) {
+        let why = || format!("example {example} is right at the snapshot of step {step}, before it was learned");
+        tally.check(!right, why);
     }
 }

@@ -1,126 +1,131 @@
-//! The learning curves against each other and against the learned steps.
+//! The learning curves against each other and against the learned steps, of runs whose accuracies are known to be fractions of
+//! examples: the recorder's own, and those of versions 1 and 2 of the format.
 //!
-//! Of n examples of a subset, right at step t are accuracy·n, a whole number; subsets add up; and since an example is
+//! Of n examples of a group, right at step t are accuracy·n, a whole number; groups add up; and since an example is
 //! learned at the first evaluation that gets it right, learned so far ≥ right now ≥ newly learned.
 
-use cograd_trace::{Example, Manifest, Metric, Split, Subset};
+use std::collections::BTreeMap;
+
+use cograd_trace::{Manifest, Metric};
 
 use crate::check::seeds::is_ours;
 use crate::claim::Claim;
+use crate::examples::Examples;
+use crate::plain::curves::steps;
 use crate::plain::learned::learned;
 use crate::tally::{Number, Tally};
 
 /// Losses are means in f64 of the same numbers, in another order.
 const LOSS: f64 = 1e-9;
-const SUBSETS: [Subset; 3] = [Subset::All, Subset::Pristine, Subset::Corrupt];
+const GROUPS: [&str; 3] = ["all", "pristine", "corrupt"];
 
-pub(crate) fn check(manifest: &Manifest, examples: &[Example], metrics: &[Metric], subject: &str) -> Vec<Claim> {
+/// The measurements by step, split, group and metric.
+type Measured<'a> = BTreeMap<(i64, &'a str, &'a str, &'a str), &'a Metric>;
+
+/// Whether the curves of a run can be checked.
+pub(crate) fn are_known(manifest: &Manifest) -> bool {
+    is_ours(manifest) || manifest.format_version < 3
+}
+
+pub(crate) fn check(manifest: &Manifest, examples: &Examples, metrics: &[Metric], subject: &str) -> Vec<Claim> {
     let (consistent, agreeing) = ("the learning curves are consistent", "learned steps agree with the accuracies");
     if metrics.is_empty() {
         let why = "the run has no metrics.parquet";
         return vec![Claim::unchecked(consistent, subject, why), Claim::unchecked(agreeing, subject, why)];
     }
+    let mut tally = Tally::default();
+    let mut measured = Measured::new();
+    for (row, of) in metrics.iter().enumerate() {
+        let earlier = measured.insert((of.step, &of.split, &of.group, &of.metric), of);
+        tally.check(earlier.is_none(), || format!("row {row}, step {}, is there twice", of.step));
+    }
+    curves(manifest, examples, metrics, &measured, &mut tally);
     vec![
-        curves(manifest, examples, metrics).into_claim(consistent, subject),
-        learned_steps(examples, metrics).into_claim(agreeing, subject),
+        tally.into_claim(consistent, subject),
+        learned_steps(examples, metrics, &measured).into_claim(agreeing, subject),
     ]
-}
-
-fn steps(metrics: &[Metric]) -> Vec<i64> {
-    let mut steps: Vec<i64> = metrics.iter().map(|metric| metric.step).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    steps
-}
-
-fn at(metrics: &[Metric], step: i64, split: Split, subset: Subset) -> Option<Metric> {
-    metrics.iter().find(|of| of.step == step && of.split == split && of.subset == subset).copied()
 }
 
 /// How many of its examples an evaluation got right, which need not be whole.
 fn right(metric: &Metric) -> f64 {
-    metric.accuracy * f64::from(metric.examples)
+    metric.value * metric.examples as f64
 }
 
-fn curves(manifest: &Manifest, examples: &[Example], metrics: &[Metric]) -> Tally {
-    let mut tally = Tally::default();
+fn curves(manifest: &Manifest, examples: &Examples, metrics: &[Metric], measured: &Measured<'_>, tally: &mut Tally) {
+    let sizes: BTreeMap<&str, usize> = GROUPS.map(|group| (group, examples.named(group).len())).into();
     for (row, metric) in metrics.iter().enumerate() {
-        let right = right(metric);
         let place = || format!("row {row}, step {}", metric.step);
-        tally.close(right, Number { value: right.round(), scale: f64::from(metric.examples), allowed: 1e-12 }, || {
-            format!("accuracy times examples of {}", place())
-        });
-        let earlier = metrics[..row]
-            .iter()
-            .any(|of| of.step == metric.step && of.split == metric.split && of.subset == metric.subset);
-        tally.check(!earlier, || format!("{} is there twice", place()));
+        if metric.metric == "accuracy" {
+            let right = right(metric);
+            let whole = Number { value: right.round(), scale: metric.examples as f64, allowed: 1e-12 };
+            tally.close(right, whole, || format!("accuracy times examples of {}", place()));
+        }
         tally.check(u64::try_from(metric.step).is_ok_and(|step| step <= manifest.steps), || {
             format!("{} is not of the run", place())
         });
-        if metric.split == Split::Train {
-            let (size, _) = learned(examples, metric.subset, 0);
-            tally.check(metric.examples == size, || {
+        if let ("train", Some(&size)) = (&*metric.split, sizes.get(&*metric.group)) {
+            tally.check(metric.examples == size as u64, || {
                 format!("{} is of {} examples, not {size}", place(), metric.examples)
             });
         }
     }
     for step in steps(metrics) {
-        add_up(examples, metrics, step, is_ours(manifest), &mut tally);
-    }
-    tally
-}
-
-/// Pristine and corrupt examples together are all.
-fn add_up(examples: &[Example], metrics: &[Metric], step: i64, complete: bool, tally: &mut Tally) {
-    let [all, pristine, corrupt] = SUBSETS.map(|subset| at(metrics, step, Split::Train, subset));
-    if complete {
-        let sizes = SUBSETS.map(|subset| learned(examples, subset, 0).0);
-        for ((found, size), name) in [all, pristine, corrupt].iter().zip(sizes).zip(SUBSETS) {
-            let name = name.as_str();
-            tally.check(found.is_some() == (size > 0), || format!("step {step} lacks an evaluation of {name}"));
+        for name in ["accuracy", "loss"] {
+            add_up(measured, step, name, is_ours(manifest).then_some(&sizes), tally);
         }
     }
-    let Some(all) = all else { return };
-    let parts: Vec<Metric> = [pristine, corrupt].into_iter().flatten().collect();
-    if parts.iter().map(|part| part.examples).sum::<u32>() != all.examples {
+}
+
+/// Pristine and corrupt examples together are all, of whose sizes none may be left out.
+fn add_up(measured: &Measured<'_>, step: i64, name: &str, sizes: Option<&BTreeMap<&str, usize>>, tally: &mut Tally) {
+    let at = GROUPS.map(|group| measured.get(&(step, "train", group, name)));
+    for (group, found) in GROUPS.iter().zip(at) {
+        if let Some(size) = sizes.map(|sizes| sizes[group]) {
+            tally.check(found.is_some() == (size > 0), || format!("step {step} lacks the {name} of {group}"));
+        }
+    }
+    let [Some(all), pristine, corrupt] = at else { return };
+    let parts: Vec<&&Metric> = [pristine, corrupt].into_iter().flatten().collect();
+    if parts.iter().map(|part| part.examples).sum::<u64>() != all.examples {
         return;
     }
-    let sum = |value: fn(&Metric) -> f64| parts.iter().map(|part| value(part) * f64::from(part.examples)).sum::<f64>();
-    let size = f64::from(all.examples);
-    let accuracy = Number { value: sum(|part| part.accuracy), scale: size, allowed: 1e-12 };
-    tally.close(right(&all), accuracy, || format!("number right of all at step {step}"));
-    let loss = sum(|part| part.loss);
-    let expected = Number { value: loss, scale: loss.abs(), allowed: LOSS };
-    if all.loss.is_finite() || loss.is_finite() {
-        tally.close(all.loss * size, expected, || format!("total loss of all at step {step}"));
+    let sum: f64 = parts.iter().map(|part| right(part)).sum();
+    let expected = match name {
+        "accuracy" => Number { value: sum, scale: all.examples as f64, allowed: 1e-12 },
+        _ => Number { value: sum, scale: sum.abs(), allowed: LOSS },
+    };
+    if all.value.is_finite() || sum.is_finite() {
+        tally.close(right(all), expected, || format!("total {name} of all at step {step}"));
     }
 }
 
-fn learned_steps(examples: &[Example], metrics: &[Metric]) -> Tally {
+fn learned_steps(examples: &Examples, metrics: &[Metric], measured: &Measured<'_>) -> Tally {
     let mut tally = Tally::default();
-    let steps: Vec<i64> =
-        steps(metrics).into_iter().filter(|&step| at(metrics, step, Split::Train, Subset::All).is_some()).collect();
-    for example in examples {
-        if let Some(learned) = example.learned_step {
-            let id = example.example_id;
+    if examples.learned_step.is_none() {
+        return tally;
+    }
+    let at = |step: i64, group| measured.get(&(step, "train", group, "accuracy"));
+    let steps: Vec<i64> = steps(metrics).into_iter().filter(|&step| at(step, "all").is_some()).collect();
+    for example in 0..examples.count {
+        if let Some(learned) = examples.learned(example) {
             tally.check(steps.binary_search(&learned).is_ok(), || {
-                format!("example {id} was learned at step {learned}, which was not evaluated")
+                format!("example {example} was learned at step {learned}, which was not evaluated")
             });
         }
     }
-    for subset in SUBSETS {
+    for group in GROUPS {
+        let members = examples.named(group);
         let mut before = 0;
         for &step in &steps {
-            let (_, so_far) = learned(examples, subset, step);
-            if let Some(metric) = at(metrics, step, Split::Train, subset) {
-                let right = right(&metric).round() as u32;
-                let name = subset.as_str();
+            let so_far = learned(examples, &members, step);
+            if let Some(metric) = at(step, group) {
+                let right = right(metric).round() as usize;
                 tally.check(right <= so_far, || {
-                    format!("at step {step} {right} of {name} are right, but only {so_far} were ever learned")
+                    format!("at step {step} {right} of {group} are right, but only {so_far} were ever learned")
                 });
                 tally.check(so_far - before <= right, || {
                     format!(
-                        "at step {step} {} of {name} are newly learned, but only {right} are right",
+                        "at step {step} {} of {group} are newly learned, but only {right} are right",
                         so_far - before
                     )
                 });

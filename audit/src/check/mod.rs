@@ -7,7 +7,6 @@ pub(crate) mod files;
 pub(crate) mod gradients;
 pub(crate) mod learned_steps;
 pub(crate) mod metrics;
-pub(crate) mod over_seeds;
 pub(crate) mod population;
 pub(crate) mod report;
 pub(crate) mod run;

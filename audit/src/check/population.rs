@@ -20,10 +20,11 @@ pub(crate) fn check(step: &PopulationStep<'_>, norms: &[GradientNorm], tally: &m
             continue;
         };
         let (mut sum, mut size) = (0.0, 0.0);
-        for (example, (&s, &q)) in of_layer.contributions.iter().zip(of_layer.self_terms).enumerate() {
+        for (place, s) in of_layer.contributions.iter().enumerate() {
             sum += s;
             size += s.abs();
-            let bound = (q * norm).sqrt();
+            let Some(q) = of_layer.self_terms.map(|self_terms| self_terms[place]) else { continue };
+            let (bound, example) = ((q * norm).sqrt(), step.example_ids[place]);
             tally.check(q >= 0.0 && s.abs() <= bound * (1.0 + ROUNDING) + f64::MIN_POSITIVE, || {
                 format!("step {number}, example {example}, layer {layer}: |{s:e}| is more than √q‖g‖ = {bound:e}")
             });
@@ -32,13 +33,13 @@ pub(crate) fn check(step: &PopulationStep<'_>, norms: &[GradientNorm], tally: &m
             format!("sum of the contributions of layer {layer} at step {number}")
         });
     }
-    for example in 0..step.contributions.len() {
-        let s: Vec<f64> = step.layers.iter().map(|layer| layer.contributions[example]).collect();
-        let q: Vec<f64> = step.layers.iter().map(|layer| layer.self_terms[example]).collect();
-        adds_up(step.contributions[example], &s, tally, || {
-            format!("contribution of example {example} at step {number}")
-        });
-        adds_up(step.self_terms[example], &q, tally, || format!("self term of example {example} at step {number}"));
+    for (place, example) in step.example_ids.iter().enumerate() {
+        let s: Vec<f64> = step.layers.iter().map(|layer| layer.contributions[place]).collect();
+        adds_up(step.contributions[place], &s, tally, || format!("contribution of example {example} at step {number}"));
+        let q: Option<Vec<f64>> = step.layers.iter().map(|layer| Some(layer.self_terms?[place])).collect();
+        if let Some((q, total)) = q.zip(step.self_terms) {
+            adds_up(total[place], &q, tally, || format!("self term of example {example} at step {number}"));
+        }
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use cograd_results::summary::Options;
 use cograd_trace::{Manifest, Run, check_seal};
 
 use crate::check::files::{self, Listed};
 use crate::check::{examples, experiment, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
-use crate::options::{Options, Selection};
+use crate::options::Selection;
+use crate::plain::groups::Grouping;
 use crate::tally::Tally;
 use crate::trace::{SampleStep, Trace, WholeStep};
 
@@ -18,22 +20,26 @@ const READABLE: &str = "the trace is as its format says";
 /// A run whose trace was read.
 pub(crate) struct Checked {
     pub trace: Trace,
+    /// The groups of the analysis; the reason if they cannot be told from the study alone.
+    pub grouping: Result<Grouping, String>,
     pub sample: Vec<SampleStep>,
     pub whole: Vec<WholeStep>,
 }
 
-/// Checks the run in `directory`; `None` if it cannot be read or was altered, so that nothing can be made of it.
+/// Checks the run in `directory`; `None` if it cannot be read or was altered, so that nothing can be made of it. `analysis`
+/// has the options of the analysis and what examples are grouped by.
 pub(crate) fn check(
     directory: &Path,
     experiment: Option<&str>,
-    options: Option<&Options>,
+    analysis: Option<(&Options, &str)>,
     selection: &Selection,
     claims: &mut Vec<Claim>,
 ) -> Option<Checked> {
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     claims.push(seal(directory, &name));
     let run = match Run::open(directory) {
-        Ok(run) if run.manifest().run == name => run,
+        // The directory may be named as other programs find a column in it.
+        Ok(run) if name == run.manifest().run || name.strip_prefix("run=") == Some(&run.manifest().run) => run,
         Ok(run) => {
             let why = format!("the manifest says that the run is `{}`", run.manifest().run);
             claims.push(Claim::fail(READABLE, &name, why));
@@ -56,10 +62,17 @@ pub(crate) fn check(
         return None;
     }
     let read = Trace::read(&run).and_then(|trace| {
-        let setting =
-            options.map(|options| trace.setting(options, selection, trace.grouping(options, selection).ok().as_ref()));
+        let (grouping, setting) = match analysis {
+            None => (Err("not analysed".to_string()), None),
+            Some((options, by)) => {
+                let grouping = trace.grouping(by, selection);
+                let unknown = Grouping { names: vec!["unknown".to_string()], of: vec![0; trace.examples.count] };
+                let setting = trace.setting(options, selection, grouping.as_ref().unwrap_or(&unknown));
+                (grouping, Some(setting))
+            }
+        };
         let (sample, whole) = (trace.sample_steps(selection, setting.as_ref())?, trace.whole_steps(selection)?);
-        Ok(Checked { trace, sample, whole })
+        Ok(Checked { trace, grouping, sample, whole })
     });
     match read {
         Ok(mut checked) => {
@@ -121,32 +134,42 @@ fn whole_message(error: &dyn std::error::Error) -> String {
 fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, name: &str) -> Vec<Claim> {
     let trace = &checked.trace;
     let manifest = trace.manifest();
-    let initial = trace.run.weights(0).ok();
     let mut claims = examples::check(manifest, &trace.examples, name);
-    claims.extend(seeds::check(manifest, &trace.examples, &trace.coordinates, initial.as_deref(), name));
-    claims.extend(metrics::check(manifest, &trace.examples, &trace.metrics, name));
+    let is_ours = seeds::is_ours(manifest);
+    let has_curves = metrics::are_known(manifest) && (is_ours || !trace.metrics.is_empty());
+    if has_curves {
+        claims.extend(metrics::check(manifest, &trace.examples, &trace.metrics, name));
+    }
     let of_experiment = "the run is of the experiment in study.toml";
-    claims.push(match toml {
-        None => Claim::unchecked(of_experiment, name, "the study has no study.toml"),
-        Some(_) if !seeds::is_ours(manifest) => {
-            let why = format!("written by `{}`, which may read it otherwise", manifest.writer);
-            Claim::unchecked(of_experiment, name, why)
-        }
-        Some(toml) => {
-            experiment::check(toml, manifest, &trace.metrics, &trace.run.snapshots()).into_claim(of_experiment, name)
-        }
-    });
-    claims.extend(of_snapshots(checked, name));
-    claims.extend(of_population(checked, selection, name));
+    let is_recomputed = is_ours || without_snapshots(trace).is_none();
+    if is_ours {
+        claims.extend(seeds::check(trace, name));
+        claims.push(match toml {
+            None => Claim::unchecked(of_experiment, name, "the study has no study.toml"),
+            Some(toml) => experiment::check(toml, trace, &trace.run.snapshots()).into_claim(of_experiment, name),
+        });
+    } else {
+        let mut unknown = vec!["noisy labels", "sample", "initial weights", "study.toml"];
+        unknown.extend((!has_curves).then_some("learning curves"));
+        unknown.extend((!is_recomputed).then_some("gradients and self terms at snapshots"));
+        let why = format!("written by another program, `{}`: {}", manifest.writer, unknown.join(", "));
+        claims.push(Claim::unchecked("the run is what its seed, experiment and snapshots make", name, why));
+    }
+    if is_recomputed {
+        claims.extend(of_snapshots(checked, name));
+    }
+    claims.extend(of_population(checked, is_recomputed, selection, name));
     claims
 }
 
 /// Why nothing can be recomputed from snapshots, if so.
 fn without_snapshots(trace: &Trace) -> Option<&'static str> {
-    if trace.inputs.is_none() {
-        Some("the run has no inputs.parquet")
+    if trace.widths.is_none() {
+        Some("its network is not one that the audit knows")
+    } else if trace.inputs.is_none() {
+        Some("the run has no inputs")
     } else if trace.networks().is_empty() {
-        Some("there is no snapshot of the manifest's network")
+        Some("there is no snapshot of the network")
     } else {
         None
     }
@@ -175,13 +198,12 @@ fn at_steps(steps: &[i64], of: usize) -> String {
     format!("at {} of {of} steps ({})", steps.len(), steps.join(", "))
 }
 
-fn of_population(checked: &mut Checked, selection: &Selection, name: &str) -> Vec<Claim> {
+fn of_population(checked: &mut Checked, is_recomputed: bool, selection: &Selection, name: &str) -> Vec<Claim> {
     let sums = "the population's contributions add up to ‖g‖²";
     let recomputed = "the population's self terms are those of the snapshots";
     let bounds = "the sample's self terms are parts of the population's";
     if checked.whole.is_empty() {
-        let why = "the population was not recorded";
-        return [sums, recomputed, bounds].iter().map(|claim| Claim::unchecked(claim, name, why)).collect();
+        return Vec::new();
     }
     let mut consistent = Tally::default();
     let (mut of_snapshots, mut steps) = (Tally::default(), Vec::new());
@@ -193,23 +215,32 @@ fn of_population(checked: &mut Checked, selection: &Selection, name: &str) -> Ve
         }
     }
     of_snapshots.note(at_steps(&steps, checked.whole.len()));
-    let recomputed = match without_snapshots(&checked.trace) {
-        Some(why) => Claim::unchecked(recomputed, name, why),
-        None => of_snapshots.into_claim(recomputed, name),
-    };
-    vec![consistent.into_claim(sums, name), recomputed, sample_bounds(checked, selection).into_claim(bounds, name)]
+    let mut claims = vec![consistent.into_claim(sums, name)];
+    if is_recomputed {
+        claims.push(match without_snapshots(&checked.trace) {
+            Some(why) => Claim::unchecked(recomputed, name, why),
+            None => of_snapshots.into_claim(recomputed, name),
+        });
+    }
+    // Self terms need not be recorded.
+    if checked.whole.iter().any(|step| step.sampled_self_terms.iter().any(Option::is_some)) {
+        claims.push(sample_bounds(checked, selection).into_claim(bounds, name));
+    }
+    claims
 }
 
 fn sample_bounds(checked: &Checked, selection: &Selection) -> Tally {
     let mut tally = Tally::default();
-    let sampled = &checked.trace.sampled;
+    let sampled = &checked.trace.examples.sampled;
     let selected: Vec<usize> = (0..sampled.len()).filter(|&place| selection.has_example(sampled[place])).collect();
     for whole in &checked.whole {
         let Some(sample) = checked.sample.iter().find(|sample| sample.step == whole.step) else { continue };
         for (row, &place) in selected.iter().enumerate() {
-            for (layer, &of_whole) in whole.sampled_self_terms[place].iter().enumerate() {
+            let of_example = whole.sampled_self_terms[place].iter().flatten();
+            for (layer, &of_whole) in of_example.enumerate() {
                 let of_sample = sample.layers.get(layer).map_or(0.0, |terms| terms.self_terms[row]);
-                let at = || format!("example {}, layer {layer}, step {}", sampled[place], whole.step);
+                let name = &checked.trace.layers[layer].name;
+                let at = || format!("example {}, {name}, step {}", sampled[place], whole.step);
                 population::check_sample(of_sample, of_whole, at, &mut tally);
             }
         }

@@ -1,107 +1,127 @@
-//! summary.json against what is recomputed of the whole study.
+//! summary.json against the study: what it is of, its conditions, runs and groups.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use cograd_trace::sha256_of_file;
-use serde_json::Value as Json;
+use cograd_results::Summary;
+use cograd_trace::{Condition, Conditions, sha256_of_file};
 
 use crate::claim::Claim;
-use crate::evidence::Evidence;
-use crate::options::Options;
-use crate::plain::matched::{largest, place};
-use crate::plain::predictions;
-use crate::sheet::Value;
+use crate::evidence::{Evidence, conditions};
 use crate::tally::Tally;
-use crate::tree::Tree;
 
 const SUBJECT: &str = "summary.json";
 
-/// Compares everything in the summary but the list of files, whose runs are those of `evidence`.
-pub(crate) fn check(summary: &Json, study: &Path, options: &Options, evidence: &[Evidence]) -> Vec<Claim> {
-    let mut ordered: Vec<&Evidence> = evidence.iter().collect();
-    ordered.sort_by(|a, b| a.rule.cmp(&b.rule).then(a.noise.total_cmp(&b.noise)).then(a.seed.cmp(&b.seed)));
-    let runs = Tree::List(ordered.iter().map(|run| run.summary.clone()).collect());
-    let part = |name: &str, expected: &Tree| {
-        let mut tally = Tally::default();
-        match summary.get(name) {
-            Some(found) => expected.compare(found, name, &mut tally),
-            None => tally.check(false, || format!("{name} is missing")),
-        }
-        tally
-    };
-    let fields = Tree::Object(vec![
-        ("cograd", Tree::Anything),
-        ("study", Tree::Anything),
-        ("seed", Value::Int(options.seed as i64).into()),
-        ("null_worlds", Value::Int(i64::from(options.null_worlds)).into()),
-        ("options", Tree::Anything),
-        ("runs", Tree::Anything),
-        ("matched", Tree::Anything),
-        ("predictions", Tree::Anything),
-        ("files", Tree::Anything),
-        ("seal", Tree::Anything),
-    ]);
-    let mut whole = Tally::default();
-    fields.compare(summary, "", &mut whole);
-    let predictions: Vec<Tree> = predictions::judge_all(&ordered);
+/// Compares everything in the summary but the list of files with the runs, which are in the order of the tables; `by` is what
+/// they must be grouped by.
+pub(crate) fn check(summary: &Summary, study: &Path, by: &Result<String, String>, runs: &[&Evidence]) -> Vec<Claim> {
     vec![
-        whole.into_claim("the summary has the fields that it should", SUBJECT),
-        part("study", &of_study(study)).into_claim("the summary is of this study and its study.toml", SUBJECT),
-        part("runs", &runs).into_claim("every number of the runs is recomputed", SUBJECT),
-        part("matched", &Tree::List(matched(&ordered)))
-            .into_claim("the rules at matched accuracy are recomputed", SUBJECT),
-        part("predictions", &Tree::List(predictions)).into_claim("the predictions are judged as measured", SUBJECT),
+        of_study(summary, study).into_claim("the summary is of this study and its study.toml", SUBJECT),
+        of_runs(summary, runs).into_claim("the summary has the runs of the study and their conditions", SUBJECT),
+        match groups(summary, by, runs) {
+            Ok(tally) => tally.into_claim("the summary has the groups of the runs", SUBJECT),
+            Err(why) => Claim::unchecked("the summary has the groups of the runs", SUBJECT, why),
+        },
     ]
 }
 
-fn of_study(study: &Path) -> Tree {
+fn of_study(summary: &Summary, study: &Path) -> Tally {
+    let mut tally = Tally::default();
     let path = study.join("study.toml");
     let text = std::fs::read_to_string(&path).ok();
     let table = text.and_then(|text| text.parse::<toml::Table>().ok());
-    let name = table.and_then(|table| Some(table.get("name")?.as_str()?.to_string()));
-    let sha256 = match path.is_file() {
-        true => sha256_of_file(&path).map_or(Tree::from("a readable study.toml"), |sha256| sha256.as_str().into()),
-        false => Value::Null.into(),
-    };
     // Without a name in study.toml it is that of the directory, which may have been copied.
-    Tree::Object(vec![
-        ("name", name.map_or(Tree::Anything, |name| name.as_str().into())),
-        ("experiment_sha256", sha256),
-    ])
+    if let Some(name) = table.as_ref().and_then(|table| table.get("name")?.as_str()) {
+        tally.check(summary.study.name == name, || format!("the study is called `{}`", summary.study.name));
+    }
+    let sha256 = path.is_file().then(|| sha256_of_file(&path).unwrap_or_default());
+    tally.check(summary.study.experiment_sha256 == sha256, || "it is of another study.toml".to_string());
+    tally
 }
 
-/// Rules at the training accuracy that every run of a noise level reached.
-fn matched(runs: &[&Evidence]) -> Vec<Tree> {
-    let mut levels: Vec<f64> = runs.iter().map(|run| run.noise).collect();
-    levels.sort_by(f64::total_cmp);
-    levels.dedup();
-    levels.into_iter().flat_map(|noise| matched_level(runs, noise)).collect()
+fn of_runs(summary: &Summary, runs: &[&Evidence]) -> Tally {
+    let mut tally = Tally::default();
+    let expected = conditions(&runs.iter().map(|run| &run.conditions).collect::<Vec<&Conditions>>());
+    tally.check(summary.conditions == expected, || {
+        format!("the conditions are {:?}, recomputed {expected:?}", summary.conditions)
+    });
+    tally.check(summary.runs.len() == runs.len(), || {
+        format!("there are {} runs, not {}", summary.runs.len(), runs.len())
+    });
+    for (place, (found, run)) in summary.runs.iter().zip(runs).enumerate() {
+        tally.check(found.run == run.run, || format!("run {place} is {}, not {}", found.run, run.run));
+        tally.check(found.seed == run.conditions.seed(), || format!("the seed of {} is {:?}", found.run, found.seed));
+        let values: Vec<(&str, Option<Condition>)> = found
+            .conditions
+            .iter()
+            .map(|(name, value)| (name.as_str(), serde_json::from_value(value.clone()).ok()))
+            .collect();
+        let expected: Vec<(&str, Option<Condition>)> =
+            run.conditions.iter().map(|(name, value)| (name, Some(value.clone()))).collect();
+        tally.check(values == expected, || format!("the conditions of {} are {values:?}", found.run));
+    }
+    if let Some(asked) = &summary.options.statistics {
+        let listed: BTreeSet<&String> = summary.statistics.iter().map(|statistic| &statistic.name).collect();
+        let is_asked = asked.iter().collect::<BTreeSet<&String>>() == listed;
+        tally.check(is_asked, || format!("statistics are {listed:?}, asked for were {asked:?}"));
+    }
+    tally
 }
 
-fn matched_level(runs: &[&Evidence], noise: f64) -> Vec<Tree> {
-    let of_level: Vec<&&Evidence> = runs.iter().filter(|run| run.noise == noise).collect();
-    let mut rules: Vec<&str> = of_level.iter().map(|run| run.rule.as_str()).collect();
-    rules.dedup();
-    let reached: Option<Vec<f64>> = of_level.iter().map(|run| largest(&run.overfit)).collect();
-    let level = match reached {
-        Some(reached) if rules.len() > 1 => reached.into_iter().fold(f64::INFINITY, f64::min),
-        _ => return Vec::new(),
-    };
-    let of_rule = |rule: &&str| {
-        let places: Vec<_> =
-            of_level.iter().filter(|run| run.rule == *rule).filter_map(|run| place(&run.overfit, level)).collect();
-        let mean = |values: Vec<f64>| {
-            let sum: f64 = values.iter().sum();
-            Tree::from(Value::near((!values.is_empty()).then_some(sum / values.len() as f64), 1.0))
+/// The groups that any run has, in the order of every run that has them all.
+fn groups(summary: &Summary, by: &Result<String, String>, runs: &[&Evidence]) -> Result<Tally, String> {
+    let (mut tally, by) = (Tally::default(), by.as_ref().map_err(String::clone)?);
+    let found = &summary.grouping;
+    tally.check(found.by == *by, || format!("grouped by `{}`, not `{by}`", found.by));
+    let mut names = BTreeSet::new();
+    for run in runs {
+        let of_run = run.groups.as_ref().map_err(String::clone)?;
+        names.extend(of_run);
+        let is_in_order = of_run.len() < found.groups.len() || *of_run == found.groups;
+        tally.check(is_in_order, || format!("the groups of {} are {of_run:?}", run.run));
+    }
+    let is_all = found.groups.iter().collect::<BTreeSet<_>>() == names && found.groups.len() == names.len();
+    tally.check(is_all, || format!("the groups are {:?}, of the runs {names:?}", found.groups));
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use cograd_results::summary::{self, Grouping, Options, Run};
+
+    use super::*;
+
+    #[test]
+    fn another_condition_or_order_of_runs_is_told() {
+        let run = |seed: u64| Conditions::new(Some(seed)).with("width", 64_i64);
+        let evidence: Vec<Evidence> = [run(1), run(2)].map(|conditions| Evidence::for_tests("run", conditions)).into();
+        let runs: Vec<&Evidence> = evidence.iter().collect();
+        let listed = |seed: u64, width: f64| Run {
+            run: "run".to_string(),
+            conditions: [("width".to_string(), width.into())].into(),
+            seed: Some(seed),
         };
-        Tree::Object(vec![
-            ("noise", Value::exact(Some(noise)).into()),
-            ("train_accuracy", Value::exact(Some(level)).into()),
-            ("rule", (*rule).into()),
-            ("step", mean(places.iter().map(|place| place.step).collect())),
-            ("test_accuracy", mean(places.iter().filter_map(|place| place.test).collect())),
-            ("overfit", mean(places.iter().filter_map(|place| place.overfit).collect())),
-        ])
-    };
-    rules.iter().map(of_rule).collect()
+        let mut summary = Summary {
+            cograd: String::new(),
+            study: summary::Study { name: String::new(), experiment_sha256: None },
+            options: Options::default(),
+            compared: Vec::new(),
+            conditions: conditions(&[&run(1), &run(2)]),
+            runs: vec![listed(1, 64.0), listed(2, 64.0)],
+            grouping: Grouping { by: "all".to_string(), groups: vec!["all".to_string()] },
+            statistics: Vec::new(),
+            files: Default::default(),
+            seal: String::new(),
+        };
+        let failed = |summary: &Summary| of_runs(summary, &runs).failed();
+        assert_eq!(failed(&summary), 0);
+        summary.runs.swap(0, 1);
+        assert_eq!(failed(&summary), 2);
+        summary.runs = vec![listed(1, 64.0), listed(2, 32.0)];
+        assert_eq!(failed(&summary), 1);
+        let groups_of = |summary: &Summary| groups(summary, &Ok("all".to_string()), &runs).unwrap().failed();
+        assert_eq!(groups_of(&summary), 0);
+        summary.grouping.groups.push("others".to_string());
+        assert_eq!(groups_of(&summary), 1);
+    }
 }

@@ -75,6 +75,11 @@ impl Estimate {
         Estimate::new(number, 0.0, &[])
     }
 
+    /// Cells of the value and the ends of its interval.
+    pub(crate) fn cells(&self) -> Vec<Value> {
+        vec![self.value.clone(), self.lower.clone(), self.upper.clone()]
+    }
+
     /// Whether the interval covers a number: certainly, and possibly; `None` without an interval.
     pub(crate) fn covers(&self, number: f64) -> Option<(bool, bool)> {
         let (lower, upper) = (self.lower.limits()?, self.upper.limits()?);

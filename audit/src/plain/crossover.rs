@@ -1,17 +1,17 @@
-//! The crossover statistic K: mean of α over the first tenth of the recorded steps less its mean over the last [S 2.3].
+//! The crossover statistic K of a group: mean of its share over the first tenth of the recorded steps less its mean over the
+//! last [S 2.3].
 
-use crate::plain::decomposition::Decomposition;
 use crate::tally::Number;
 
-/// Weight of each step's α in K; `None` if K is missing.
-pub(crate) fn weights(decomposition: &[Decomposition]) -> Option<Vec<f64>> {
-    let steps = decomposition.len();
+/// Weight of each step's share in K, from whether there is one; `None` if K is missing.
+pub(crate) fn weights(is_there: &[bool]) -> Option<Vec<f64>> {
+    let steps = is_there.len();
     if steps < 2 {
         return None;
     }
     let tenth = (steps / 10).max(1);
     let mut weights = vec![0.0; steps];
-    let present = |range: std::ops::Range<usize>| range.filter(|&t| decomposition[t].alpha.is_some());
+    let present = |range: std::ops::Range<usize>| range.filter(|&t| is_there[t]);
     let (first, last) = (present(0..tenth).count(), present(steps - tenth..steps).count());
     if first == 0 || last == 0 {
         return None;
@@ -21,28 +21,45 @@ pub(crate) fn weights(decomposition: &[Decomposition]) -> Option<Vec<f64>> {
     Some(weights)
 }
 
-/// K.
-pub(crate) fn value(decomposition: &[Decomposition]) -> Option<Number> {
-    let weights = weights(decomposition)?;
+/// K of a group, from its share at each step.
+pub(crate) fn value(shares: &[Option<Number>], weights: &[f64]) -> Number {
     let (mut sum, mut scale) = (0.0, 0.0);
-    for (step, weight) in decomposition.iter().zip(weights) {
-        if let Some(alpha) = step.alpha {
-            sum += weight * alpha.value;
-            scale += weight.abs() * alpha.scale;
+    for (share, weight) in shares.iter().zip(weights) {
+        if let Some(share) = share {
+            sum += weight * share.value;
+            scale += weight.abs() * share.scale;
         }
     }
-    Some(Number::near(sum, scale))
+    Number::near(sum, scale)
 }
 
-/// The scores of which K is the sum over the pristine examples: Σ_t w_t s_{t,i}/‖g_t‖².
-pub(crate) fn scores(contributions: &[Vec<f64>], decomposition: &[Decomposition]) -> Option<Vec<f64>> {
-    let weights = weights(decomposition)?;
+/// The scores of which K is the sum over the examples of the group: Σ_t w_t s_{t,i}/‖g_t‖².
+pub(crate) fn scores(contributions: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
     let mut scores = vec![0.0; contributions.first().map_or(0, Vec::len)];
-    for (row, weight) in contributions.iter().zip(weights).filter(|(_, weight)| *weight != 0.0) {
+    for (row, weight) in contributions.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
         let total: f64 = row.iter().sum();
         for (score, value) in scores.iter_mut().zip(row) {
             *score += weight * value / total;
         }
     }
-    Some(scores)
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_without_a_share_are_left_out_of_their_tenth() {
+        let mut is_there = vec![true; 21];
+        (is_there[1], is_there[20]) = (false, false);
+        let weights = weights(&is_there).unwrap();
+        let found: Vec<(usize, f64)> =
+            weights.iter().copied().enumerate().filter(|(_, weight)| *weight != 0.0).collect();
+        assert_eq!(found, [(0, 1.0), (19, -1.0)]);
+        assert!(super::weights(&[true]).is_none() && super::weights(&[false, true]).is_none());
+        let shares = |last| [Some(Number::plain(0.75)), None, Some(Number::plain(last))];
+        assert_eq!(value(&shares(0.25), &[1.0, 0.0, -1.0]).value, 0.5);
+        assert_eq!(scores(&[vec![3.0, 1.0], vec![0.0, 0.0], vec![1.0, 3.0]], &[1.0, 0.0, -1.0]), [0.5, -0.5]);
+    }
 }

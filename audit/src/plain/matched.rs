@@ -10,15 +10,6 @@ pub(crate) struct Place {
     pub overfit: Option<f64>,
 }
 
-/// The largest training accuracy of a run.
-pub(crate) fn largest(curve: &[Overfit]) -> Option<f64> {
-    let mut largest: Option<f64> = None;
-    for accuracy in curve.iter().filter_map(|at| at.train) {
-        largest = Some(largest.map_or(accuracy, |so_far| so_far.max(accuracy)));
-    }
-    largest
-}
-
 /// Where `curve` first reaches `level`.
 pub(crate) fn place(curve: &[Overfit], level: f64) -> Option<Place> {
     let mut before: Option<(f64, &Overfit)> = None;

@@ -4,7 +4,7 @@
 //! f32 is proportional to. A hidden unit whose input is within rounding of zero is *on the edge*: a recorder may have
 //! seen it on either side, so that its gradients may be those with the unit on or off.
 
-use cograd_trace::OwnedLayerWeights;
+use cograd_trace::{Parameter, Tensor};
 
 /// A unit's input this close to zero, relative to its size, may be on either side in f32.
 const EDGE: f64 = 4e-6;
@@ -41,24 +41,46 @@ pub(crate) struct Backward {
     pub sizes: Vec<Vec<f64>>,
 }
 
-impl Network {
-    /// `None` if the layers do not fit together.
-    pub(crate) fn of(snapshot: &[OwnedLayerWeights]) -> Option<Network> {
-        let fit = snapshot.windows(2).all(|pair| pair[0].fan_out == pair[1].fan_in);
-        let numbers = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
-        let layers = snapshot.iter().map(|layer| Layer {
-            fan_in: layer.fan_in,
-            fan_out: layer.fan_out,
-            weight: numbers(&layer.weight),
-            bias: numbers(&layer.bias),
-        });
-        (fit && !snapshot.is_empty()).then(|| Network { layers: layers.collect() })
-    }
+/// Where a parameter's value stands in the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub layer: usize,
+    /// Output unit.
+    pub row: usize,
+    /// Input unit; `None` of a bias.
+    pub column: Option<usize>,
+}
 
-    /// Widths, input first.
-    pub(crate) fn widths(&self) -> Vec<usize> {
-        let first = self.layers.first().map(|layer| layer.fan_in);
-        first.into_iter().chain(self.layers.iter().map(|layer| layer.fan_out)).collect()
+impl Place {
+    /// Of the value at `index` of `layer.N.weight` or `layer.N.bias`; `None` of any other.
+    pub(crate) fn of(parameter: &Parameter, index: u64) -> Option<Place> {
+        let (layer, of) = parameter.name.strip_prefix("layer.")?.split_once('.')?;
+        let (layer, index) = (layer.parse().ok()?, usize::try_from(index).ok()?);
+        match (of, &parameter.shape[..]) {
+            ("weight", &[_, width]) => {
+                let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
+                Some(Place { layer, row: index / width, column: Some(index % width) })
+            }
+            ("bias", [_]) => Some(Place { layer, row: index, column: None }),
+            _ => None,
+        }
+    }
+}
+
+impl Network {
+    /// Of a snapshot's `layer.N.weight` and `layer.N.bias`; `None` if they are not those of a network of these widths.
+    pub(crate) fn of(snapshot: &[Tensor], widths: &[usize]) -> Option<Network> {
+        let values = |name: String, shape: &[usize]| {
+            let tensor = snapshot.iter().find(|tensor| tensor.name == name && tensor.shape == shape)?;
+            Some(tensor.values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>())
+        };
+        let layer = |(layer, pair): (usize, &[usize])| {
+            let (fan_in, fan_out) = (pair[0], pair[1]);
+            let weight = values(format!("layer.{layer}.weight"), &[fan_out, fan_in])?;
+            Some(Layer { fan_in, fan_out, weight, bias: values(format!("layer.{layer}.bias"), &[fan_out])? })
+        };
+        let layers: Option<Vec<Layer>> = widths.windows(2).enumerate().map(layer).collect();
+        Some(Network { layers: layers.filter(|layers| !layers.is_empty())? })
     }
 
     /// Takes one example forward.
@@ -175,14 +197,18 @@ impl Layer {
 mod tests {
     use super::*;
 
-    fn network() -> Network {
-        let layer = |fan_in: usize, fan_out: usize, seed: u32| OwnedLayerWeights {
-            fan_in,
-            fan_out,
-            weight: (0..fan_in * fan_out).map(|k| ((k as u32 * 7 + seed) % 11) as f32 / 5.0 - 1.0).collect(),
-            bias: (0..fan_out).map(|k| k as f32 / 10.0 - 0.1).collect(),
+    fn snapshot(widths: &[usize]) -> Vec<Tensor> {
+        let layer = |(layer, pair): (usize, &[usize])| {
+            let weight = |k: usize| ((k * 7 + layer + 1) % 11) as f32 / 5.0 - 1.0;
+            let bias = |k: usize| k as f32 / 10.0 - 0.1;
+            let tensor = |name, shape: &[usize], value: &dyn Fn(usize) -> f32| Tensor {
+                name: format!("layer.{layer}.{name}"),
+                shape: shape.to_vec(),
+                values: (0..shape.iter().product()).map(value).collect(),
+            };
+            [tensor("bias", &[pair[1]], &bias), tensor("weight", &[pair[1], pair[0]], &weight)]
         };
-        Network::of(&[layer(3, 5, 1), layer(5, 4, 2), layer(4, 3, 3)]).unwrap()
+        widths.windows(2).enumerate().flat_map(layer).collect()
     }
 
     fn loss(network: &Network, input: &[f32], label: usize) -> f64 {
@@ -193,7 +219,8 @@ mod tests {
     #[test]
     fn gradients_are_the_differences_of_the_loss() {
         let (input, label) = ([0.5, 0.0, 0.25], 1);
-        let mut network = network();
+        let widths = [3, 5, 4, 3];
+        let mut network = Network::of(&snapshot(&widths), &widths).unwrap();
         let forward = network.forward(&input);
         let backward = network.backward(&forward, label, &[]);
         let step = 1e-6;
@@ -214,14 +241,23 @@ mod tests {
     }
 
     #[test]
-    fn layers_that_do_not_fit_are_no_network() {
-        let layer = |fan_in, fan_out| OwnedLayerWeights {
-            fan_in,
-            fan_out,
-            weight: vec![0.0; fan_in * fan_out],
-            bias: vec![0.0; fan_out],
+    fn tensors_of_other_names_or_shapes_are_no_network() {
+        assert!(Network::of(&snapshot(&[3, 5, 2]), &[3, 4, 2]).is_none());
+        assert!(Network::of(&snapshot(&[3, 5])[..1], &[3, 5]).is_none());
+        assert!(Network::of(&[], &[]).is_none());
+    }
+
+    #[test]
+    fn a_value_of_a_matrix_stands_in_its_row_and_column() {
+        let parameter = |name: &str, shape: &[u64]| Parameter {
+            name: name.into(),
+            shape: shape.to_vec(),
+            layer: "layer.1".into(),
+            kind: None,
         };
-        assert!(Network::of(&[layer(3, 5), layer(4, 2)]).is_none());
-        assert!(Network::of(&[]).is_none());
+        let place = |layer, row, column| Some(Place { layer, row, column });
+        assert_eq!(Place::of(&parameter("layer.1.weight", &[5, 3]), 7), place(1, 2, Some(1)));
+        assert_eq!(Place::of(&parameter("layer.0.bias", &[5]), 4), place(0, 4, None));
+        assert_eq!(Place::of(&parameter("conv1.weight", &[5, 3]), 0), None);
     }
 }

@@ -1,6 +1,10 @@
 //! Overfit [S 4.1]: training accuracy less the accuracy on fresh data with the same label noise; and its slope.
 
-use cograd_trace::{Metric, Split, Subset};
+use std::collections::BTreeMap;
+
+use cograd_trace::Metric;
+
+use crate::plain::curves;
 
 /// Accuracies and overfit at one evaluated step.
 #[derive(Clone, Copy, Debug)]
@@ -11,27 +15,34 @@ pub(crate) struct Overfit {
     pub overfit: Option<f64>,
 }
 
-/// One value a step with an evaluation of all examples of a split, ascending.
-pub(crate) fn curve(metrics: &[Metric], noise: f64, classes: usize) -> Vec<Overfit> {
-    let mut steps: Vec<i64> =
-        metrics.iter().filter(|metric| metric.subset == Subset::All).map(|metric| metric.step).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    let accuracy = |step: i64, split: Split| {
-        let of = |metric: &&Metric| metric.step == step && metric.split == split && metric.subset == Subset::All;
-        metrics.iter().find(of).map(|metric| metric.accuracy)
+/// One value a step with an evaluation of all examples of a split, ascending; there is no overfit unless ε and the number of
+/// classes are known.
+pub(crate) fn curve(metrics: &[Metric], noise: Option<f64>, classes: Option<u64>) -> Vec<Overfit> {
+    let accuracy = |split: &str| -> BTreeMap<i64, f64> {
+        // Of two at one step the first.
+        curves::curve(metrics, split, "accuracy").into_iter().rev().collect()
     };
+    let (train, test) = (accuracy("train"), accuracy("test"));
     let at = |step: i64| {
-        let (train, test) = (accuracy(step, Split::Train), accuracy(step, Split::Test));
-        let overfit = match (train, test) {
-            (Some(train), Some(test)) if classes > 0 => {
+        let (train, test) = (train.get(&step).copied(), test.get(&step).copied());
+        let overfit = match (train, test, noise, classes.filter(|classes| *classes > 0)) {
+            (Some(train), Some(test), Some(noise), Some(classes)) => {
                 Some(train - (noise * (1.0 / classes as f64) + (1.0 - noise) * test))
             }
             _ => None,
         };
         Overfit { step, train, test, overfit }
     };
-    steps.into_iter().map(at).collect()
+    curves::steps(metrics.iter().filter(|metric| metric.group == "all")).into_iter().map(at).collect()
+}
+
+/// The largest training accuracy of a run.
+pub(crate) fn largest(curve: &[Overfit]) -> Option<f64> {
+    let mut largest: Option<f64> = None;
+    for accuracy in curve.iter().filter_map(|at| at.train) {
+        largest = Some(largest.map_or(accuracy, |so_far| so_far.max(accuracy)));
+    }
+    largest
 }
 
 /// Least-squares slope of overfit on the step, per 1 000 steps, and the sum of absolute terms that it is made of.

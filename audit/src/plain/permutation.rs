@@ -9,6 +9,8 @@
 //! Σ_{i∈a} y_i / n_a − Σ_{i∈b} y_i / n_b         has variance n σ² (1/n_a + 1/n_b) / (n − 1)
 //! ```
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::plain::clopper_pearson;
@@ -31,13 +33,12 @@ pub(crate) enum Contrast {
     Means(usize, usize),
 }
 
-/// One statistic: a contrast of a series, a member of a family and perhaps of a larger one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Statistic {
-    pub series: usize,
+/// One statistic in several series, a member in each: a family is tested at once, and perhaps as part of a larger one.
+#[derive(Clone, Debug)]
+pub(crate) struct Family {
     pub contrast: Contrast,
-    pub family: usize,
-    pub larger_family: Option<usize>,
+    pub series: Range<usize>,
+    pub larger: Option<usize>,
 }
 
 /// The actual group of each example, and the sizes of the groups.
@@ -55,9 +56,9 @@ impl Groups {
         Groups { of, sizes }
     }
 
-    /// Of pristine examples, group 0, and corrupt ones, group 1.
-    pub(crate) fn of_designation(pristine: &[bool]) -> Groups {
-        Groups::new(pristine.iter().map(|&is| usize::from(!is)).collect(), 2)
+    /// Whether there are two groups that have examples.
+    pub(crate) fn are_several(&self) -> bool {
+        self.sizes.iter().filter(|size| **size > 0).count() > 1
     }
 }
 
@@ -76,67 +77,87 @@ pub(crate) struct Tested {
     pub exceedances: Exceedances,
 }
 
+/// What the null worlds say of one family.
+pub(crate) struct FamilyTest {
+    /// One a member; `None` if it has no z.
+    pub members: Vec<Option<Tested>>,
+    /// Over all members; `None` if none has a z.
+    pub whole: Option<Tested>,
+    /// Half-width in standard deviations of the simultaneous band; `None` with too few worlds.
+    pub band: Option<f64>,
+}
+
 /// What the null worlds say.
 pub(crate) struct Tests {
-    /// One a statistic; `None` if it has no z.
-    pub statistics: Vec<Option<Tested>>,
-    /// One a family; `None` if no member has a z.
-    pub families: Vec<Option<Tested>>,
-    /// Half-width in standard deviations of each family's simultaneous band; `None` with too few worlds.
-    pub bands: Vec<Option<f64>>,
+    pub families: Vec<FamilyTest>,
+    /// One a larger family.
+    pub larger: Vec<Option<Tested>>,
     pub worlds: u32,
 }
 
-/// Tests the statistics of `series` (each n scores, `None` where the statistic is missing) in `worlds` null worlds.
+/// Tests families of `series` (each n scores, `None` where the statistic is missing), of which `larger` families are made,
+/// in `worlds` null worlds.
 pub(crate) fn test(
     series: &[Option<Vec<f64>>],
-    statistics: &[Statistic],
-    families: usize,
+    families: &[Family],
+    larger: usize,
     groups: &Groups,
     null_worlds: &Worlds,
     worlds: u32,
 ) -> Tests {
-    let scores = Scores::new(series, statistics, families, groups);
-    let mut tests = Tests { statistics: Vec::new(), families: Vec::new(), bands: Vec::new(), worlds };
+    let scores = Scores::new(series, families, larger, groups);
     let firsts: Vec<u64> = (1..=u64::from(worlds)).step_by(BLOCK as usize).collect();
     let blocks: Vec<Counts> = firsts
         .par_iter()
         .map(|&first| scores.count(null_worlds, first..(first + BLOCK).min(u64::from(worlds) + 1)))
         .collect();
-    for (place, actual) in scores.actual.iter().enumerate() {
-        tests.statistics.push(actual.map(|z| {
+    let mut members = scores.actual.iter().enumerate().map(|(place, actual)| {
+        actual.map(|z| {
             let mut exceedances = Exceedances::default();
             for block in &blocks {
                 exceedances.low += block.exceedances[place].low;
                 exceedances.high += block.exceedances[place].high;
             }
             Tested { z, exceedances }
-        }));
-    }
-    for (family, actual) in scores.maxima(&scores.actual).into_iter().enumerate() {
+        })
+    });
+    let maximum = |(family, actual): (usize, Option<f64>)| {
         let mut maxima: Vec<f64> =
             blocks.iter().flat_map(|block| block.maxima.iter().filter_map(|of_world| of_world[family])).collect();
         maxima.sort_by(f64::total_cmp);
-        tests.families.push(actual.map(|z| {
+        let rank = (0.95 * f64::from(worlds + 1)).ceil() as usize;
+        let tested = actual.map(|z| {
             let mut exceedances = Exceedances::default();
             maxima.iter().for_each(|&maximum| exceedances.count(maximum, z));
             Tested { z, exceedances }
-        }));
-        let rank = (0.95 * f64::from(worlds + 1)).ceil() as usize;
-        tests.bands.push(maxima.get(rank.wrapping_sub(1)).copied());
+        });
+        (tested, maxima.get(rank.wrapping_sub(1)).copied())
+    };
+    let maxima: Vec<(Option<Tested>, Option<f64>)> =
+        scores.maxima(&scores.actual).into_iter().enumerate().map(maximum).collect();
+    let (whole, of_larger) = maxima.split_at(families.len());
+    let family = |(family, &(whole, band)): (&Family, &(Option<Tested>, Option<f64>))| FamilyTest {
+        members: members.by_ref().take(family.series.len()).collect(),
+        whole,
+        band,
+    };
+    Tests {
+        families: families.iter().zip(whole).map(family).collect(),
+        larger: of_larger.iter().map(|(tested, _)| *tested).collect(),
+        worlds,
     }
-    tests
 }
 
 /// Centred series, and what makes a z of each contrast of their sums.
 struct Scores<'a> {
-    statistics: &'a [Statistic],
-    families: usize,
+    families: &'a [Family],
+    /// Number of larger families.
+    larger: usize,
     groups: &'a Groups,
     rows: usize,
     /// Centred scores, the rows of one example together.
     centred: Vec<f64>,
-    /// Standard deviation of each statistic; `None` if it has no z.
+    /// Standard deviation of each member, family by family; `None` if it has no z.
     deviations: Vec<Option<f64>>,
     /// |z| of the actual world.
     actual: Vec<Option<f64>>,
@@ -145,17 +166,12 @@ struct Scores<'a> {
 /// What some worlds add.
 struct Counts {
     exceedances: Vec<Exceedances>,
-    /// Of each world, the largest |z| of each family.
+    /// Of each world, the largest |z| of each family, then of each larger one.
     maxima: Vec<Vec<Option<f64>>>,
 }
 
 impl<'a> Scores<'a> {
-    fn new(
-        series: &[Option<Vec<f64>>],
-        statistics: &'a [Statistic],
-        families: usize,
-        groups: &'a Groups,
-    ) -> Scores<'a> {
+    fn new(series: &[Option<Vec<f64>>], families: &'a [Family], larger: usize, groups: &'a Groups) -> Scores<'a> {
         let (rows, examples) = (series.len(), groups.of.len());
         let mut centred = vec![0.0; rows * examples];
         let mut spreads = vec![None; rows];
@@ -167,22 +183,18 @@ impl<'a> Scores<'a> {
                 centred[example * rows + row] = score - moments.mean;
             }
         }
-        let deviations =
-            statistics.iter().map(|statistic| Some(spreads[statistic.series]? * groups.factor(statistic.contrast)?));
-        let mut scores = Scores {
-            statistics,
-            families,
-            groups,
-            rows,
-            centred,
-            deviations: deviations.collect(),
-            actual: Vec::new(),
+        let of_family = |family: &Family| {
+            let factor = groups.factor(family.contrast);
+            let spreads = &spreads[family.series.clone()];
+            spreads.iter().map(|spread| Some((*spread)? * factor?)).collect::<Vec<Option<f64>>>()
         };
+        let deviations = families.iter().flat_map(of_family).collect();
+        let mut scores = Scores { families, larger, groups, rows, centred, deviations, actual: Vec::new() };
         scores.actual = scores.sizes_of_z(std::slice::from_ref(&groups.of)).concat();
         scores
     }
 
-    /// |z| of each statistic in each of some worlds, of which the group of each example is given.
+    /// |z| of each member in each of some worlds, of which the group of each example is given.
     fn sizes_of_z(&self, worlds: &[Vec<usize>]) -> Vec<Vec<Option<f64>>> {
         let groups = self.groups.sizes.len();
         let largest = (0..groups).max_by_key(|&group| self.groups.sizes[group]).unwrap_or(0);
@@ -209,34 +221,37 @@ impl<'a> Scores<'a> {
 
     fn sizes_of_contrasts(&self, sums: &[Vec<f64>]) -> Vec<Option<f64>> {
         let size = |group: usize| self.groups.sizes[group] as f64;
-        let z = |(statistic, deviation): (&Statistic, &Option<f64>)| {
-            let row = statistic.series;
-            let value = match statistic.contrast {
+        let members = self.families.iter().flat_map(|family| family.series.clone().map(|row| (family.contrast, row)));
+        let z = |((contrast, row), deviation): ((Contrast, usize), &Option<f64>)| {
+            let value = match contrast {
                 Contrast::Sum(group) => sums[group][row],
                 Contrast::Means(a, b) => sums[a][row] / size(a) - sums[b][row] / size(b),
             };
             deviation.map(|deviation| (value / deviation).abs())
         };
-        self.statistics.iter().zip(&self.deviations).map(z).collect()
+        members.zip(&self.deviations).map(z).collect()
     }
 
-    /// The largest |z| of each family.
+    /// The largest |z| of each family, then of each larger one.
     fn maxima(&self, z: &[Option<f64>]) -> Vec<Option<f64>> {
-        let mut maxima: Vec<Option<f64>> = vec![None; self.families];
-        for (statistic, z) in self.statistics.iter().zip(z) {
-            if let Some(z) = *z {
-                for family in std::iter::once(statistic.family).chain(statistic.larger_family) {
-                    let maximum = &mut maxima[family];
-                    *maximum = Some(maximum.unwrap_or(0.0).max(z));
-                }
+        let largest = |z: &[Option<f64>]| z.iter().copied().flatten().reduce(f64::max);
+        let mut larger = vec![None; self.larger];
+        let mut maxima = Vec::new();
+        let mut first = 0;
+        for family in self.families {
+            let maximum = largest(&z[first..first + family.series.len()]);
+            first += family.series.len();
+            maxima.push(maximum);
+            if let Some(place) = family.larger {
+                larger[place] = largest(&[larger[place], maximum]);
             }
         }
+        maxima.extend(larger);
         maxima
     }
 
-    fn count(&self, null_worlds: &Worlds, worlds: std::ops::Range<u64>) -> Counts {
-        let mut counts =
-            Counts { exceedances: vec![Exceedances::default(); self.statistics.len()], maxima: Vec::new() };
+    fn count(&self, null_worlds: &Worlds, worlds: Range<u64>) -> Counts {
+        let mut counts = Counts { exceedances: vec![Exceedances::default(); self.actual.len()], maxima: Vec::new() };
         let worlds: Vec<Vec<usize>> = worlds.map(|world| null_worlds.groups(world)).collect();
         for z in self.sizes_of_z(&worlds) {
             for ((exceedances, z), actual) in counts.exceedances.iter_mut().zip(&z).zip(&self.actual) {
@@ -285,11 +300,7 @@ impl Tested {
 impl Exceedances {
     /// The count itself, as a cell.
     pub(crate) fn cell(self) -> Value {
-        if self.low == self.high {
-            Value::Int(i64::from(self.low))
-        } else {
-            Value::Ints(i64::from(self.low), i64::from(self.high))
-        }
+        if self.low == self.high { Value::int(self.low) } else { Value::Ints(self.low.into(), self.high.into()) }
     }
 
     /// A function of the count that rises with it, as a cell.

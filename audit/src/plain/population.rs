@@ -1,82 +1,102 @@
-//! The population as estimated from the sample [S 4.2]: α̂ = N̂^p/N̂, and î^p_t = Σ_{t'≤t} N̂^p_t'/|P|, |P| of all m examples.
+//! The population as estimated from the sample [S 8.1]: the share of group k is N̂^k/N̂, its mean cumulative contribution
+//! Σ_{t'≤t} N̂^k_t'/n_k, n_k of all m examples.
 
 use crate::coherence::{GroupNorms, StepCoherence};
 use crate::plain::bootstrap::{Estimate, Resampled};
-use crate::plain::cumulative::contiguous;
+use crate::plain::cumulative::{contiguous, difference};
+use crate::record::pairs;
 use crate::tally::Number;
 
 /// What the sample says of the population.
 pub(crate) struct Estimated {
-    /// One a step.
-    pub decomposition: Vec<Decomposition>,
-    /// î^p, î^c and their difference at each contiguous step.
-    pub cumulative: Vec<[Estimate; 3]>,
-}
-
-/// The decomposition of one step.
-pub(crate) struct Decomposition {
-    pub alpha: Estimate,
-    pub beta: Option<Number>,
-    pub norm_sq: Option<Number>,
+    /// N̂ of each step.
+    pub norm_sq: Vec<Option<Number>>,
+    /// By step, then by group.
+    pub shares: Vec<Vec<Estimate>>,
+    /// By contiguous step, then by group.
+    pub cumulative: Vec<Vec<Estimate>>,
+    /// By contiguous step, then by pair of groups.
+    pub differences: Vec<Vec<Estimate>>,
 }
 
 impl Estimated {
-    /// `None` if the sizes of the layers are not known; `sampled` and `all` say which examples are pristine.
-    pub(crate) fn of(steps: &[i64], coherence: &[StepCoherence], sampled: &[bool], all: &[bool]) -> Option<Estimated> {
+    /// `None` if the sizes of the parameters are not known; `sampled` and `all` are the sizes of the groups in the sample and
+    /// in what it was drawn from.
+    pub(crate) fn of(
+        steps: &[i64],
+        coherence: &[StepCoherence],
+        sampled: &[usize],
+        all: &[usize],
+    ) -> Option<Estimated> {
         if coherence.iter().any(|step| step.norms.is_empty()) {
             return None;
         }
         // Nothing is known of a group of which there is no example in the sample.
-        let size = |is: bool| if sampled.contains(&is) { all.iter().filter(|&&of| of == is).count() } else { 0 };
-        let sizes = [size(true), size(false)];
+        let sizes: Vec<usize> =
+            sampled.iter().zip(all).map(|(&sampled, &all)| if sampled > 0 { all } else { 0 }).collect();
         let mut sums: Vec<GroupNorms> = Vec::new();
-        let mut cumulative = Vec::new();
+        let (mut cumulative, mut differences) = (Vec::new(), Vec::new());
         for step in &coherence[..contiguous(steps)] {
-            sums.resize(step.norms.len(), GroupNorms::default());
+            sums.resize(step.norms.len(), GroupNorms::none(sizes.len()));
             for (sum, of_step) in sums.iter_mut().zip(&step.norms) {
-                for group in 0..2 {
-                    sum.norms[group] += of_step.norms[group];
-                    sum.sizes[group] += of_step.sizes[group];
-                }
+                sum.add(of_step);
             }
-            cumulative.push(means(&sums, sizes));
+            let mean = |of: &GroupNorms, group: usize| {
+                let size = sizes[group] as f64;
+                (sizes[group] > 0).then(|| Number::near(of.norms[group] / size, of.sizes[group] / size))
+            };
+            cumulative.push((0..sizes.len()).map(|group| estimate(&sums, |of| mean(of, group))).collect());
+            let of_pair = |(a, b)| estimate(&sums, |of: &GroupNorms| difference(mean(of, a), mean(of, b)));
+            differences.push(pairs(sizes.len()).into_iter().map(of_pair).collect());
         }
-        let decomposition = coherence.iter().map(|step| decompose(&step.norms, sizes)).collect();
-        Some(Estimated { decomposition, cumulative })
+        let are_several = sizes.iter().filter(|size| **size > 0).count() > 1;
+        let share = |of: &GroupNorms, group: usize| {
+            let total = of.total()?;
+            let share = of.norms[group] / total.value;
+            let is_defined = are_several && total.value > 0.0 && share.is_finite();
+            is_defined.then(|| Number::near(share, total.scale / total.value * share.abs().max(1.0)))
+        };
+        let shares = |step: &StepCoherence| {
+            (0..sizes.len()).map(|group| estimate(&step.norms, |of| share(of, group))).collect::<Vec<Estimate>>()
+        };
+        Some(Estimated {
+            norm_sq: coherence.iter().map(|step| step.norms[0].total()).collect(),
+            shares: coherence.iter().map(shares).collect(),
+            cumulative,
+            differences,
+        })
     }
 }
 
-/// The first of the norms is that of the sample, the others those of the resamples.
-fn decompose(norms: &[GroupNorms], sizes: [usize; 2]) -> Decomposition {
-    let both = sizes[0] > 0 && sizes[1] > 0;
-    let share = |of: &GroupNorms, group: usize| {
-        let (total, size) = (of.norms[0] + of.norms[1], of.sizes[0] + of.sizes[1]);
-        let share = of.norms[group] / total;
-        let defined = both && total > 0.0 && share.is_finite();
-        defined.then(|| Number::near(share, size / total * share.abs().max(1.0)))
-    };
-    let values: Vec<Resampled> =
-        norms[1..].iter().filter_map(|of| share(of, 0)).map(|number| number.value.into()).collect();
-    let total = norms[0].norms[0] + norms[0].norms[1];
-    Decomposition {
-        alpha: Estimate::new(share(&norms[0], 0), 0.0, &values),
-        beta: share(&norms[0], 1),
-        norm_sq: total.is_finite().then(|| Number::near(total, norms[0].sizes[0] + norms[0].sizes[1])),
-    }
+/// A function of the first of the norms, those of the sample, and of the others, those of the resamples.
+fn estimate(norms: &[GroupNorms], of: impl Fn(&GroupNorms) -> Option<Number>) -> Estimate {
+    let values: Vec<Resampled> = norms[1..].iter().filter_map(&of).map(|number| number.value.into()).collect();
+    Estimate::new(of(&norms[0]), 0.0, &values)
 }
 
-fn means(sums: &[GroupNorms], sizes: [usize; 2]) -> [Estimate; 3] {
-    let mean = |of: &GroupNorms, group: usize| {
-        let size = sizes[group] as f64;
-        (sizes[group] > 0).then(|| Number::near(of.norms[group] / size, of.sizes[group] / size))
-    };
-    let difference = |of: &GroupNorms| {
-        let (left, right) = (mean(of, 0)?, mean(of, 1)?);
-        Some(Number::near(left.value - right.value, left.scale + right.scale))
-    };
-    let estimate = |of: &dyn Fn(&GroupNorms) -> Option<Number>| {
-        let values: Vec<Resampled> = sums[1..].iter().filter_map(of).map(|number| number.value.into()).collect();
-        Estimate::new(of(&sums[0]), 0.0, &values)
-    };
-    [estimate(&|of| mean(of, 0)), estimate(&|of| mean(of, 1)), estimate(&difference)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sheet::Value;
+
+    #[test]
+    fn three_groups_by_hand_one_of_them_not_in_the_sample() {
+        let step = |norms: [f64; 3]| StepCoherence {
+            norms: vec![GroupNorms { norms: norms.to_vec(), sizes: norms.map(f64::abs).to_vec() }],
+            ..StepCoherence::default()
+        };
+        let steps = [step([6.0, 2.0, 0.0]), step([-1.0, -3.0, 0.0])];
+        let found = Estimated::of(&[0, 1], &steps, &[4, 2, 0], &[8, 4, 5]).unwrap();
+        let value = |estimate: &Estimate| match &estimate.value {
+            Value::Number(number) => Some(number.value),
+            _ => None,
+        };
+        let values = |estimates: &[Estimate]| estimates.iter().map(value).collect::<Vec<_>>();
+        assert_eq!(values(&found.shares[0]), [Some(0.75), Some(0.25), Some(0.0)]);
+        // N̂ is −4 there.
+        assert_eq!((values(&found.shares[1]), found.norm_sq[1].unwrap().value), (vec![None; 3], -4.0));
+        assert_eq!(values(&found.cumulative[1]), [Some(0.625), Some(-0.25), None]);
+        assert_eq!(values(&found.differences[1]), [Some(0.875), None, None]);
+        assert!(Estimated::of(&[0], &[StepCoherence::default()], &[1], &[1]).is_none());
+    }
 }

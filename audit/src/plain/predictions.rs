@@ -1,18 +1,16 @@
-//! The paper's predictions [S 5], judged again from the recomputed numbers, sentence and verdict.
+//! The paper's predictions [S 5], judged again from the recomputed numbers.
 //!
-//! Runs of plain SGD (`sgd`, or `winsorized-0` where a noise level has both) for §2; these and `winsorized-c` for §3.
-//! Runs that differ in their seed only are averaged.
+//! Runs of plain SGD (`sgd`, or `winsorized` at level 0 where a noise level has both) for §2; these and `winsorized` by its
+//! level c for §3. Runs that differ in their seed only are averaged.
 
-mod text;
+use std::collections::BTreeSet;
 
-use crate::evidence::Evidence;
-use crate::plain::permutation::Exceedances;
-use crate::tree::Tree;
-use text::{fraction, noise, number, p_texts, sentence, step};
+use cograd_results::prediction::{SIGNIFICANT, TOLERANCE};
 
-const SIGNIFICANT: f64 = 0.05;
-/// How far the training accuracy may lie above the proper accuracy.
-const TOLERANCE: f64 = 0.01;
+use crate::evidence::{Evidence, Observed};
+use crate::plain::overfit::slope;
+use crate::sheet::Value;
+use crate::tally::Number;
 
 /// The runs of one noise level and one c.
 struct Cell<'a> {
@@ -24,70 +22,89 @@ struct Cell<'a> {
 /// What was found of a comparison: it holds, it does not, or it cannot be told.
 type Comparison = Option<bool>;
 
-/// What the summary must say of each prediction.
-pub(crate) fn judge_all(runs: &[&Evidence]) -> Vec<Tree> {
-    let cells = cells(runs);
-    let plain: Vec<&Cell<'_>> = cells.iter().filter(|cell| cell.percent == 0.0).collect();
-    vec![
-        slower_learning(&plain),
-        pristine_first(&plain),
-        pristine_slower(&plain),
-        early_gradient(&plain),
-        crosses_over(&plain),
-        early_contribution(&plain),
-        falling(
-            &cells,
-            false,
-            ["3.2", "The larger c, the less overfit", "overfit at the last evaluation, falling with c at each ε"],
-            "the final overfit",
-            |run| run.overfit.last().and_then(|at| at.overfit),
-            |value| format!("{}\u{a0}%", fraction(value)),
-        ),
-        falling(
-            &cells,
-            true,
-            [
-                "3.2",
-                "The larger c, the lower the training accuracy",
-                "training accuracy at the last evaluation, falling with c at each ε\u{a0}>\u{a0}0",
-            ],
-            "the final training accuracy",
-            |run| run.overfit.last().and_then(|at| at.train),
-            |value| format!("{}\u{a0}%", fraction(value)),
-        ),
-        proper_accuracy(&cells),
-        falling(
-            &cells,
-            false,
-            [
-                "3.3",
-                "The larger c, the slower overfit grows",
-                "least-squares slope of overfit over the run, falling with c at each ε",
-            ],
-            "the slope of overfit in points per 1\u{202f}000\u{a0}steps",
-            |run| crate::plain::overfit::slope(&run.overfit).map(|(slope, _)| 100.0 * slope),
-            number,
-        ),
-    ]
+/// A number that a prediction is judged by.
+pub(crate) struct Point {
+    pub noise: f64,
+    pub winsorization: Option<f64>,
+    pub quantity: &'static str,
+    pub measured: Value,
+    pub compared_with: Value,
+    pub p: Value,
+    /// `None` of a number that is only reported.
+    pub holds: Option<Comparison>,
 }
 
-/// By noise, then by c.
-fn cells<'a>(runs: &[&'a Evidence]) -> Vec<Cell<'a>> {
-    let mut cells: Vec<Cell<'a>> = Vec::new();
-    for run in runs {
-        let Some(percent) = run.percent else { continue };
-        match cells.iter_mut().find(|cell| cell.noise == run.noise && cell.percent == percent) {
-            Some(cell) => cell.runs.push(run),
-            None => cells.push(Cell { noise: run.noise, percent, runs: vec![run] }),
-        }
+/// The cells of the runs; none if these differ in more than rule, noise and seed.
+pub(crate) struct Grid<'a>(Vec<Cell<'a>>);
+
+/// The verdict on all comparisons of a prediction.
+pub(crate) fn verdict(comparisons: impl IntoIterator<Item = Comparison>) -> &'static str {
+    let all: Vec<Comparison> = comparisons.into_iter().collect();
+    if all.contains(&Some(false)) {
+        "fails"
+    } else if all.is_empty() || all.contains(&None) {
+        "not checkable"
+    } else {
+        "holds"
     }
-    for cell in &mut cells {
-        if cell.runs.iter().any(|run| run.rule != "sgd") {
-            cell.runs.retain(|run| run.rule != "sgd");
-        }
+}
+
+/// c of a rule, 0 of plain SGD; `None` of any other rule.
+fn percent(run: &Evidence) -> Option<f64> {
+    match run.conditions.text("rule")? {
+        "sgd" => Some(0.0),
+        "winsorized" => run.conditions.number("winsorization").filter(|percent| (0.0..50.0).contains(percent)),
+        _ => None,
     }
-    cells.sort_by(|a, b| a.noise.total_cmp(&b.noise).then(a.percent.total_cmp(&b.percent)));
-    cells
+}
+
+impl<'a> Grid<'a> {
+    /// Of all runs: those of plain and winsorized SGD at a noise level, by noise, then by c.
+    pub(crate) fn of(runs: &[&'a Evidence]) -> Grid<'a> {
+        let mut cells: Vec<Cell<'a>> = Vec::new();
+        let mut others: BTreeSet<String> = BTreeSet::new();
+        for run in runs {
+            let known = |name: &str| ["rule", "winsorization", "noise"].contains(&name);
+            let own = run.conditions.iter().filter(|(name, _)| !known(name));
+            others.insert(own.map(|(name, value)| format!("{name} {value}\n")).collect());
+            let (Some(noise), Some(percent)) = (run.conditions.number("noise"), percent(run)) else { continue };
+            match cells.iter_mut().find(|cell| cell.noise == noise && cell.percent == percent) {
+                Some(cell) => cell.runs.push(run),
+                None => cells.push(Cell { noise, percent, runs: vec![run] }),
+            }
+        }
+        for cell in &mut cells {
+            let is_plain = |run: &&Evidence| run.conditions.text("rule") == Some("sgd");
+            if !cell.runs.iter().all(is_plain) {
+                cell.runs.retain(|run| !is_plain(run));
+            }
+        }
+        cells.sort_by(|a, b| a.noise.total_cmp(&b.noise).then(a.percent.total_cmp(&b.percent)));
+        Grid(if others.len() > 1 { Vec::new() } else { cells })
+    }
+
+    /// The numbers of the prediction of this name, none where nothing can be judged; `None` if it is not known.
+    pub(crate) fn points(&self, prediction: &str) -> Option<Vec<Point>> {
+        let cells = &self.0[..];
+        let plain: Vec<&Cell<'_>> = cells.iter().filter(|cell| cell.percent == 0.0).collect();
+        Some(match prediction {
+            "slower_learning" => by_noise(&plain, "half_loss_step", false, |run| run.half_loss_step),
+            "pristine_first" => pristine_first(&plain),
+            "pristine_slower" => by_noise(&plain, "median_learned_step", false, |run| run.median_pristine),
+            "smaller_gradient" => by_noise(&plain, "early_slope", true, |run| run.early_slope),
+            "crosses_over" => crosses_over(&plain),
+            "early_contribution" => early_contribution(&plain),
+            "less_overfit" => by_percent(cells, "final_overfit", |run| run.overfit.last()?.overfit),
+            "lower_accuracy" => {
+                let mut points = by_percent(cells, "final_train_accuracy", |run| run.overfit.last()?.train);
+                points.retain(|point| point.noise > 0.0);
+                points
+            }
+            "proper_accuracy" => proper_accuracy(cells),
+            "slower_overfit" => by_percent(cells, "overfit_slope", |run| Some(slope(&run.overfit)?.0)),
+            _ => return None,
+        })
+    }
 }
 
 impl Cell<'_> {
@@ -97,291 +114,211 @@ impl Cell<'_> {
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }
 
-    /// Largest number of updates of its runs.
-    fn steps(&self) -> u64 {
-        self.runs.iter().map(|run| run.steps).max().unwrap_or(0)
+    fn point(&self, quantity: &'static str, measured: Option<f64>, compared_with: Option<f64>) -> Point {
+        let cell = |value: Option<f64>| Value::near(value, value.unwrap_or(0.0).abs().max(1e-3));
+        Point {
+            noise: self.noise,
+            winsorization: None,
+            quantity,
+            measured: cell(measured),
+            compared_with: cell(compared_with),
+            p: Value::Null,
+            holds: None,
+        }
     }
 }
 
-fn prediction(texts: [&str; 3], measured: String, comparisons: Vec<Comparison>) -> Tree {
-    let verdict = if comparisons.contains(&Some(false)) {
-        "fails"
-    } else if comparisons.is_empty() || comparisons.contains(&None) {
-        "not checkable"
-    } else {
-        "holds"
-    };
-    Tree::Object(vec![
-        ("section", texts[0].into()),
-        ("prediction", texts[1].into()),
-        ("measured_as", texts[2].into()),
-        ("measured", measured.as_str().into()),
-        ("verdict", verdict.into()),
-    ])
-}
-
+/// Whether one is less than the other; two infinite ones tell nothing.
 fn less(smaller: f64, larger: f64) -> Comparison {
     if smaller.is_infinite() && larger.is_infinite() { None } else { Some(smaller < larger) }
 }
 
-/// Each value against the next.
-fn rising(values: &[(f64, f64)]) -> Vec<Comparison> {
-    values.windows(2).map(|pair| less(pair[0].1, pair[1].1)).collect()
-}
-
-fn by_noise(cells: &[&Cell<'_>], value: impl Fn(&Evidence) -> Option<f64>) -> Vec<(f64, f64)> {
-    cells.iter().filter_map(|cell| Some((cell.noise, cell.mean(&value)?))).collect()
-}
-
-fn most_steps(cells: &[&Cell<'_>]) -> u64 {
-    cells.iter().map(|cell| cell.steps()).max().unwrap_or(0)
-}
-
-const ONE_LEVEL: &str = "one noise level cannot show a trend";
-
-fn slower_learning(cells: &[&Cell<'_>]) -> Tree {
-    let values = by_noise(cells, |run| run.half_loss_step);
-    let steps = most_steps(cells);
-    let texts = values.iter().map(|&(level, value)| format!("{} ({})", step(value, steps), noise(level))).collect();
-    prediction(
-        [
-            "2.2",
-            "More noise, slower learning",
-            "first evaluated step with at most half of the initial training loss, rising with ε",
-        ],
-        sentence("half of the initial training loss is reached at step", texts, 2, ONE_LEVEL),
-        rising(&values),
-    )
-}
-
-fn pristine_first(cells: &[&Cell<'_>]) -> Tree {
-    let (mut texts, mut comparisons) = (Vec::new(), Vec::new());
-    for cell in cells {
-        let (pristine, corrupt) = (cell.mean(|run| run.median_pristine), cell.mean(|run| run.median_corrupt));
-        let (Some(pristine), Some(corrupt)) = (pristine, corrupt) else { continue };
-        let (first, second) = (step(pristine, cell.steps()), step(corrupt, cell.steps()));
-        texts.push(format!("{first}\u{a0}/\u{a0}{second} ({})", noise(cell.noise)));
-        comparisons.push(less(pristine, corrupt));
-    }
-    prediction(
-        [
-            "2.2",
-            "Pristine examples are learned before corrupt ones",
-            "median learning step of pristine / corrupt training examples, at each ε with both",
-        ],
-        sentence("median learning steps, pristine / corrupt:", texts, 1, "no noise level has both groups"),
-        comparisons,
-    )
-}
-
-fn pristine_slower(cells: &[&Cell<'_>]) -> Tree {
-    let values = by_noise(cells, |run| run.median_pristine);
-    let steps = most_steps(cells);
-    let texts = values.iter().map(|&(level, value)| format!("{} ({})", step(value, steps), noise(level))).collect();
-    prediction(
-        [
-            "2.2",
-            "The fewer pristine examples, the slower they are learned",
-            "median learning step of the pristine training examples, rising with ε",
-        ],
-        sentence("half of the pristine examples are learned by step", texts, 2, ONE_LEVEL),
-        rising(&values),
-    )
-}
-
-fn early_gradient(cells: &[&Cell<'_>]) -> Tree {
-    let values = by_noise(cells, |run| run.early_slope);
-    let texts = values.iter().map(|&(level, value)| format!("{} ({})", number(value), noise(level))).collect();
-    let falling: Vec<(f64, f64)> = values.iter().map(|&(level, value)| (level, -value)).collect();
-    prediction(
-        [
-            "2.3",
-            "Early on, the more noise, the smaller the gradient norm",
-            "−Δ training loss per step over the first ten steps, falling with ε",
-        ],
-        sentence("early on the training loss falls per step by", texts, 2, ONE_LEVEL),
-        rising(&falling),
-    )
-}
-
-fn crosses_over(cells: &[&Cell<'_>]) -> Tree {
-    let (mut texts, mut comparisons) = (Vec::new(), Vec::new());
-    for cell in cells.iter().filter(|cell| cell.noise == 0.25 || cell.noise == 0.5) {
-        let (alpha, size) = (cell.mean(|run| run.alpha_0), cell.mean(|run| run.group_size));
-        let excess = cell.mean(|run| Some(run.alpha_0? - run.group_size?));
-        let crossover = cell.mean(|run| Some(run.crossover.observed?.value));
-        let tests = exceedances(cell.runs.iter().map(|run| (run.crossover.exceedances(), run.crossover.worlds)));
-        let value = |value: Option<f64>| value.map_or("missing".to_string(), number);
-        texts.push(format!(
-            "at {} α starts at {} against a group size of {} and the crossover statistic is {} ({})",
-            noise(cell.noise),
-            value(alpha),
-            value(size),
-            value(crossover),
-            p_texts(&tests),
-        ));
-        comparisons.extend([excess.map(|e| e > 0.0), crossover.map(|k| k > 0.0), all_significant(&tests)]);
-    }
-    prediction(
-        [
-            "2.4",
-            "α starts above its null and crosses over (25\u{a0}%, 50\u{a0}% noise)",
-            "α at step 0 above |P|/n; crossover statistic positive with p\u{a0}≤\u{a0}0.05",
-        ],
-        sentence("", texts, 2, "the other of ε\u{a0}=\u{a0}0.25 and 0.5 was not recorded"),
-        comparisons,
-    )
-}
-
-fn early_contribution(cells: &[&Cell<'_>]) -> Tree {
-    let (mut texts, mut comparisons) = (Vec::new(), Vec::new());
-    for cell in cells {
-        let with_both: Vec<&&Evidence> = cell.runs.iter().filter(|run| run.group_size.is_some()).collect();
-        if with_both.is_empty() {
-            continue;
-        }
-        let value = cell.mean(|run| Some(run.difference_10.observed?.value));
-        let tests =
-            exceedances(with_both.iter().map(|run| (run.difference_10.exceedances(), run.difference_10.worlds)));
-        let text = value.map_or("missing".to_string(), number);
-        texts.push(format!("{text} ({}, {})", noise(cell.noise), p_texts(&tests)));
-        comparisons.extend([value.map(|value| value > 0.0), all_significant(&tests)]);
-    }
-    prediction(
-        [
-            "2.4",
-            "Pristine examples contribute more early on",
-            "D after the first ten steps positive with p\u{a0}≤\u{a0}0.05, at each ε with both groups",
-        ],
-        sentence("D after ten steps is", texts, 1, "no noise level has both groups"),
-        comparisons,
-    )
-}
-
-/// How many of how many null worlds, of each run.
-fn exceedances(of: impl Iterator<Item = (Option<Exceedances>, u32)>) -> Vec<Option<(u32, u32)>> {
-    of.map(|(exceedances, worlds)| exceedances.map(|exceedances| (exceedances.high, worlds))).collect()
-}
-
-fn all_significant(tests: &[Option<(u32, u32)>]) -> Comparison {
-    let significant = |(count, worlds): (u32, u32)| f64::from(1 + count) / f64::from(1 + worlds) <= SIGNIFICANT;
-    let each: Vec<Comparison> = tests.iter().map(|test| test.map(significant)).collect();
-    if each.contains(&Some(false)) {
-        Some(false)
-    } else if each.is_empty() || each.contains(&None) {
-        None
-    } else {
-        Some(true)
-    }
-}
-
-/// The cells of each noise level.
-fn levels<'a, 'b>(cells: &'b [Cell<'a>]) -> Vec<&'b [Cell<'a>]> {
-    cells.chunk_by(|a, b| a.noise == b.noise).collect()
-}
-
-/// `c = 0, 1, 2 %`.
-fn c_text(percents: &[f64]) -> String {
-    let texts: Vec<String> = percents.iter().map(f64::to_string).collect();
-    format!("c\u{a0}=\u{a0}{}\u{a0}%", texts.join(", "))
-}
-
-fn falling(
-    cells: &[Cell<'_>],
-    noisy_only: bool,
-    texts: [&str; 3],
-    name: &str,
-    value: fn(&Evidence) -> Option<f64>,
-    write: fn(f64) -> String,
-) -> Tree {
-    let mut rows: Vec<(f64, Vec<f64>, Vec<f64>)> = Vec::new();
-    for level in levels(cells).into_iter().filter(|level| !noisy_only || level[0].noise > 0.0) {
-        let points: Vec<(f64, f64)> = level.iter().filter_map(|cell| Some((cell.percent, cell.mean(value)?))).collect();
-        if points.len() > 1 {
-            let (percents, values) = points.into_iter().unzip();
-            rows.push((level[0].noise, percents, values));
-        }
-    }
-    let falls = |values: &[f64]| values.windows(2).map(|pair| less(pair[1], pair[0])).collect::<Vec<_>>();
-    let comparisons: Vec<Comparison> = rows.iter().flat_map(|(_, _, values)| falls(values)).collect();
-    let Some((_, common, _)) = rows.first() else {
-        let nothing = "Nothing to compare: no noise level has it at two levels of c.".to_string();
-        return prediction(texts, nothing, comparisons);
+/// Each value against the one before, than which it must be larger, or smaller if it is to fall.
+fn trend(values: &[(&Cell<'_>, f64)], quantity: &'static str, falls: bool) -> Vec<Point> {
+    let point = |place: usize| {
+        let (cell, value) = values[place];
+        let before = place.checked_sub(1).map(|before| values[before].1);
+        let holds = before.map(|before| if falls { less(value, before) } else { less(before, value) });
+        Point { holds, ..cell.point(quantity, Some(value), before) }
     };
-    let is_common = rows.iter().all(|(_, percents, _)| percents == common);
-    let unit = if write(0.5).ends_with('%') { "\u{a0}%" } else { "" };
-    let (mut lists, mut failures) = (Vec::new(), Vec::new());
-    for (level, percents, values) in &rows {
-        let numbers: Vec<String> = values.iter().map(|v| write(*v).trim_end_matches("\u{a0}%").to_string()).collect();
-        let own = if is_common { String::new() } else { format!(", {}", c_text(percents)) };
-        lists.push(format!("{}{unit} ({}{own})", numbers.join(", "), noise(*level)));
-        let failing: Vec<String> = (falls(values).iter().enumerate())
-            .filter(|(_, falls)| **falls == Some(false))
-            .map(|(place, _)| format!("{}\u{a0}to\u{a0}{}", percents[place], percents[place + 1]))
-            .collect();
-        if !failing.is_empty() {
-            failures.push(format!("{} (c\u{a0}from\u{a0}{}\u{a0}%)", noise(*level), failing.join(", ")));
+    (0..values.len()).map(point).collect()
+}
+
+fn by_noise(
+    cells: &[&Cell<'_>],
+    quantity: &'static str,
+    falls: bool,
+    value: impl Fn(&Evidence) -> Option<f64>,
+) -> Vec<Point> {
+    let values: Vec<(&Cell<'_>, f64)> = cells.iter().filter_map(|cell| Some((*cell, cell.mean(&value)?))).collect();
+    trend(&values, quantity, falls)
+}
+
+/// Falling with c, at the noise levels that have two or more.
+fn by_percent(cells: &[Cell<'_>], quantity: &'static str, value: impl Fn(&Evidence) -> Option<f64>) -> Vec<Point> {
+    let of_level = |level: &[Cell<'_>]| {
+        let values: Vec<(&Cell<'_>, f64)> = level.iter().filter_map(|cell| Some((cell, cell.mean(&value)?))).collect();
+        let mut points = if values.len() > 1 { trend(&values, quantity, true) } else { Vec::new() };
+        for (point, (cell, _)) in points.iter_mut().zip(&values) {
+            point.winsorization = Some(cell.percent);
         }
-    }
-    let common = if is_common { format!("for {} ", c_text(common)) } else { String::new() };
-    let failed = match failures.is_empty() {
-        true => String::new(),
-        false => format!(" It does not fall at {}.", failures.join(", ")),
+        points
     };
-    let measured = text::capitalised(&format!("{common}{name} is {}.{failed}", lists.join("; ")));
-    prediction(texts, measured, comparisons)
+    cells.chunk_by(|a, b| a.noise == b.noise).flat_map(of_level).collect()
 }
 
-/// Largest training accuracy and proper accuracy at one noise level and one c.
-struct Point {
-    percent: f64,
-    largest: f64,
-    proper: f64,
+fn pristine_first(cells: &[&Cell<'_>]) -> Vec<Point> {
+    let point = |cell: &&Cell<'_>| {
+        let (pristine, corrupt) = (cell.mean(|run| run.median_pristine)?, cell.mean(|run| run.median_corrupt)?);
+        let holds = Some(less(pristine, corrupt));
+        Some(Point { holds, ..cell.point("median_learned_step", Some(pristine), Some(corrupt)) })
+    };
+    cells.iter().filter_map(point).collect()
 }
 
-fn proper_accuracy(cells: &[Cell<'_>]) -> Tree {
-    let texts = [
-        "3.3",
-        "For c\u{a0}>\u{a0}1 the training accuracy does not exceed the proper accuracy",
-        "largest training accuracy of the run at most |P|/m\u{a0}+\u{a0}0.01, at each c\u{a0}>\u{a0}1 and ε with corrupt examples",
-    ];
-    let mut rows: Vec<(f64, Vec<Point>)> = Vec::new();
-    for level in levels(cells) {
-        let point = |cell: &Cell<'_>| {
-            let largest = cell.mean(Evidence::max_train_accuracy)?;
-            let proper = cell.mean(|run| run.proper_accuracy)?;
-            (cell.percent > 1.0 && proper < 1.0).then_some(Point { percent: cell.percent, largest, proper })
+fn crosses_over(cells: &[&Cell<'_>]) -> Vec<Point> {
+    let points = |cell: &&Cell<'_>| {
+        let shares: Vec<Number> = cell.runs.iter().filter_map(|run| run.alpha_0).collect();
+        let excess = cell.mean(|run| Some(run.alpha_0?.value - run.group_size?));
+        let first = Point {
+            measured: mean(&shares).into(),
+            holds: Some(excess.map(|excess| excess > 0.0)),
+            ..cell.point("first_share", None, cell.mean(|run| run.group_size))
         };
-        let points: Vec<Point> = level.iter().filter_map(point).collect();
-        if !points.is_empty() {
-            rows.push((level[0].noise, points));
+        [first, tested(cell, "crossover", cell.runs.iter().map(|run| run.crossover).collect())]
+    };
+    cells.iter().filter(|cell| cell.noise == 0.25 || cell.noise == 0.5).flat_map(points).collect()
+}
+
+/// The mean, as exact as the numbers are on average.
+fn mean(numbers: &[Number]) -> Option<Number> {
+    let mean = |of: fn(&Number) -> f64| numbers.iter().map(of).sum::<f64>() / numbers.len() as f64;
+    (!numbers.is_empty()).then(|| Number::near(mean(|number| number.value), mean(|number| number.scale)))
+}
+
+fn early_contribution(cells: &[&Cell<'_>]) -> Vec<Point> {
+    let point = |cell: &&Cell<'_>| {
+        let with_both = cell.runs.iter().filter(|run| run.group_size.is_some());
+        let observed: Vec<Observed> = with_both.map(|run| run.difference_10).collect();
+        (!observed.is_empty()).then(|| tested(cell, "difference_10", observed))
+    };
+    cells.iter().filter_map(point).collect()
+}
+
+/// The mean, which must be positive, of numbers of which each must have a p that is small enough.
+fn tested(cell: &Cell<'_>, quantity: &'static str, all: Vec<Observed>) -> Point {
+    let values: Vec<Number> = all.iter().filter_map(|observed| observed.value).collect();
+    let mean = mean(&values);
+    let p = |of: &Observed, high: bool| {
+        let exceedances = of.tested?.exceedances;
+        let count = if high { exceedances.high } else { exceedances.low };
+        Some(f64::from(1 + count) / f64::from(1 + of.worlds))
+    };
+    let largest = |high: bool| all.iter().filter_map(|of| p(of, high)).reduce(f64::max);
+    let significant = verdict(all.iter().map(|of| p(of, true).map(|p| p <= SIGNIFICANT)));
+    let holds = match (mean.map(|mean| mean.value > 0.0), significant) {
+        (Some(false), _) | (_, "fails") => Some(false),
+        (Some(true), "holds") => Some(true),
+        _ => None,
+    };
+    // Without all of them the largest is known only if it is too large.
+    let is_known = |p: &f64| *p > SIGNIFICANT || all.iter().all(|of| of.tested.is_some());
+    let p = match (largest(false), largest(true).filter(is_known)) {
+        (Some(low), Some(high)) if low == high => Value::exact(Some(low)),
+        (Some(low), Some(high)) => Value::Range(low, high),
+        _ => Value::Null,
+    };
+    Point { measured: mean.into(), p, holds: Some(holds), ..cell.point(quantity, None, Some(0.0)) }
+}
+
+fn proper_accuracy(cells: &[Cell<'_>]) -> Vec<Point> {
+    let point = |cell: &Cell<'_>| {
+        let (largest, proper) = (cell.mean(Evidence::max_train_accuracy)?, cell.mean(|run| run.proper_accuracy)?);
+        let point = Point {
+            winsorization: Some(cell.percent),
+            holds: Some(Some(largest <= proper + TOLERANCE)),
+            ..cell.point("max_train_accuracy", Some(largest), Some(proper))
+        };
+        (cell.percent > 1.0 && proper < 1.0).then_some(point)
+    };
+    cells.iter().filter_map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cograd_trace::Conditions;
+
+    use super::*;
+    use crate::plain::overfit::Overfit;
+    use crate::plain::permutation::{Exceedances, Tested};
+
+    fn run(rule: &str, noise: f64, percent: Option<f64>, train: f64) -> Evidence {
+        let conditions = Conditions::new(Some(1)).with("rule", rule).with("noise", noise);
+        let conditions = percent.into_iter().fold(conditions, |all, percent| all.with("winsorization", percent));
+        let overfit = |step| Overfit { step, train: Some(train), test: None, overfit: Some(train - 0.5) };
+        let tested = Tested { z: 3.0, exceedances: Exceedances { low: 1, high: 1 } };
+        Evidence {
+            overfit: vec![overfit(0), overfit(10)],
+            half_loss_step: (noise < 1.0).then_some(10.0 * noise).or(Some(f64::INFINITY)),
+            early_slope: Some(1.0 - noise),
+            median_pristine: Some(1.0),
+            median_corrupt: (noise > 0.0).then_some(2.0),
+            proper_accuracy: Some(1.0 - noise),
+            alpha_0: Some(Number::plain(0.9)),
+            group_size: (noise > 0.0).then_some(0.75),
+            crossover: Observed { value: Some(Number::plain(0.3)), tested: Some(tested), worlds: 99 },
+            ..Evidence::for_tests(rule, conditions)
         }
     }
-    let exceeds = |point: &Point| point.largest > point.proper + TOLERANCE;
-    let comparisons = rows.iter().flat_map(|(_, points)| points).map(|point| Some(!exceeds(point))).collect();
-    let percents = |points: &[Point]| points.iter().map(|point| point.percent).collect::<Vec<f64>>();
-    let Some((_, first)) = rows.first() else {
-        let nothing = "Nothing to compare: no run has both c\u{a0}>\u{a0}1 and corrupt examples.".to_string();
-        return prediction(texts, nothing, comparisons);
-    };
-    let is_common = rows.iter().all(|(_, points)| percents(points) == percents(first));
-    let (mut lists, mut exceeded) = (Vec::new(), Vec::new());
-    for (level, points) in &rows {
-        let largest: Vec<String> = points.iter().map(|point| fraction(point.largest)).collect();
-        let own = if is_common { String::new() } else { format!(", {}", c_text(&percents(points))) };
-        let proper = fraction(points[0].proper);
-        lists.push(format!("{}\u{a0}% against {proper}\u{a0}% ({}{own})", largest.join(", "), noise(*level)));
-        let failing: Vec<String> =
-            points.iter().filter(|point| exceeds(point)).map(|point| point.percent.to_string()).collect();
-        if !failing.is_empty() {
-            exceeded.push(format!("{} (c\u{a0}=\u{a0}{}\u{a0}%)", noise(*level), failing.join(", ")));
-        }
+
+    fn points(runs: &[Evidence], prediction: &str) -> Vec<Point> {
+        Grid::of(&runs.iter().collect::<Vec<_>>()).points(prediction).unwrap()
     }
-    let common = if is_common { format!("for {} ", c_text(&percents(first))) } else { String::new() };
-    let failed = match exceeded.is_empty() {
-        true => String::new(),
-        false => format!(" Exceeded at {}.", exceeded.join(", ")),
-    };
-    let measured = text::capitalised(&format!("{common}the training accuracy reaches {}.{failed}", lists.join("; ")));
-    prediction(texts, measured, comparisons)
+
+    fn judged(points: &[Point]) -> Vec<Option<Comparison>> {
+        points.iter().map(|point| point.holds).collect()
+    }
+
+    #[test]
+    fn each_noise_level_is_compared_with_the_one_before() {
+        let runs = [run("sgd", 0.0, None, 1.0), run("sgd", 0.5, None, 0.9), run("sgd", 0.25, None, 1.0)];
+        let slower = points(&runs, "slower_learning");
+        assert_eq!(slower.iter().map(|point| point.noise).collect::<Vec<_>>(), [0.0, 0.25, 0.5]);
+        assert_eq!(judged(&slower), [None, Some(Some(true)), Some(Some(true))]);
+        assert_eq!(slower[2].compared_with, Value::near(Some(2.5), 2.5));
+        assert_eq!(judged(&points(&runs, "pristine_slower")), [None, Some(Some(false)), Some(Some(false))]);
+        assert_eq!(verdict(points(&runs, "pristine_slower").into_iter().filter_map(|point| point.holds)), "fails");
+        assert_eq!(judged(&points(&runs, "pristine_first")), [Some(Some(true)); 2]);
+        let never = [run("sgd", 1.0, None, 0.1), run("winsorized", 1.5, Some(0.0), 0.1)];
+        assert_eq!(judged(&points(&never, "slower_learning")), [None, Some(None)]);
+    }
+
+    #[test]
+    fn a_tested_number_must_be_positive_and_have_a_small_p() {
+        let runs = [run("sgd", 0.25, None, 1.0), run("sgd", 0.75, None, 1.0)];
+        let found = points(&runs, "crosses_over");
+        assert_eq!(judged(&found), [Some(Some(true)); 2]);
+        assert_eq!((found[1].quantity, &found[1].p), ("crossover", &Value::exact(Some(0.02))));
+        // There is no difference after ten steps.
+        assert_eq!(judged(&points(&runs, "early_contribution")), [Some(None); 2]);
+    }
+
+    #[test]
+    fn levels_of_c_are_compared_where_there_are_two_and_plain_sgd_is_level_0() {
+        let runs = [run("sgd", 0.5, None, 0.9), run("winsorized", 0.5, Some(2.0), 0.6), run("sgd", 0.25, None, 1.0)];
+        let found = points(&runs, "less_overfit");
+        assert_eq!(found.iter().map(|point| point.winsorization).collect::<Vec<_>>(), [Some(0.0), Some(2.0)]);
+        assert_eq!(judged(&found), [None, Some(Some(true))]);
+        assert_eq!(judged(&points(&runs, "proper_accuracy")), [Some(Some(false))]);
+        assert!(Grid::of(&[]).points("anything").is_none());
+    }
+
+    #[test]
+    fn runs_that_differ_in_anything_else_are_not_judged() {
+        let mut runs = [run("sgd", 0.25, None, 1.0), run("sgd", 0.5, None, 1.0), run("adam", 0.5, None, 1.0)];
+        assert_eq!(points(&runs, "slower_learning").len(), 2);
+        runs[1].conditions = runs[1].conditions.clone().with("width", 64_i64);
+        assert!(points(&runs, "slower_learning").is_empty());
+        assert_eq!(verdict([]), "not checkable");
+    }
 }

@@ -11,7 +11,7 @@ const ALLOWED: f64 = 1e-7;
 /// Cells `seeds`, `mean`, `lower` and `upper` of the values that are there; `quantiles` are those of [`quantiles`].
 pub(crate) fn cells(values: &[f64], quantiles: &[f64]) -> Vec<Value> {
     let n = values.len() as f64;
-    let mut cells = vec![Value::Int(values.len() as i64)];
+    let mut cells = vec![Value::int(values.len())];
     if values.is_empty() {
         cells.resize(4, Value::Null);
         return cells;

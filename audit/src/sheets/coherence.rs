@@ -3,8 +3,10 @@
 use crate::coherence::Row;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet};
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    run.grouping()?;
     let keys = &["estimator", "step", "layer", "statistic", "group_a", "group_b"];
     let mut sheet = Sheet::new(keys, &["value", "lower", "upper"]);
     let mut add = |step: i64, row: &Row| {
@@ -12,10 +14,9 @@ pub(super) fn sheet(run: &Recomputed) -> Sheet {
             Some((a, b)) => (Key::from(a.as_str()), Key::from(b.as_str())),
             None => (Key::Null, Key::Null),
         };
-        let layer = row.layer.map_or(Key::Null, |layer| Key::Int(layer as i64));
-        let key = vec![row.estimator.into(), Key::Int(step), layer, row.statistic.into(), a, b];
-        let estimate = &row.estimate;
-        sheet.push(key, vec![estimate.value.clone(), estimate.lower.clone(), estimate.upper.clone()]);
+        let layer = Key::from(row.layer.map(|layer| run.layers[layer].as_str()));
+        let key = vec![row.estimator.into(), Key::from(step), layer, row.statistic.into(), a, b];
+        sheet.push(key, row.estimate.cells());
     };
     for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
         coherence.rows.iter().for_each(|row| add(step, row));
@@ -23,5 +24,5 @@ pub(super) fn sheet(run: &Recomputed) -> Sheet {
     for (step, rows) in &run.exact_coherence {
         rows.iter().for_each(|row| add(*step, row));
     }
-    sheet
+    Ok(sheet)
 }

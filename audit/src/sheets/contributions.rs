@@ -1,21 +1,21 @@
-//! contributions.parquet: contribution and self term of each sampled example at each step.
+//! contributions.parquet: group, contribution and self term of each sampled example at each step.
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
-    let columns = &["pristine", "contribution", "self_term"];
-    let mut sheet = Sheet::new(&["step", "example_id"], columns);
-    let record = &run.paper().record;
-    for (step, terms) in record.steps.iter().zip(&run.terms) {
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let grouping = run.grouping()?;
+    let mut sheet = Sheet::new(&["step", "example_id"], &["group", "contribution", "self_term"]);
+    for (step, terms) in run.paper().record.steps.iter().zip(&run.terms) {
         for (place, &example) in run.selected.iter().enumerate() {
             let values = vec![
-                Value::Flag(record.pristine[place]),
+                Value::text(Some(&grouping.names[grouping.of[example]])),
                 Value::near(Some(terms.contributions[place]), terms.sizes[place]),
                 Value::plain(Some(terms.self_terms[place])),
             ];
-            sheet.push(vec![Key::Int(*step), Key::Int(example as i64)], values);
+            sheet.push(vec![Key::from(*step), Key::from(example as i64)], values);
         }
     }
-    sheet
+    Ok(sheet)
 }

@@ -1,11 +1,13 @@
 //! cross_terms.parquet: ⟨g^a, g^b⟩ of every two groups, and its fraction of ‖g‖².
 
-use crate::plain::groups::Grouping;
+use super::keys;
 use crate::recompute::Recomputed;
-use crate::sheet::{Key, Sheet, Value};
+use crate::sheet::{Key, Sheet};
+use crate::table::Tables;
 use crate::tally::Number;
 
-pub(super) fn sheet(run: &Recomputed, grouping: &Grouping) -> Sheet {
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let names = &run.grouping()?.names;
     let mut sheet = Sheet::new(&["estimator", "step", "group_a", "group_b"], &["value", "fraction"]);
     for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
         let terms = &coherence.cross_terms;
@@ -15,15 +17,10 @@ pub(super) fn sheet(run: &Recomputed, grouping: &Grouping) -> Sheet {
             for (b, term) in row.iter().enumerate() {
                 let fraction = (total > 0.0 && total.is_finite())
                     .then(|| Number::near(term.value / total, size / total * (1.0 + (term.value / total).abs())));
-                let key = vec![
-                    "paper".into(),
-                    Key::Int(step),
-                    grouping.names[a].as_str().into(),
-                    grouping.names[b].as_str().into(),
-                ];
-                sheet.push(key, vec![Value::Number(*term), fraction.map_or(Value::Null, Value::Number)]);
+                let [a, b] = keys(names, Some((a, Some(b))));
+                sheet.push(vec!["paper".into(), Key::from(step), a, b], vec![Some(*term).into(), fraction.into()]);
             }
         }
     }
-    sheet
+    Ok(sheet)
 }

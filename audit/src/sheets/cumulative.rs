@@ -1,38 +1,31 @@
-//! cumulative.parquet: cumulative mean contributions by estimator, world and step.
+//! cumulative.parquet: the mean cumulative contribution of each group by estimator, world and contiguous step.
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::tally::Number;
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
-    let columns = &[
-        "pristine",
-        "corrupt",
-        "difference",
-        "pristine_lower",
-        "pristine_upper",
-        "corrupt_lower",
-        "corrupt_upper",
-        "difference_lower",
-        "difference_upper",
-    ];
-    let mut sheet = Sheet::new(&["estimator", "step", "world"], columns);
-    let cell = |number: Option<Number>| number.map_or(Value::Null, Value::Number);
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let names = &run.grouping()?.names;
+    let mut sheet = Sheet::new(&["estimator", "step", "world", "group"], &["cumulative", "lower", "upper"]);
+    let mut add = |estimator: &str, step: i64, world: u64, group: usize, values| {
+        let key = vec![estimator.into(), Key::from(step), Key::Int(world.into()), names[group].as_str().into()];
+        sheet.push(key, values);
+    };
     for estimate in &run.estimates {
-        for world in &estimate.pristine.worlds {
-            for (&step, at) in estimate.record.steps.iter().zip(&world.cumulative) {
-                let key = vec![estimate.record.estimator.into(), Key::Int(step), Key::Int(world.number as i64)];
-                let mut values = vec![cell(at.pristine), cell(at.corrupt), cell(at.difference)];
-                values.resize(columns.len(), Value::Null);
-                sheet.push(key, values);
+        for world in &estimate.worlds {
+            for (group, means) in world.means.iter().enumerate() {
+                for (&step, mean) in estimate.record.steps.iter().zip(means) {
+                    let values = vec![(*mean).into(), Value::Null, Value::Null];
+                    add(estimate.record.estimator, step, world.number, group, values);
+                }
             }
         }
     }
-    for (step, at) in run.paper().record.steps.iter().zip(run.population.iter().flat_map(|of| &of.cumulative)) {
-        let key = vec!["population".into(), Key::Int(*step), Key::Int(0)];
-        let mut values: Vec<Value> = at.iter().map(|estimate| estimate.value.clone()).collect();
-        values.extend(at.iter().flat_map(|estimate| [estimate.lower.clone(), estimate.upper.clone()]));
-        sheet.push(key, values);
+    let of_population = run.population.iter().flat_map(|of| &of.cumulative);
+    for (&step, means) in run.paper().record.steps.iter().zip(of_population) {
+        for (group, mean) in means.iter().enumerate() {
+            add("population", step, 0, group, mean.cells());
+        }
     }
-    sheet
+    Ok(sheet)
 }

@@ -1,14 +1,66 @@
-//! curves.parquet: the evaluations, copied.
+//! curves.parquet: everything of the other tables, as they are published, that is one number a step.
+
+use cograd_results::{CurveName, TABLES};
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
+use crate::table::{Cell, Tables};
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
-    let mut sheet = Sheet::new(&["step", "split", "subset"], &["examples", "loss", "accuracy"]);
-    for metric in &run.metrics {
-        let key = vec![Key::Int(metric.step), metric.split.as_str().into(), metric.subset.as_str().into()];
-        let examples = Value::Int(i64::from(metric.examples));
-        sheet.push(key, vec![examples, Value::exact(Some(metric.loss)), Value::exact(Some(metric.accuracy))]);
+pub(super) fn sheet(run: &Recomputed, tables: &Tables) -> Result<Sheet, String> {
+    Ok(of_run(&run.manifest.run, tables))
+}
+
+fn of_run(run: &str, tables: &Tables) -> Sheet {
+    let keys = &["curve", "estimator", "layer", "group_a", "group_b", "step"];
+    let mut sheet = Sheet::new(keys, &["value", "lower", "upper"]);
+    for (definition, curve) in TABLES.iter().flat_map(|table| table.curves.iter().map(move |curve| (table, curve))) {
+        let Some(table) = tables.get(definition.name) else { continue };
+        for &row in table.rows_of(run) {
+            let cell = |column: &str| table.cell(column, row);
+            if definition.has("world") && cell("world") != Cell::Int(0) {
+                continue;
+            }
+            let text = |column: &str| if let Cell::Text(text) = cell(column) { text } else { "" };
+            let name = match curve.name {
+                CurveName::Fixed(name) => name.to_string(),
+                CurveName::Column(column) => text(column).to_string(),
+                CurveName::Joined(first, second) => format!("{}_{}", text(first), text(second)),
+            };
+            // Of an evaluation all examples are no group; elsewhere they may be the one group.
+            let is_all = |cell| cell == Cell::Text("all") && !definition.has("estimator");
+            let group = |column: Option<&str>| Key::from(column.map(cell).filter(|cell| !is_all(*cell)));
+            let [a, b] = curve.groups.map(group);
+            let key = vec![Key::Text(name), cell("estimator").into(), cell("layer").into(), a, b, cell("step").into()];
+            let [lower, upper] = curve.interval.unwrap_or_default().map(|end| Value::from(cell(end)));
+            sheet.push(key, vec![cell(curve.value).into(), lower, upper]);
+        }
     }
     sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::testing::table;
+
+    #[test]
+    fn the_definitions_say_what_is_a_curve() {
+        let metrics =
+            table("metrics", &["r 0 train all loss 2.5 10", "r 0 train corrupt loss 3 5", "s 0 train all loss 9 1"]);
+        let shares =
+            table("shares", &["r paper 1 0 all 0.5 - -", "r paper 1 2 all 0.25 - -", "r population 1 0 late 1 0.5 2"]);
+        let tables = Tables::from([("metrics", metrics), ("shares", shares)]);
+        let sheet = of_run("r", &tables);
+        let row = |key: [Option<&str>; 5], step: i64, values: [Option<f64>; 3]| {
+            let key = [key.map(Key::from).to_vec(), vec![Key::from(step)]].concat();
+            (key, values.map(Value::exact).to_vec())
+        };
+        let expected = [
+            row([Some("train_loss"), None, None, None, None], 0, [Some(2.5), None, None]),
+            row([Some("train_loss"), None, None, Some("corrupt"), None], 0, [Some(3.0), None, None]),
+            row([Some("share"), Some("paper"), None, Some("all"), None], 1, [Some(0.5), None, None]),
+            row([Some("share"), Some("population"), None, Some("late"), None], 1, [Some(1.0), Some(0.5), Some(2.0)]),
+        ];
+        assert_eq!(sheet.rows, expected);
+    }
 }

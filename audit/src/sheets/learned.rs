@@ -1,23 +1,29 @@
-//! learned.parquet: how many examples of each subset were learned by each evaluated step.
+//! learned.parquet: how many examples of each group were learned by each evaluated step.
 
-use cograd_trace::Subset;
-
+use crate::plain::curves::steps;
 use crate::plain::learned::learned;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
-    let mut sheet = Sheet::new(&["step", "subset"], &["examples", "learned", "fraction"]);
-    let mut steps: Vec<i64> = run.metrics.iter().map(|metric| metric.step).collect();
-    steps.sort_unstable();
-    steps.dedup();
-    for step in steps {
-        for subset in [Subset::All, Subset::Pristine, Subset::Corrupt] {
-            let (size, count) = learned(&run.examples, subset, step);
-            let fraction = (size > 0).then(|| f64::from(count) / f64::from(size));
-            let values = vec![Value::Int(i64::from(size)), Value::Int(i64::from(count)), Value::plain(fraction)];
-            sheet.push(vec![Key::Int(step), subset.as_str().into()], values);
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let grouping = run.grouping()?;
+    let mut sheet = Sheet::new(&["step", "group"], &["examples", "learned", "fraction"]);
+    if run.examples.learned_step.is_none() {
+        return Ok(sheet);
+    }
+    let of_group = |group: usize| (0..run.examples.count).filter(|&example| grouping.of[example] == group).collect();
+    let mut groups: Vec<(&str, Vec<usize>)> = vec![("all", (0..run.examples.count).collect())];
+    // All examples, as the only group, are there once.
+    let others = grouping.names.iter().enumerate().filter(|(_, name)| *name != "all");
+    groups.extend(others.map(|(group, name)| (name.as_str(), of_group(group))));
+    for step in steps(&run.metrics) {
+        for (name, members) in &groups {
+            let (size, count) = (members.len(), learned(&run.examples, members, step));
+            let fraction = (size > 0).then(|| count as f64 / size as f64);
+            let values = vec![Value::int(size), Value::int(count), Value::plain(fraction)];
+            sheet.push(vec![Key::from(step), (*name).into()], values);
         }
     }
-    sheet
+    Ok(sheet)
 }

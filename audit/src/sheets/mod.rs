@@ -1,38 +1,87 @@
-//! The rows that each results table must have for one run, one file a table.
+//! The rows that each results table must have, one file a table.
 
 mod coherence;
 mod contributions;
+mod coverage;
 mod cross_terms;
 mod cumulative;
 mod curves;
-mod decomposition;
-mod group_tests;
+mod differences;
+mod gradient_norms;
 mod groups;
 mod learned;
+mod matched;
+mod metrics;
 mod null;
+mod over_seeds;
 mod overfit;
+mod predictions;
+mod runs;
 mod shares;
 mod tests;
 
+use cograd_results::summary::Condition;
+
+use crate::evidence::Evidence;
 use crate::recompute::Recomputed;
-use crate::sheet::Sheet;
+use crate::record::Subject;
+use crate::sheet::{Key, Sheet};
+use crate::table::Tables;
 
-/// Makes the sheet of one table; the reason if it cannot be told from the study alone.
-type Make = fn(&Recomputed) -> Result<Sheet, String>;
+/// Makes the sheet of one table of one run, the other tables being as they are published; the reason if it cannot be told from
+/// the study alone.
+type OfRun = fn(&Recomputed, &Tables) -> Result<Sheet, String>;
 
-/// The tables of runs, and how their sheets are made.
-pub(crate) const OF_RUN: [(&str, Make); 13] = [
-    ("curves.parquet", |run| Ok(curves::sheet(run))),
-    ("learned.parquet", |run| Ok(learned::sheet(run))),
-    ("overfit.parquet", |run| Ok(overfit::sheet(run))),
-    ("contributions.parquet", |run| Ok(contributions::sheet(run))),
-    ("decomposition.parquet", |run| Ok(decomposition::sheet(run))),
-    ("cumulative.parquet", |run| Ok(cumulative::sheet(run))),
-    ("null.parquet", |run| Ok(null::sheet(run))),
-    ("tests.parquet", |run| Ok(tests::sheet(run))),
-    ("groups.parquet", |run| Ok(groups::sheet(run, run.grouping.as_ref()?))),
-    ("shares.parquet", |run| Ok(shares::sheet(run, run.grouping.as_ref()?))),
-    ("group_tests.parquet", |run| Ok(group_tests::sheet(run, run.grouping.as_ref()?))),
-    ("cross_terms.parquet", |run| Ok(cross_terms::sheet(run, run.grouping.as_ref()?))),
-    ("coherence.parquet", |run| run.grouping.as_ref().map(|_| coherence::sheet(run)).map_err(String::clone)),
-];
+/// Makes the sheet of one table of the whole study.
+type OfStudy = fn(&Study<'_>) -> Result<Sheet, String>;
+
+/// How the sheet of a table is made.
+#[derive(Clone, Copy)]
+pub(crate) enum Make {
+    OfRun(OfRun),
+    OfStudy(OfStudy),
+}
+
+/// What the sheets of the whole study are made of.
+pub(crate) struct Study<'a> {
+    /// The runs, in the order of the tables; the reason if not all could be recomputed.
+    pub runs: Result<Vec<&'a Evidence>, String>,
+    /// Ids of all runs.
+    pub names: Vec<&'a str>,
+    /// The conditions of the study, as the summary has them.
+    pub conditions: &'a [Condition],
+    pub tables: &'a Tables,
+}
+
+/// How the sheet of a table is made; `None` if the audit does not recompute it.
+pub(crate) fn make(table: &str) -> Option<Make> {
+    let of_run: OfRun = match table {
+        "runs" => runs::sheet,
+        "groups" => groups::sheet,
+        "metrics" => metrics::sheet,
+        "learned" => learned::sheet,
+        "overfit" => overfit::sheet,
+        "contributions" => contributions::sheet,
+        "gradient_norms" => gradient_norms::sheet,
+        "shares" => shares::sheet,
+        "cumulative" => cumulative::sheet,
+        "differences" => differences::sheet,
+        "null" => null::sheet,
+        "tests" => tests::sheet,
+        "cross_terms" => cross_terms::sheet,
+        "coherence" => coherence::sheet,
+        "coverage" => coverage::sheet,
+        "curves" => curves::sheet,
+        "over_seeds" => return Some(Make::OfStudy(over_seeds::sheet)),
+        "matched" => return Some(Make::OfStudy(matched::sheet)),
+        "predictions" => return Some(Make::OfStudy(predictions::sheet)),
+        _ => return None,
+    };
+    Some(Make::OfRun(of_run))
+}
+
+/// Keys `group_a` and `group_b` of a group or pair of these groups.
+fn keys(names: &[String], subject: Option<Subject>) -> [Key; 2] {
+    let name = |group: Option<usize>| Key::from(group.map(|group| names[group].as_str()));
+    [name(subject.map(|subject| subject.0)), name(subject.and_then(|subject| subject.1))]
+}

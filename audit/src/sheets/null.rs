@@ -1,20 +1,22 @@
-//! null.parquet: the null distribution of α and D by estimator and step.
+//! null.parquet: the null distribution of shares and differences by estimator and step.
 
+use super::keys;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet};
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
-    let columns = &["mean", "sd", "lower", "upper", "p"];
-    let mut sheet = Sheet::new(&["estimator", "statistic", "step"], columns);
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let names = &run.grouping()?.names;
+    let key_columns = &["estimator", "statistic", "group_a", "group_b", "step"];
+    let mut sheet = Sheet::new(key_columns, &["mean", "sd", "lower", "upper", "p"]);
     for estimate in &run.estimates {
-        let statistics = [("alpha", &estimate.pristine.alpha), ("difference", &estimate.pristine.difference)];
-        for (statistic, points) in statistics {
-            for point in points {
-                let key = vec![estimate.record.estimator.into(), statistic.into(), Key::Int(point.step)];
-                let values = [&point.mean, &point.sd, &point.lower, &point.upper, &point.p];
-                sheet.push(key, values.into_iter().cloned().collect());
+        for curve in &estimate.null {
+            let [a, b] = keys(names, Some(curve.subject));
+            for (step, cells) in &curve.points {
+                let (estimator, statistic) = (estimate.record.estimator.into(), curve.statistic.into());
+                sheet.push(vec![estimator, statistic, a.clone(), b.clone(), Key::from(*step)], cells.to_vec());
             }
         }
     }
-    sheet
+    Ok(sheet)
 }

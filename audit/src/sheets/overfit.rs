@@ -2,18 +2,15 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed) -> Sheet {
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     let columns = &["train_accuracy", "test_accuracy", "overfit", "proper_accuracy"];
     let mut sheet = Sheet::new(&["step"], columns);
     for at in run.overfit() {
-        let values = vec![
-            Value::exact(at.train),
-            Value::exact(at.test),
-            Value::near(at.overfit, 1.0),
-            Value::plain(run.proper_accuracy()),
-        ];
-        sheet.push(vec![Key::Int(at.step)], values);
+        let proper = Value::plain(run.examples.proper_accuracy());
+        let values = vec![Value::exact(at.train), Value::exact(at.test), Value::near(at.overfit, 1.0), proper];
+        sheet.push(vec![Key::from(at.step)], values);
     }
-    sheet
+    Ok(sheet)
 }

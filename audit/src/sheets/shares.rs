@@ -1,29 +1,31 @@
-//! shares.parquet: share and mean cumulative contribution of each group by estimator, world and step.
+//! shares.parquet: the share of ‖g‖² of each group by estimator, world and step.
 
-use crate::plain::groups::Grouping;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::tally::Number;
+use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, grouping: &Grouping) -> Sheet {
-    let keys = &["estimator", "step", "world", "group"];
-    let mut sheet = Sheet::new(keys, &["share", "cumulative"]);
-    let cell = |number: Option<Number>| number.map_or(Value::Null, Value::Number);
+pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+    let names = &run.grouping()?.names;
+    let mut sheet = Sheet::new(&["estimator", "step", "world", "group"], &["share", "lower", "upper"]);
+    let mut add = |estimator: &str, step: i64, world: u64, group: usize, values| {
+        let key = vec![estimator.into(), Key::from(step), Key::Int(world.into()), names[group].as_str().into()];
+        sheet.push(key, values);
+    };
     for estimate in &run.estimates {
-        for world in estimate.grouped.iter().flat_map(|grouped| &grouped.worlds) {
-            for (place, &step) in estimate.record.steps.iter().enumerate() {
-                for (group, name) in grouping.names.iter().enumerate() {
-                    let key = vec![
-                        estimate.record.estimator.into(),
-                        Key::Int(step),
-                        Key::Int(world.number as i64),
-                        name.as_str().into(),
-                    ];
-                    let mean = world.means[group].get(place).copied().flatten();
-                    sheet.push(key, vec![cell(world.shares[place][group]), cell(mean)]);
+        for world in &estimate.worlds {
+            for (&step, at) in estimate.record.steps.iter().zip(&world.decomposition) {
+                for (group, share) in at.shares.iter().enumerate() {
+                    let values = vec![(*share).into(), Value::Null, Value::Null];
+                    add(estimate.record.estimator, step, world.number, group, values);
                 }
             }
         }
     }
-    sheet
+    let of_population = run.population.iter().flat_map(|of| &of.shares);
+    for (&step, shares) in run.paper().record.steps.iter().zip(of_population) {
+        for (group, share) in shares.iter().enumerate() {
+            add("population", step, 0, group, share.cells());
+        }
+    }
+    Ok(sheet)
 }

@@ -1,5 +1,6 @@
 //! The update rules that an experiment can name.
 
+use cograd_trace::Conditions;
 use serde::{Deserialize, Serialize};
 
 use crate::rule::{MedianOfMeans, NormClipped, RollingMedian, Sgd, UpdateRule, Winsorized};
@@ -45,7 +46,7 @@ const MOST_GROUPS: usize = 1000;
 type Problem = (&'static str, String);
 
 impl Rule {
-    /// The name in run ids, manifests and results: with its settings, so that no two rules share one.
+    /// The name in run ids: with its settings, so that no two rules share one.
     pub fn label(&self) -> String {
         match self {
             Rule::Sgd {} => "sgd".into(),
@@ -54,6 +55,19 @@ impl Rule {
             Rule::RollingMedian {} => "rolling-median".into(),
             Rule::NormClipped { norm, noise: 0.0 } => format!("norm-clipped-{norm}"),
             Rule::NormClipped { norm, noise } => format!("norm-clipped-{norm}-noise-{noise}"),
+        }
+    }
+
+    /// The conditions of a run, with the rule and its settings among them.
+    pub(crate) fn conditions(&self, others: Conditions) -> Conditions {
+        match *self {
+            Rule::Sgd {} => others.with("rule", "sgd"),
+            Rule::Winsorized { percent } => others.with("rule", "winsorized").with("winsorization", percent),
+            Rule::MedianOfMeans { groups } => others.with("rule", "median-of-means").with("groups", groups as i64),
+            Rule::RollingMedian {} => others.with("rule", "rolling-median"),
+            Rule::NormClipped { norm, noise } => {
+                others.with("rule", "norm-clipped").with("norm", norm).with("sigma", noise)
+            }
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) use kernels::{
 };
 pub use pixels::Pixels;
 pub use population::{LayerPopulation, Population};
-pub use sampled::sampled_gradients;
+pub use sampled::{Weight, sampled_gradients};
 
 use candle_core::{Device, Result, Tensor, bail};
 use kernels::{CLASSES, with_values};

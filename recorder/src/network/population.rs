@@ -1,4 +1,4 @@
-//! What every example contributes to the full gradient, over all parameters, in two passes over the examples [S 4.1].
+//! What every example contributes to the full gradient, over all parameters, in two passes over the examples [S 2].
 //!
 //! The gradient of example i with respect to a layer is the outer product δ_i a_iᵀ for its weights and δ_i for its biases.
 //! The first pass sums them to G and b. The second has every example's contribution in closed form, δ_iᵀ (G a_i + b),

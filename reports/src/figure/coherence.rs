@@ -1,275 +1,268 @@
-//! One coherence statistic over training, by layer: from the sample, and of the population where it is known.
+//! The statistics of single examples' gradients over training: a figure for each that the results have, whatever it is called.
 //!
-//! Adding a statistic to the figures is adding a line to [`STATISTICS`].
+//! A statistic of everything is drawn by layer, of groups as curves, of pairs as curves or matrices. What it is called and
+//! means is what the summary says of it: adding a statistic changes nothing here.
 
-use super::drawn::{self, Drawn, Marks};
-use super::legend::{Key, Legend};
-use super::look::{INK, QUIET, group_look};
-use super::panel_grid::{GridPanel, Heading, PanelGrid, PanelRow};
-use super::{heading, step_axis};
-use crate::ReportError;
-use crate::axes::{Scale, logarithmic_range, wide_range};
+use std::rc::Rc;
+
+use super::heat_map::{self, Shade};
+use super::layout::{Drawn, Marks, Panels, Row};
+use super::legend::{Key as LegendKey, Legend};
+use super::look::{INK, PRISTINE, group_look, group_looks};
+use super::{COHERENCE, Figure, Figures, file_name, fitting, short_name, stiffness_by_class, values};
+use crate::axes::Scale;
 use crate::canvas::{Dash, Marker, Stroke};
-use crate::curves::{CurveKey, EXACT, PAPER, POPULATION};
-use crate::results::{Condition, Results, RunResults, Series};
+use crate::curve_names::CurveLook;
+use crate::curves::{Banded, EXACT, Key, PAPER, POPULATION, Series};
+use crate::study::{Condition, Sheet, Study};
+use crate::{ReportError, distinct};
 
-/// A statistic and how it is drawn.
-pub struct Statistic {
-    /// Its name in `coherence.parquet`.
-    pub curve: &'static str,
-    pub file: &'static str,
-    /// What it is called in text.
-    pub name: &'static str,
-    pub y_axis: &'static str,
-    pub logarithmic: bool,
-    /// What it says, in a sentence or two.
-    pub meaning: &'static str,
-}
+/// Curves that other figures are of.
+const ELSEWHERE: [&str; 4] = ["share", "cumulative", "difference", "cross_term"];
+const M_COHERENCE: &str = "m_coherence";
+/// They say what m-coherence says: each is a function of it.
+const SAME_AS_M_COHERENCE: [&str; 4] = ["diversity", "aligned_fraction", "noise_scale", "normalised_variance"];
+/// Curves of more layers are a heat map.
+const FEW_LAYERS: usize = 6;
+/// Pairs of more groups are drawn as matrices.
+const FEW_GROUPS: usize = 3;
 
-pub const STATISTICS: [Statistic; 11] = [
-    Statistic {
-        curve: "m_coherence",
-        file: "coherence-m-coherence.svg",
-        name: "m-coherence",
-        y_axis: "m-coherence",
-        logarithmic: true,
-        meaning: "‖Σ g_i‖² / Σ ‖g_i‖²: how many examples, on average, pull the way of one; 1 where gradients are orthogonal, the number of examples where they are equal.",
-    },
-    Statistic {
-        curve: "diversity",
-        file: "coherence-diversity.svg",
-        name: "Gradient diversity",
-        y_axis: "Diversity",
-        logarithmic: true,
-        meaning: "Σ ‖g_i‖² / ‖Σ g_i‖², the inverse of m-coherence.",
-    },
-    Statistic {
-        curve: "aligned_fraction",
-        file: "coherence-aligned-fraction.svg",
-        name: "Aligned fraction",
-        y_axis: "Aligned fraction",
-        logarithmic: false,
-        meaning: "(‖Σ g_i‖² − Σ ‖g_i‖²) / ‖Σ g_i‖²: the share of the squared gradient norm that comes from agreement between different examples.",
-    },
-    Statistic {
-        curve: "stiffness_cosine",
-        file: "coherence-stiffness-cosine.svg",
-        name: "Stiffness, cosine",
-        y_axis: "Mean cosine",
-        logarithmic: false,
-        meaning: "The mean cosine of the gradients of two different examples.",
-    },
-    Statistic {
-        curve: "stiffness_sign",
-        file: "coherence-stiffness-sign.svg",
-        name: "Stiffness, sign",
-        y_axis: "Mean sign",
-        logarithmic: false,
-        meaning: "The mean sign of the inner product of the gradients of two different examples: the probability that a step for one helps the other, less the probability that it hurts.",
-    },
-    Statistic {
-        curve: "confusion",
-        file: "coherence-confusion.svg",
-        name: "Gradient confusion",
-        y_axis: "Confusion",
-        logarithmic: true,
-        meaning: "max(0, −min ⟨g_i, g_j⟩) over pairs: how strongly the two most opposed examples oppose each other.",
-    },
-    Statistic {
-        curve: "gsnr",
-        file: "coherence-gsnr.svg",
-        name: "Gradient signal-to-noise ratio",
-        y_axis: "GSNR",
-        logarithmic: true,
-        meaning: "Squared mean over variance of a coordinate of the gradient over the examples, averaged over coordinates.",
-    },
-    Statistic {
-        curve: "same_sign",
-        file: "coherence-same-sign.svg",
-        name: "Same-sign fraction",
-        y_axis: "Same-sign fraction",
-        logarithmic: false,
-        meaning: "The share of examples whose coordinate of the gradient has the sign of the mean gradient’s, averaged over coordinates.",
-    },
-    Statistic {
-        curve: "noise_scale",
-        file: "coherence-noise-scale.svg",
-        name: "Simple noise scale",
-        y_axis: "Noise scale (examples)",
-        logarithmic: true,
-        meaning: "tr Σ / ‖ḡ‖²: the batch size at which the variance of the mean gradient is as large as its square.",
-    },
-    Statistic {
-        curve: "normalised_variance",
-        file: "coherence-normalised-variance.svg",
-        name: "Normalised variance",
-        y_axis: "Normalised variance",
-        logarithmic: true,
-        meaning: "The summed variances of the coordinates over their summed squared means.",
-    },
-    Statistic {
-        curve: "disparity",
-        file: "coherence-disparity.svg",
-        name: "Gradient disparity",
-        y_axis: "Disparity",
-        logarithmic: true,
-        meaning: "The mean distance between the mean gradients of random disjoint batches of a tenth of the examples.",
-    },
-];
-
-const HEIGHT: f64 = 92.0;
-
-/// None if the results have no such statistic.
-pub fn draw(results: &Results, statistic: &Statistic) -> Result<Option<String>, ReportError> {
-    let has = |run: &RunResults, estimators: &[&str]| {
-        let of_estimator = |key: &&CurveKey| key.estimator.as_deref().is_some_and(|name| estimators.contains(&name));
-        let whole = |key: &&CurveKey| key.group_a.is_none() && of_estimator(key);
-        run.keys(statistic.curve)
-            .into_iter()
-            .filter(whole)
-            .filter_map(|key| run.curve(key))
-            .any(|curve| curve.has_values())
+pub fn figures(study: &Study) -> Figures {
+    let shown = |key: &&Key| {
+        let elsewhere = ELSEWHERE.contains(&&*key.curve) || stiffness_by_class::shows(&key.curve);
+        key.estimator.is_some() && key.world == 0 && !elsewhere
     };
-    let conditions = results.plain_conditions_with(|run| has(run, &[PAPER, POPULATION, EXACT]));
-    if conditions.is_empty() {
-        return Ok(None);
+    let keys = study.conditions.iter().flat_map(Condition::keys).filter(shown);
+    let mut figures = Vec::new();
+    let mut names = distinct(keys.map(|key| &key.curve));
+    names.sort_by_key(|name| match &***name {
+        M_COHERENCE => 0,
+        name if SAME_AS_M_COHERENCE.contains(&name) => 1,
+        _ => 2,
+    });
+    for name in names {
+        let look = CurveLook::of(&study.summary, name);
+        figures.extend(of_layers(study, name, &look)?);
+        figures.extend(of_pairs(study, name, &look)?);
     }
-    let layers = layers(&conditions, statistic.curve);
-    let of_population =
-        conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[POPULATION, EXACT])));
-    let of_sample = if of_population { "sample" } else { "" };
-    let mut rows = vec![row(&conditions, statistic, &layers, of_sample, &[PAPER])];
-    if of_population {
-        rows.push(row(&conditions, statistic, &layers, "population", &[POPULATION, EXACT]));
-    }
-    let title = format!("{} over training, by layer and label noise", statistic.name);
-    let over_examples = rows.iter().flat_map(|row| &row.panels).flat_map(|panel| &panel.curves);
-    let over_examples = over_examples.into_iter().any(|drawn| drawn.series.curve.has_band());
-    let exact = conditions.iter().any(|condition| condition.runs.iter().any(|run| has(run, &[EXACT])));
-    let legend = legend(&conditions, &layers);
-    let legend = if of_population { with_population(legend, exact) } else { legend };
-    let legend = drawn::with_interval(legend, &conditions, over_examples);
-    let heading = |condition: &Condition| Heading { heading: heading(condition), notes: Vec::new() };
-    let columns = conditions.iter().map(heading).collect();
-    PanelGrid { title: &title, legend, columns, rows }.draw().map(Some)
+    figures.extend(stiffness_by_class::figure(study)?);
+    Ok(figures)
 }
 
-/// All layers together, then each of several.
-fn layers(conditions: &[Condition], curve: &str) -> Vec<Option<i64>> {
-    let keys = conditions.iter().flat_map(|condition| condition.runs.iter().flat_map(|run| run.keys(curve)));
-    let mut layers: Vec<Option<i64>> = keys.filter(|key| key.group_a.is_none()).map(|key| key.layer).collect();
-    layers.sort_unstable();
-    layers.dedup();
-    // The only layer is all layers.
-    if layers.len() == 2 && layers[0].is_none() { vec![None] } else { layers }
+fn figure(name: &str, ending: &str, title: String, about: &str) -> Figure {
+    let figure = Figure::new(COHERENCE, format!("coherence-{}{ending}", file_name(name)), title, &["curves"]);
+    Figure { folded: SAME_AS_M_COHERENCE.contains(&name), ..figure.saying(about) }
 }
 
-fn look(layer: Option<i64>) -> (Stroke, Marker) {
+fn of_layers(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure>, ReportError> {
+    let shown = |key: &Key| &*key.curve == name && key.is_whole() && key.world == 0;
+    let panels = |sheet: &Sheet| {
+        let keys: Vec<&Key> = sheet.conditions().flat_map(Condition::keys).filter(|key| shown(key)).collect();
+        let layers = distinct(keys.iter().filter_map(|key| key.layer.as_ref()));
+        // A single layer is all layers.
+        let layers = if layers.len() > 1 { layers } else { Vec::new() };
+        ByLayer { sheet, name, look, kinds: kinds(&keys), layers }.panels()
+    };
+    figure(name, "", look.name.clone(), &look.about).of(study, |condition| condition.has(|key| shown(key)), panels)
+}
+
+/// A row of a figure: its name, and the estimators that it shows.
+type Kind = (String, Vec<Rc<str>>);
+
+/// What is of the sample, of the population, and of estimators that nothing is known of.
+fn kinds(keys: &[&Key]) -> Vec<Kind> {
+    let estimators = distinct(keys.iter().filter_map(|key| key.estimator.clone()));
+    let is_of_population = |estimator: &Rc<str>| [POPULATION, EXACT].contains(&&**estimator);
+    let (mut of_population, others): (Vec<Rc<str>>, Vec<Rc<str>>) = estimators.into_iter().partition(is_of_population);
+    // The exact curve on top of its estimate.
+    of_population.sort_by_key(|estimator| &**estimator == EXACT);
+    let several = !of_population.is_empty() || others.len() > 1;
+    let name = |estimator: &Rc<str>| match &**estimator {
+        _ if !several => String::new(),
+        PAPER => "sample".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut kinds: Vec<Kind> = others.into_iter().map(|estimator| (name(&estimator), vec![estimator])).collect();
+    kinds.extend((!of_population.is_empty()).then(|| ("population".to_owned(), of_population)));
+    kinds
+}
+
+/// A statistic of everything, all layers together and layer by layer.
+struct ByLayer<'a> {
+    sheet: &'a Sheet<'a>,
+    name: &'a str,
+    look: &'a CurveLook,
+    kinds: Vec<Kind>,
+    layers: Vec<&'a Rc<str>>,
+}
+
+impl ByLayer<'_> {
+    fn panels(&self) -> Panels {
+        let mapped = self.layers.len() > FEW_LAYERS;
+        let in_curves = if mapped { &[] } else { &self.layers[..] };
+        let rows: Vec<Row> = self.kinds.iter().map(|kind| self.curves(kind, in_curves)).collect();
+        let panels = Panels::of(self.sheet, self.legend(in_curves), rows).over_the_same_steps();
+        if mapped { self.with_maps(panels) } else { panels }
+    }
+
+    fn curves(&self, (kind, estimators): &Kind, layers: &[&Rc<str>]) -> Row {
+        let both = estimators.len() > 1;
+        let of_estimator = |condition: &Condition, estimator: &str| -> Vec<Drawn> {
+            let is_estimate = both && estimator == POPULATION;
+            // Where the exact curves of layers are known, estimates of them would only hide them.
+            let places = (0..layers.len()).rev().filter(|_| !is_estimate).map(Some).chain([None]);
+            let drawn = places.flat_map(|place| {
+                let (stroke, marker) = look(place, is_estimate);
+                let phase = place.map_or(0.1, |place| 0.35 + 0.25 * (place % 3) as f64);
+                // The exact curve and its estimate may coincide: one of them carries the markers.
+                let marks = (!is_estimate).then_some((marker, Marks::Few(phase)));
+                let series = self.series(condition, estimator, place.map(|place| layers[place]));
+                let with_interval = |series: Series| if place.is_none() { series } else { series.without_interval() };
+                Drawn::all(series.into_iter().map(with_interval).collect(), stroke, marks)
+            });
+            drawn.collect()
+        };
+        let of_condition = |condition: &Condition| -> Vec<Drawn> {
+            estimators.iter().flat_map(|estimator| of_estimator(condition, estimator)).collect()
+        };
+        // An estimate may be far out where there is little to estimate: the axis is the exact curves'.
+        let counts = |drawn: &&Drawn| !both || drawn.stroke.dash == Dash::Solid;
+        let all: Vec<Vec<Drawn>> = self.sheet.conditions().map(of_condition).collect();
+        let y = fitting(&values(all.iter().flatten().filter(counts)));
+        Row::of_curves(self.look.y_axis.clone(), y, all).named(kind.as_str())
+    }
+
+    fn series(&self, condition: &Condition, estimator: &str, layer: Option<&Rc<str>>) -> Vec<Series> {
+        condition.series(&Key::of(self.name, estimator).layer(layer.cloned()))
+    }
+
+    fn legend(&self, layers: &[&Rc<str>]) -> Legend {
+        let line = |(place, name): (Option<usize>, String)| {
+            let (stroke, marker) = look(place, false);
+            (name, stroke, marker)
+        };
+        let all = (!layers.is_empty()).then(|| (None, "all layers".to_owned()));
+        let each = layers.iter().enumerate().map(|(place, layer)| (Some(place), short_name(layer)));
+        let legend = Legend::of(all.into_iter().chain(each).map(line));
+        match self.kinds.last().map(|(_, estimators)| &estimators[..]) {
+            Some([_, _]) => legend.with(LegendKey::Line(look(None, true).0), "population: estimated from the sample"),
+            Some([only]) if **only == *POPULATION => {
+                legend.with(LegendKey::Words, "population: estimated from the sample")
+            }
+            _ => legend,
+        }
+    }
+
+    /// All layers together as curves, and below each row of them a map of the layers.
+    fn with_maps(&self, mut panels: Panels) -> Panels {
+        let of_layer = |condition: &Condition, estimator: &str, layer: &Rc<str>| -> Option<(String, Banded)> {
+            let series = self.series(condition, estimator, Some(layer)).into_iter().next()?;
+            Some((layer.to_string(), series.curve))
+        };
+        // Of the population what was recorded, or else what is estimated.
+        let of_kind = |(_, estimators): &Kind| -> Vec<Vec<(String, Banded)>> {
+            let estimator = estimators.last().map(|estimator| &**estimator).unwrap_or_default();
+            let of_condition = |condition: &Condition| {
+                self.layers.iter().filter_map(|layer| of_layer(condition, estimator, layer)).collect()
+            };
+            self.sheet.conditions().map(of_condition).collect()
+        };
+        let all: Vec<Vec<Vec<(String, Banded)>>> = self.kinds.iter().map(of_kind).collect();
+        let curves = || all.iter().flatten().flatten().map(|(_, curve)| curve);
+        let shade = Shade::of(&curves().flat_map(|curve| &curve.line).filter_map(|point| point.1).collect::<Vec<_>>());
+        let shown = panels.rows.iter().flat_map(|row| &row.plots).flat_map(|plot| &plot.curves);
+        let last = curves().chain(shown.map(|drawn| &drawn.series.curve)).map(Banded::last_step).fold(1.0, f64::max);
+        let x = Scale::steps(last);
+        let rows = std::mem::take(&mut panels.rows);
+        for (((kind, _), layers), row) in self.kinds.iter().zip(&all).zip(rows) {
+            let most = layers.iter().map(Vec::len).max().unwrap_or(0);
+            let plots = layers.iter().map(|layers| heat_map::layers(layers, &x, &shade)).collect();
+            let map = Row::new(heat_map::height(most), x.step_axis(), "", plots).named(kind.as_str());
+            panels.rows.extend([row, map]);
+        }
+        panels.legend = panels.legend.and(shade.legend(&format!("{} by layer", self.look.y_axis)));
+        panels
+    }
+}
+
+/// All layers together in ink, an estimate beside the exact curve in blue; layers in colours of their own.
+fn look(layer: Option<usize>, is_estimate: bool) -> (Stroke, Marker) {
     match layer {
+        None if is_estimate => (Stroke { dash: Dash::Dashed, ..Stroke::solid(PRISTINE, 1.25) }, Marker::Cross),
         None => (Stroke::solid(INK, 1.25), Marker::Disc),
-        Some(layer) => {
-            let (colour, marker) = group_look(layer.max(0) as usize);
+        Some(index) => {
+            let (colour, marker) = group_look(index);
             (Stroke::solid(colour, 0.75), if marker == Marker::Disc { Marker::Triangle } else { marker })
         }
     }
 }
 
-fn legend(conditions: &[Condition], layers: &[Option<i64>]) -> Legend {
-    let networks: Vec<&Vec<u64>> =
-        conditions.iter().flat_map(|condition| &condition.runs).map(|run| &run.summary.network).collect();
-    let network = networks.first().filter(|first| networks.iter().all(|network| network == *first));
-    let name = |layer: Option<i64>| match layer {
-        None => "all layers".to_owned(),
-        Some(layer) => match network.map(|widths| (widths.get(layer as usize), widths.get(layer as usize + 1))) {
-            Some((Some(from), Some(to))) => format!("layer {layer} ({from}–{to})"),
-            _ => format!("layer {layer}"),
+/// Of groups or pairs of groups, or of classes; all layers together.
+fn of_pairs(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure>, ReportError> {
+    let of_any = |key: &Key| &*key.curve == name && !key.is_whole() && key.layer.is_none() && key.world == 0;
+    let keys = || study.conditions.iter().flat_map(Condition::keys).filter(|key| of_any(key));
+    let Some(first) = keys().find(|key| key.is_of(PAPER)).or_else(|| keys().next()) else { return Ok(None) };
+    let estimator = first.estimator.as_deref().unwrap_or_default();
+    let shown = |key: &Key| of_any(key) && key.is_of(estimator);
+    let all: Vec<&Key> = keys().filter(|key| shown(key)).collect();
+    let names = group_names(study, &all);
+    let pairs = all.iter().any(|key| key.groups[1].is_some());
+    let of_groups = names.iter().all(|name| study.groups().contains(name));
+    let title = format!("{}, {}", look.name, if of_groups { "within and between groups" } else { "by pair" });
+    let about = format!("{} Of all layers together.", look.about);
+    figure(name, if of_groups { "-groups" } else { "-pairs" }, title, about.trim()).of(
+        study,
+        |condition| condition.has(|key| shown(key)),
+        |sheet| match pairs && names.len() > FEW_GROUPS {
+            true => heat_map::matrices(sheet, &look.y_axis, &names, |a, b| Key::of(name, estimator).pair(a, b)),
+            false => group_curves(sheet, look, &names, &all),
         },
-    };
-    let key = |legend: Legend, &layer: &Option<i64>| {
-        let (stroke, marker) = look(layer);
-        legend.with(Key::MarkedLine(stroke, marker), name(layer))
-    };
-    layers.iter().fold(Legend::new(), key)
+    )
 }
 
-fn with_population(legend: Legend, exact: bool) -> Legend {
-    let estimate = Key::Line(Stroke::dashed(INK, 1.25));
-    if !exact {
-        return legend.with(estimate, "population: estimated");
-    }
-    let legend = legend.with(Key::Line(Stroke::solid(QUIET, 1.25)), "population: exact");
-    legend.with(estimate, "population: estimated, all layers")
+/// The groups of curves: those of the grouping in its order, others by number, then by name.
+fn group_names(study: &Study, keys: &[&Key]) -> Vec<String> {
+    let mut names: Vec<String> =
+        keys.iter().flat_map(|key| key.groups.iter().flatten()).map(|name| name.to_string()).collect();
+    let place = |name: &str| study.groups().iter().position(|group| group == name).unwrap_or(usize::MAX);
+    names.sort_by_key(|name| (place(name), name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
+    names.dedup();
+    names
 }
 
-fn row(
-    conditions: &[Condition],
-    statistic: &Statistic,
-    layers: &[Option<i64>],
-    name: &str,
-    estimators: &[&str],
-) -> PanelRow {
-    let exact = estimators.contains(&EXACT)
-        && conditions.iter().any(|condition| !of_layer(condition, statistic, EXACT, None).is_empty());
+/// A line a group or pair, those within a group solid.
+fn group_curves(sheet: &Sheet, look: &CurveLook, names: &[String], keys: &[&Key]) -> Panels {
+    let of = distinct(keys.iter().copied());
+    let looks = group_looks(names.len());
+    let look_of = |index: usize, key: &Key| {
+        let within = key.groups[1].is_none() || key.groups[0] == key.groups[1];
+        let place = names.iter().position(|name| key.groups[0].as_deref() == Some(name)).filter(|_| within);
+        let (colour, marker) = place.map_or_else(|| group_look(names.len() + index), |place| looks[place]);
+        (Stroke { dash: if within { Dash::Solid } else { Dash::Dashed }, ..Stroke::solid(colour, 1.25) }, marker)
+    };
     let curves = |condition: &Condition| -> Vec<Drawn> {
-        let places = estimators.iter().flat_map(|&estimator| layers.iter().rev().map(move |&layer| (estimator, layer)));
-        // Where the exact curves of layers are known, estimates of them would only hide them.
-        let shown = places.filter(|(estimator, layer)| !(exact && *estimator == POPULATION && layer.is_some()));
-        shown.flat_map(|(estimator, layer)| of_layer(condition, statistic, estimator, layer)).collect()
+        let drawn = of.iter().enumerate().flat_map(|(index, key)| {
+            let (stroke, marker) = look_of(index, key);
+            let marks = Marks::Few((index as f64 + 0.5) / of.len() as f64);
+            Drawn::all(condition.series(key), stroke, Some((marker, marks)))
+        });
+        drawn.collect()
     };
-    let curves: Vec<Vec<Drawn>> = conditions.iter().map(curves).collect();
-    // An estimate may be far out where there is little to estimate: the axis is the exact curves'.
-    let counts = |drawn: &Drawn| !exact || drawn.stroke.dash == Dash::Solid;
-    statistic_row(curves, name, statistic.y_axis, statistic.logarithmic, counts)
+    let line = |(index, key): (usize, &&Key)| {
+        let (stroke, marker) = look_of(index, key);
+        (pair_name(key), stroke, marker)
+    };
+    let legend = Legend::of(of.iter().enumerate().map(line));
+    let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
+    let row = Row::of_curves(look.y_axis.clone(), fitting(&values(all.iter().flatten())), all);
+    Panels::of(sheet, legend, vec![row])
 }
 
-/// The curve of a layer; that of all layers together with its interval.
-fn of_layer(condition: &Condition, statistic: &Statistic, estimator: &str, layer: Option<i64>) -> Vec<Drawn> {
-    let (stroke, marker) = look(layer);
-    let dash = if estimator == POPULATION { Dash::Dashed } else { Dash::Solid };
-    // The exact curve and its estimate may coincide: one of them carries the markers.
-    let marks = (estimator != POPULATION).then_some((marker, Marks::Few(phase(layer))));
-    let series = condition.series(&CurveKey::of(statistic.curve, estimator).layer(layer));
-    let with_interval = |series: Series| if layer.is_none() { series } else { series.without_interval() };
-    Drawn::all(series.into_iter().map(with_interval).collect(), Stroke { dash, ..stroke }, marks).collect()
-}
-
-/// Markers of different layers apart.
-fn phase(layer: Option<i64>) -> f64 {
-    match layer {
-        None => 0.1,
-        Some(layer) => 0.1 + 0.25 * (1 + layer.rem_euclid(3)) as f64,
-    }
-}
-
-/// A row of panels with one vertical axis, for the curves that count.
-pub fn statistic_row(
-    curves: Vec<Vec<Drawn>>,
-    name: &str,
-    y_axis: &str,
-    logarithmic: bool,
-    counts: impl Fn(&Drawn) -> bool,
-) -> PanelRow {
-    let series = || curves.iter().flatten().map(|drawn| &drawn.series);
-    let points = || {
-        let lines = curves.iter().flatten().filter(|drawn| counts(drawn)).flat_map(|drawn| &drawn.series.curve.line);
-        lines.filter_map(|point| point.1)
-    };
-    let y = if logarithmic {
-        let (low, high) = logarithmic_range(points());
-        Scale::logarithmic(low, high, 4)
-    } else {
-        let (low, high) = wide_range(points(), &[0.0]);
-        Scale::linear(low, high, 4, 0)
-    };
-    let x = Scale::steps(series().map(Series::last_step).fold(1.0, f64::max));
-    let panel = |curves| GridPanel { y: y.clone(), curves, references: Vec::new(), marked: Vec::new(), empty: "none" };
-    PanelRow {
-        name: name.to_owned(),
-        x_axis: step_axis(&x),
-        x,
-        y_axis: y_axis.to_owned(),
-        height: HEIGHT,
-        own_y: false,
-        panels: curves.into_iter().map(panel).collect(),
+/// `within pristine`, `pristine with corrupt`, or the name of a group.
+fn pair_name(key: &Key) -> String {
+    match &key.groups {
+        [Some(a), Some(b)] if a == b => format!("within {}", short_name(a)),
+        [Some(a), Some(b)] => format!("{} with {}", short_name(a), short_name(b)),
+        [a, _] => a.as_deref().map(short_name).unwrap_or_default(),
     }
 }

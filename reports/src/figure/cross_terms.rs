@@ -1,20 +1,20 @@
 //! The matrix of cross terms ⟨g^k, g^l⟩ of the groups' gradients over time, as fractions of ‖g‖².
 
-use super::heat_maps::{HeatMaps, Limit};
-use crate::ReportError;
-use crate::curves::{CurveKey, PAPER};
-use crate::results::Results;
+use super::{Figure, Figures, SHARES, has, heat_map};
+use crate::curves::{Key, PAPER};
+use crate::study::{Condition, Study};
 
-const TITLE: &str =
-    "Cross terms of the groups' gradients, as fractions of the squared gradient norm, at steps over training";
+const CURVE: &str = "cross_term";
 
-/// None if the results have no cross terms.
-pub fn draw(results: &Results) -> Result<Option<String>, ReportError> {
-    let conditions = results.plain_conditions_with(|run| !run.keys("cross_term").is_empty());
-    let quantity = "Cross term ⟨g of row, g of column⟩ / ‖g‖²";
-    let maps = HeatMaps::new(TITLE, quantity, Limit::Shared, results.group_names(), &conditions, |condition, a, b| {
-        let series = condition.series(&CurveKey::of("cross_term", PAPER).pair(a, b));
-        series.into_iter().next().map(|series| series.curve.line).unwrap_or_default()
-    });
-    if maps.is_empty() { Ok(None) } else { maps.draw().map(Some) }
+pub fn figures(study: &Study) -> Figures {
+    // The matrix of a single group is 1.
+    let several = |condition: &Condition| condition.runs.iter().any(|run| run.filled_groups() > 1);
+    let figure = Figure::new(SHARES, "cross-terms", "Who pulls with whom", &["cross_terms"])
+        .saying("The inner products of the groups’ summed gradients as fractions of ‖g‖²: they add up to 1 over a matrix, and along a row to the share of its group. Green: the two groups’ gradients agree; purple: they oppose each other. Of the sampled examples and weights.")
+        .of(
+            study,
+            |condition| has(condition, CURVE, PAPER) && several(condition),
+            |sheet| heat_map::matrices(sheet, "⟨g of row, g of column⟩ / ‖g‖²", study.groups(), |a, b| Key::of(CURVE, PAPER).pair(a, b)),
+        )?;
+    Ok(figure.into_iter().collect())
 }

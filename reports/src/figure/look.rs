@@ -12,7 +12,7 @@ pub const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 /// Okabe and Ito's blue and vermilion.
 pub const PRISTINE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub const CORRUPT: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
-/// Figure 4: training accuracy is ink; Okabe and Ito's bluish green, and a purple as dark.
+/// Training accuracy is ink, test accuracy Okabe and Ito's bluish green, and a purple as dark.
 pub const TEST: RGBColor = RGBColor(0x00, 0x9e, 0x73);
 pub const OVERFIT: RGBColor = RGBColor(0xaa, 0x33, 0x77);
 pub const NULL_BAND: RGBColor = RGBColor(0x55, 0x55, 0x55);
@@ -45,6 +45,8 @@ pub fn noise_colour(index: usize, levels: usize) -> RGBColor {
     mixed(&PLASMA, index as f64 / levels.saturating_sub(1).max(1) as f64)
 }
 
+const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Marker::Triangle, Marker::Cross];
+
 /// Colour and marker of one of several groups, layers or studies: Okabe and Ito's colours and three of Tol's muted ones, of
 /// different lightness, then again with other markers.
 pub fn group_look(index: usize) -> (RGBColor, Marker) {
@@ -60,9 +62,16 @@ pub fn group_look(index: usize) -> (RGBColor, Marker) {
         RGBColor(0x00, 0x72, 0xb2),
         RGBColor(0x22, 0x22, 0x22),
     ];
-    const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Marker::Triangle, Marker::Cross];
     // After ten colours the markers have moved on by one.
     (COLOURS[index % COLOURS.len()], MARKERS[(index + index / COLOURS.len()) % MARKERS.len()])
+}
+
+/// The looks of so many groups; two are blue and vermilion, as the paper's pristine and corrupt examples.
+pub fn group_looks(number: usize) -> Vec<(RGBColor, Marker)> {
+    match number {
+        0..=2 => [(PRISTINE, Marker::Disc), (CORRUPT, Marker::Square)][..number].to_vec(),
+        _ => (0..number).map(group_look).collect(),
+    }
 }
 
 /// A map from −1 (purple) over 0 (white) to 1 (green), ColorBrewer's PRGn: symmetric in lightness, and told apart without
@@ -85,25 +94,25 @@ fn mixed(map: &[(u8, u8, u8)], place: f64) -> RGBColor {
     RGBColor(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
 }
 
-/// How the curve of an update rule looks: told from the others by its dashes and its marker, without colour too.
-///
-/// Winsorization levels go through the colours of an ordered map, `level` of `levels`; other rules have colours of their
-/// own.
-pub fn rule_look(index: usize, level: Option<usize>, levels: usize) -> (RGBColor, Dash, Marker) {
-    const OTHERS: [RGBColor; 4] = [
-        RGBColor(0x00, 0x9e, 0x73),
-        RGBColor(0x22, 0x22, 0x22),
-        RGBColor(0x56, 0xb4, 0xe9),
-        RGBColor(0x99, 0x88, 0x00),
+/// A map from dark violet to yellow, viridis, of a value from 0 to 1.
+pub fn sequential(value: f64) -> RGBColor {
+    const VIRIDIS: [(u8, u8, u8); 7] = [
+        (0x44, 0x01, 0x54),
+        (0x44, 0x39, 0x83),
+        (0x31, 0x68, 0x8e),
+        (0x21, 0x91, 0x8c),
+        (0x35, 0xb7, 0x79),
+        (0x90, 0xd7, 0x43),
+        (0xfd, 0xe7, 0x25),
     ];
+    mixed(&VIRIDIS, value.clamp(0.0, 1.0))
+}
+
+/// How one of several conditions looks: told from the others by its dashes and its marker, without colour too.
+pub fn line_look(index: usize) -> (RGBColor, Dash, Marker) {
     const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Alternating, Dash::Dotted];
-    const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Marker::Triangle, Marker::Cross];
-    let colour = match level {
-        Some(level) => noise_colour(level, levels),
-        None => OTHERS[index.saturating_sub(levels) % OTHERS.len()],
-    };
-    // Four and five have no common factor: twenty rules before a pair comes again.
-    (colour, DASHES[index % DASHES.len()], MARKERS[index % MARKERS.len()])
+    // Four and five have no common factor: twenty conditions before a pair comes again.
+    (group_look(index).0, DASHES[index % DASHES.len()], MARKERS[index % MARKERS.len()])
 }
 
 #[cfg(test)]
@@ -119,9 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn twenty_rules_are_told_apart_without_colour() {
-        let looks: Vec<(Dash, Marker)> =
-            (0..20).map(|index| rule_look(index, None, 0)).map(|(_, dash, marker)| (dash, marker)).collect();
+    fn twenty_conditions_are_told_apart_without_colour() {
+        let looks: Vec<(Dash, Marker)> = (0..20).map(line_look).map(|(_, dash, marker)| (dash, marker)).collect();
         let twice = looks.iter().enumerate().any(|(index, look)| looks[..index].contains(look));
         assert!(!twice);
     }

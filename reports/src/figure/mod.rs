@@ -1,222 +1,218 @@
-//! The figures, one file each.
+//! The figures, one file each: a figure turns tables into series, the layout is common to all.
 
-mod class_stiffness;
-pub mod coherence;
+mod by_group;
+mod coherence;
 pub mod comparison;
 mod cross_terms;
-mod drawn;
-mod figure_1;
-mod figure_2;
-mod figure_2_null_band;
-mod figure_2_population;
-mod figure_2_population_null_band;
-mod figure_3;
-mod figure_3_null_band;
-mod figure_3_population;
-mod figure_3_population_null_band;
-mod figure_4;
-mod figure_4_rules;
-mod figure_population;
-mod group_cumulative;
-mod group_shares;
-mod heat_maps;
+mod heat_map;
+mod layout;
+mod learning;
+mod learning_by_group;
 mod legend;
 pub mod look;
-mod null_band;
-mod panel_grid;
-mod stiffness_pairs;
-mod world_grid;
+mod matched;
+mod null_bands;
+mod population;
+mod stiffness_by_class;
+mod winsorization;
 
 use crate::ReportError;
-use crate::axes::Scale;
-use crate::canvas::{self, Align, BODY, Font};
-use crate::curves::{EXACT, PAPER};
-use crate::results::{Condition, Results, RunResults};
+use crate::axes::{Scale, logarithmic_range, multiplier, spans_decades, whole_range, wide_range};
+use crate::canvas::Stroke;
+use crate::curves::{Groups, Key};
+use crate::numbers_of_runs::Numbers;
+use crate::study::{Condition, Sheet, Study};
+
+use layout::{Drawn, Marks, Panels};
+use legend::Legend;
+use look::group_looks;
+
+/// The figures of a kind.
+type Figures = Result<Vec<Figure>, ReportError>;
+
+/// Every figure, in the order of the page.
+const FIGURES: [fn(&Study) -> Figures; 11] = [
+    learning::figures,
+    learning_by_group::figures,
+    by_group::of_sample,
+    null_bands::of_sample,
+    population::figures,
+    by_group::of_population,
+    null_bands::of_population,
+    cross_terms::figures,
+    coherence::figures,
+    winsorization::figures,
+    matched::figures,
+];
+
+pub const LEARNING: &str = "Learning";
+pub const SHARES: &str = "Who shares in the gradient";
+pub const POPULATION: &str = "The whole population";
+pub const COHERENCE: &str = "Coherence over training";
+pub const RULES: &str = "Suppressing the weak directions";
+pub const MATCHED: &str = "Conditions at matched training accuracy";
 
 pub struct Figure {
-    /// Name of the file it is written to.
-    pub file: &'static str,
-    pub svg: String,
-    /// The files of results that it is drawn from.
+    /// Heading of the part of the page that it is in.
+    pub section: &'static str,
+    /// Its files are called so, without ending and, where there are several, number.
+    pub name: String,
+    pub title: String,
+    /// What is seen, in sentences after the title.
+    pub caption: String,
+    /// A file and its content.
+    pub drawings: Vec<(String, String)>,
+    /// Names of the tables that it is drawn from.
     pub tables: Vec<&'static str>,
+    /// What stands under it.
+    pub numbers: Vec<Numbers>,
+    /// Whether it says what another says too, so that the page shows it only when asked.
+    pub folded: bool,
 }
 
-/// Every figure that the results have something for, in the page's order.
-pub fn draw_all(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    let mut figures = of_the_paper(results)?;
-    figures.extend(of_the_population(results)?);
-    figures.extend(of_groups(results)?);
-    figures.extend(of_coherence(results)?);
-    figures.extend(of_rules(results)?);
-    if results.shows_means_over_seeds() {
-        for figure in &mut figures {
-            figure.tables.push("over_seeds.parquet");
+/// Every figure that the results have something for.
+pub fn draw_all(study: &Study) -> Figures {
+    let mut figures = Vec::new();
+    for of_kind in FIGURES {
+        figures.extend(of_kind(study)?);
+    }
+    Ok(figures)
+}
+
+impl Figure {
+    fn new(
+        section: &'static str,
+        name: impl Into<String>,
+        title: impl Into<String>,
+        tables: &[&'static str],
+    ) -> Figure {
+        Figure {
+            section,
+            name: name.into(),
+            title: title.into(),
+            caption: String::new(),
+            drawings: Vec::new(),
+            tables: tables.to_vec(),
+            numbers: Vec::new(),
+            folded: false,
         }
     }
-    Ok(figures)
-}
 
-fn figure(file: &'static str, svg: String, tables: &[&'static str]) -> Figure {
-    Figure { file, svg, tables: tables.to_vec() }
-}
-
-const LEARNING: [&str; 2] = ["curves.parquet", "learned.parquet"];
-const SHARES: [&str; 2] = ["decomposition.parquet", "summary.json"];
-const SHARES_TESTED: [&str; 3] = ["decomposition.parquet", "null.parquet", "tests.parquet"];
-const CUMULATIVE: [&str; 1] = ["cumulative.parquet"];
-const CUMULATIVE_TESTED: [&str; 3] = ["cumulative.parquet", "null.parquet", "tests.parquet"];
-
-fn of_the_paper(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    Ok(vec![
-        figure("figure-1.svg", figure_1::draw(results)?, &LEARNING),
-        figure("figure-2.svg", figure_2::draw(results)?, &SHARES),
-        figure("figure-2-null-band.svg", figure_2_null_band::draw(results)?, &SHARES_TESTED),
-        figure("figure-3.svg", figure_3::draw(results)?, &CUMULATIVE),
-        figure("figure-3-null-band.svg", figure_3_null_band::draw(results)?, &CUMULATIVE_TESTED),
-    ])
-}
-
-/// Of a study that recorded it.
-fn of_the_population(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    if results.plain_conditions_with(RunResults::has_population).is_empty() {
-        return Ok(Vec::new());
-    }
-    let compared = ["decomposition.parquet", "cumulative.parquet", "summary.json"];
-    Ok(vec![
-        figure("figure-population.svg", figure_population::draw(results)?, &compared),
-        figure("figure-2-population.svg", figure_2_population::draw(results)?, &SHARES),
-        figure("figure-2-population-null-band.svg", figure_2_population_null_band::draw(results)?, &SHARES_TESTED),
-        figure("figure-3-population.svg", figure_3_population::draw(results)?, &CUMULATIVE),
-        figure("figure-3-population-null-band.svg", figure_3_population_null_band::draw(results)?, &CUMULATIVE_TESTED),
-    ])
-}
-
-/// The groups that Figures 2 and 3 do not show, and the cross terms of any.
-fn of_groups(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    let tables = ["shares.parquet", "groups.parquet", "group_tests.parquet"];
-    let mut figures = Vec::new();
-    if !results.grouped_by_designation() && !results.conditions_with_groups(PAPER).is_empty() {
-        let title = "Figure 2 by group: share of every group in the squared gradient norm, actual and in null worlds";
-        figures.push(figure("figure-groups-shares.svg", group_shares::draw(results, title, PAPER)?, &tables));
-        let title =
-            "Figure 3 by group: cumulative mean contributions over the first ten steps, actual and in null worlds";
-        figures.push(figure("figure-groups-cumulative.svg", group_cumulative::draw(results, title, PAPER)?, &tables));
-    }
-    if !results.grouped_by_designation() && !results.conditions_with_groups(EXACT).is_empty() {
-        let title = "Figure 2 of the population by group: share of every group in the squared norm of the full gradient, actual and in null worlds";
-        let svg = group_shares::draw(results, title, EXACT)?;
-        figures.push(figure("figure-groups-shares-population.svg", svg, &tables));
-        let title = "Figure 3 of the population by group: cumulative mean contributions of all training examples over the first ten steps, actual and in null worlds";
-        let svg = group_cumulative::draw(results, title, EXACT)?;
-        figures.push(figure("figure-groups-cumulative-population.svg", svg, &tables));
-    }
-    let cross_terms = cross_terms::draw(results)?;
-    figures.extend(cross_terms.map(|svg| figure("figure-cross-terms.svg", svg, &["cross_terms.parquet"])));
-    Ok(figures)
-}
-
-fn of_coherence(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    let mut figures = Vec::new();
-    let mut add = |file: &'static str, svg: Option<String>| {
-        figures.extend(svg.map(|svg| figure(file, svg, &["coherence.parquet"])));
-    };
-    for statistic in &coherence::STATISTICS {
-        add(statistic.file, coherence::draw(results, statistic)?);
-    }
-    add("coherence-stiffness-groups.svg", stiffness_pairs::draw_groups(results)?);
-    add("coherence-stiffness-classes.svg", stiffness_pairs::draw_classes(results)?);
-    add("figure-class-stiffness.svg", class_stiffness::draw(results)?);
-    Ok(figures)
-}
-
-/// Of a study that has several update rules.
-fn of_rules(results: &Results) -> Result<Vec<Figure>, ReportError> {
-    let tables = ["curves.parquet", "overfit.parquet", "summary.json"];
-    let mut figures = Vec::new();
-    if let Some(winsorized) = results.winsorized() {
-        figures.push(figure("figure-4.svg", figure_4::draw(&winsorized)?, &tables));
-    }
-    if results.rules().len() > 1 {
-        figures.push(figure("figure-4-rules.svg", figure_4_rules::draw(results)?, &tables));
-    }
-    Ok(figures)
-}
-
-/// What stands in for a figure that has nothing to show.
-fn placeholder(title: &str, reason: &str) -> Result<String, ReportError> {
-    let (width, height) = (look::FULL_WIDTH, 60.0);
-    canvas::draw((width, height), title, |canvas| {
-        let font = Font { size: BODY, colour: look::QUIET, bold: false };
-        canvas.label(reason, (width / 2.0, height / 2.0), Align::Centre, font)
-    })
-}
-
-/// How panels stand side by side, in points.
-struct Columns {
-    /// Of the whole figure.
-    width: f64,
-    /// Of the first panel, after the axis title and its tick labels.
-    left: f64,
-    panel_width: f64,
-    gap: f64,
-}
-
-impl Columns {
-    /// `own_y`: every panel has tick labels of its own. `margin`: what to leave free on the right.
-    fn new(number: usize, own_y: bool, margin: f64) -> Columns {
-        let number = number.max(1) as f64;
-        let (left, gap) = if own_y { (46.0, 28.0) } else { (40.0, 10.0) };
-        // A paper's column for one, its page for three and more, and never narrower panels than legible.
-        let paper = match number {
-            1.0 => look::COLUMN_WIDTH,
-            2.0 => 360.0,
-            _ => look::FULL_WIDTH,
-        };
-        let width = paper.max(60.0 + 92.0 * number);
-        let panel_width = (width - left - margin - (number - 1.0) * gap) / number;
-        Columns { width, left, panel_width, gap }
+    fn saying(self, caption: impl Into<String>) -> Figure {
+        Figure { caption: caption.into(), ..self }
     }
 
-    fn panel_left(&self, index: usize) -> f64 {
-        self.left + index as f64 * (self.panel_width + self.gap)
+    fn with_numbers(mut self, numbers: Option<Numbers>) -> Figure {
+        self.numbers.extend(numbers);
+        self
     }
 
-    /// The middle of all panels.
-    fn centre(&self, margin: f64) -> f64 {
-        (self.left + self.width - margin) / 2.0
+    /// Draws a sheet after the other of the conditions that have something to show; none if no condition has.
+    fn of(
+        self,
+        study: &Study,
+        shown: impl Fn(&Condition) -> bool,
+        panels: impl Fn(&Sheet) -> Panels,
+    ) -> Result<Option<Figure>, ReportError> {
+        let sheets = study.sheets(shown);
+        let over_seeds = sheets.iter().flat_map(Sheet::conditions).any(|condition| condition.runs.len() > 1);
+        let drawn = sheets.into_iter().map(|sheet| (sheet.heading.clone(), panels(&sheet))).collect();
+        let mut figure = self.drawn(drawn)?;
+        if let Some(figure) = figure.as_mut().filter(|_| over_seeds) {
+            figure.tables.push("over_seeds");
+        }
+        Ok(figure)
     }
 
-    fn legend_width(&self) -> f64 {
-        self.width - self.left
+    /// Draws panels under their headings, those with nothing to show left out.
+    fn drawn(mut self, mut sheets: Vec<(String, Panels)>) -> Result<Option<Figure>, ReportError> {
+        sheets.retain(|(_, panels)| !panels.is_empty());
+        let several = sheets.len() > 1;
+        for (number, (heading, panels)) in sheets.into_iter().enumerate() {
+            let number = if several { format!("-{}", number + 1) } else { String::new() };
+            self.drawings.push((format!("{}{number}.svg", self.name), panels.draw(&self.title, &heading)?));
+        }
+        Ok((!self.drawings.is_empty()).then_some(self))
     }
 }
 
-/// `noise 0.25`, over a column of panels.
-fn heading(condition: &Condition) -> String {
-    format!("noise {}", condition.label)
+/// A name as part of the name of a file.
+fn file_name(name: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    name.chars().map(letter).collect()
 }
 
-/// A step in a heading.
-fn step_name(step: i64) -> String {
-    format!("step {}", crate::numbers::count(step.max(0) as u64))
-}
-
-fn step_axis(x: &Scale) -> String {
-    if x.is_logarithmic() { format!("{STEP_AXIS} (log scale from 1)") } else { STEP_AXIS.to_owned() }
-}
-
-/// A name that people gave, cut where it is too long for a legend.
+/// A name that people gave, cut in the middle where it is too long for a legend: what tells layers apart stands at the end.
 fn short_name(name: &str) -> String {
-    const LETTERS: usize = 16;
-    match name.chars().count() {
-        0..=LETTERS => name.to_owned(),
-        _ => name.chars().take(LETTERS - 1).chain(['…']).collect(),
+    const LETTERS: usize = 20;
+    const FIRST: usize = 6;
+    let number = name.chars().count();
+    if number <= LETTERS {
+        return name.to_owned();
     }
+    let first = name.chars().take(FIRST);
+    first.chain(['…']).chain(name.chars().skip(number - (LETTERS - FIRST - 1))).collect()
 }
 
-const STEP_AXIS: &str = "Training step";
-/// Figure 3 shows the steps 0 to 9.
-const FIRST_STEPS: f64 = 10.0;
-const OVER_SEEDS: &str = "mean over seeds, 95 % t interval";
-const NO_FIRST_STEPS: &str = "No run has recorded its first steps without a gap.";
-const NO_GROUPS: &str = "No run has recorded gradients of both pristine and corrupt examples.";
+/// `pristine`, `pristine − corrupt`.
+fn groups_name(groups: &Groups) -> String {
+    groups.iter().flatten().map(|name| short_name(name)).collect::<Vec<_>>().join(" − ")
+}
+
+/// The curves of some groups, the first on top.
+fn of_groups(
+    names: &[String],
+    every: bool,
+    width: f64,
+    series: impl Fn(&str) -> Vec<crate::curves::Series>,
+) -> Vec<Drawn> {
+    let looks = group_looks(names.len());
+    let number = names.len().max(1) as f64;
+    let drawn = names.iter().zip(looks).enumerate().rev().flat_map(|(index, (name, (colour, marker)))| {
+        let marks = if every { Marks::Every } else { Marks::Few((index as f64 + 0.5) / number) };
+        Drawn::all(series(name), Stroke::solid(colour, width), Some((marker, marks)))
+    });
+    drawn.collect()
+}
+
+/// A legend of groups, each with what it is called.
+fn legend_of(names: impl Iterator<Item = String>, number: usize) -> Legend {
+    let line = |(name, (colour, marker))| (name, Stroke::solid(colour, 1.25), marker);
+    Legend::of(names.zip(group_looks(number)).map(line))
+}
+
+/// The values of curves, without their intervals.
+fn values<'a>(curves: impl Iterator<Item = &'a Drawn>) -> Vec<f64> {
+    curves.flat_map(|drawn| &drawn.series.curve.line).filter_map(|point| point.1).collect()
+}
+
+/// The steps of curves.
+fn steps<'a>(curves: impl Iterator<Item = &'a Drawn>) -> Scale {
+    Scale::steps(curves.map(|drawn| drawn.series.curve.last_step()).fold(1.0, f64::max))
+}
+
+/// A vertical axis for values: logarithmic where they span decades.
+fn fitting(values: &[f64]) -> Scale {
+    if spans_decades(values) {
+        let (low, high) = logarithmic_range(values.iter().copied());
+        return Scale::logarithmic(low, high, 4);
+    }
+    linear(values)
+}
+
+fn linear(values: &[f64]) -> Scale {
+    let (low, high) = wide_range(values.iter().copied(), &[0.0]);
+    Scale::linear(low, high, 4, 0)
+}
+
+/// Vertical axes that hold all values and 0, with one multiplier, which is returned too.
+fn whole_scales(values: &[Vec<f64>]) -> (Vec<Scale>, i32) {
+    let ranges: Vec<(f64, f64)> = values.iter().map(|values| whole_range(values)).collect();
+    let exponent = multiplier(ranges.iter().map(|(low, high)| high.max(-low)).fold(0.0, f64::max));
+    (ranges.into_iter().map(|(low, high)| Scale::linear(low, high, 4, exponent)).collect(), exponent)
+}
+
+/// Whether a condition has a curve of this name and estimator.
+fn has(condition: &Condition, curve: &str, estimator: &str) -> bool {
+    condition.has(|key: &Key| &*key.curve == curve && key.is_of(estimator))
+}

@@ -1,28 +1,30 @@
-//! Made-up results that look like a study's: the tables and the summary that analysis would write.
+//! Made-up results that look like a study's, written as analysis writes them: the tables by their definitions, the curves made
+//! of them, and the summary.
 
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
-use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use polars::prelude::{Column, DataFrame, ParquetCompression, ParquetWriter};
-use serde_json::{Value, json};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use cograd_results::summary::{Condition, Grouping, Options, Run, Statistic, Study as StudyName, Summary};
+use cograd_results::{CurveName, Kind, ResultsWriter, Scope, Table, table};
+use serde_json::{Map, Value, json};
 
-mod later;
+mod gradients;
 
-use later::Later;
-
-const EXAMPLES: u32 = 400;
-const KEPT_WORLDS: u32 = 3;
+pub const KEPT_WORLDS: u64 = 3;
+const EXAMPLES: u64 = 400;
 
 pub struct Study {
-    pub rules: Vec<&'static str>,
-    pub noise: Vec<f64>,
+    /// One object a condition: whatever conditions the runs have.
+    pub conditions: Vec<Value>,
     pub seeds: Vec<u64>,
     /// Updates made.
     pub steps: i64,
     /// Steps recorded without a gap from 0.
     pub contiguous: i64,
-    /// Every how manieth α is missing; 0 for none.
+    /// Every how manieth share is missing; 0 for none.
     pub missing: usize,
     /// Whether the test set was evaluated.
     pub test_set: bool,
@@ -33,15 +35,31 @@ pub struct Study {
     /// What examples are grouped by, and the groups.
     pub grouping: &'static str,
     pub groups: Vec<&'static str>,
-    /// Whether the coherence of gradients was analysed.
+    /// Whether the coherence of gradients was analysed, and of which layers.
     pub coherence: bool,
+    pub layers: Vec<String>,
+}
+
+/// Conditions of plain SGD at these noise levels.
+pub fn noise(levels: &[f64]) -> Vec<Value> {
+    levels.iter().map(|noise| json!({ "noise": noise, "rule": "sgd" })).collect()
+}
+
+/// Conditions of every one of some rules at these noise levels; `winsorized-2` is a rule and a level.
+pub fn rules(rules: &[&str], levels: &[f64]) -> Vec<Value> {
+    let condition = |noise: f64, rule: &str| match rule.strip_prefix("winsorized-") {
+        Some(level) => {
+            json!({ "noise": noise, "rule": "winsorized", "winsorization": level.parse::<f64>().unwrap() })
+        }
+        None => json!({ "noise": noise, "rule": rule }),
+    };
+    levels.iter().flat_map(|&noise| rules.iter().map(move |rule| condition(noise, rule))).collect()
 }
 
 impl Default for Study {
     fn default() -> Study {
         Study {
-            rules: vec!["sgd"],
-            noise: vec![0.0, 0.25, 0.5, 0.75, 1.0],
+            conditions: noise(&[0.0, 0.25, 0.5, 0.75, 1.0]),
             seeds: vec![1],
             steps: 6000,
             contiguous: 100,
@@ -52,6 +70,7 @@ impl Default for Study {
             grouping: "pristine",
             groups: vec!["pristine", "corrupt"],
             coherence: false,
+            layers: vec!["hidden".into(), "head".into()],
         }
     }
 }
@@ -59,133 +78,368 @@ impl Default for Study {
 impl Study {
     /// Everything that can be recorded and analysed of three noise levels.
     pub fn whole() -> Study {
-        Study { noise: vec![0.25, 0.5, 0.75], contiguous: 20, population: true, coherence: true, ..Study::default() }
+        let conditions = noise(&[0.25, 0.5, 0.75]);
+        Study { conditions, contiguous: 20, population: true, coherence: true, ..Study::default() }
     }
 
     /// The paper's grid of Figure 4.
     pub fn winsorized() -> Study {
-        let rules = vec!["sgd", "winsorized-1", "winsorized-2", "winsorized-4", "winsorized-8"];
-        Study { rules, steps: 60_000, contiguous: 0, ..Study::default() }
+        let names = ["sgd", "winsorized-1", "winsorized-2", "winsorized-4", "winsorized-8"];
+        let conditions = rules(&names, &[0.0, 0.25, 0.5, 0.75, 1.0]);
+        Study { conditions, steps: 60_000, contiguous: 0, ..Study::default() }
+    }
+
+    /// Conditions that have nothing to do with label noise.
+    pub fn without_noise() -> Study {
+        let conditions = vec![json!({ "optimizer": "adamw" }), json!({ "optimizer": "sgd" })];
+        let groups = vec!["rare", "common", "missing"];
+        Study { conditions, grouping: "frequency", groups, ..Study::whole() }
     }
 }
 
-type Number = Option<f64>;
-type CurveRow = (Key, i64, &'static str, &'static str, Number, Number);
-/// Estimator, step, world, α and its interval.
-type DecompositionRow = (Key, &'static str, i64, u32, Number, [Number; 2]);
-/// Estimator, step, world, i^p, i^c, and the interval of D.
-type CumulativeRow = (Key, &'static str, i64, u32, [Number; 2], [Number; 2]);
-
-/// The tables of one study, row by row.
-#[derive(Default)]
-struct Tables {
-    curves: Vec<CurveRow>,
-    learned: Vec<(Key, i64, &'static str, Number)>,
-    overfit: Vec<(Key, i64, [Number; 3])>,
-    decomposition: Vec<DecompositionRow>,
-    cumulative: Vec<CumulativeRow>,
-    null: Vec<(Key, &'static str, &'static str, i64, [Number; 3])>,
-    tests: Vec<(Key, &'static str, &'static str, Number, Option<u32>)>,
-    later: Later,
-}
-
-#[derive(Clone)]
-pub struct Key {
-    run: String,
-    rule: &'static str,
-    noise: f64,
-    seed: u64,
+/// The results of a study before they are written, to be changed by a test.
+pub struct Built {
+    pub summary: Summary,
+    /// By table: rows by column, without those of the scope, each with the place of its run or condition.
+    pub tables: BTreeMap<&'static str, Vec<(usize, Value)>>,
+    /// Tables that nothing is defined of.
+    pub others: Vec<(&'static str, RecordBatch)>,
+    /// The conditions, in the order of `over_seeds`.
+    pub conditions: Vec<BTreeMap<String, Value>>,
 }
 
 /// Writes every results file of a study into a directory.
 pub fn write(directory: &Path, study: &Study) {
-    let mut tables = Tables::default();
-    let mut runs = Vec::new();
-    for &rule in &study.rules {
-        for &noise in &study.noise {
-            for &seed in &study.seeds {
-                let key = Key { run: format!("{rule}_noise-{noise}_seed-{seed}"), rule, noise, seed };
-                runs.push(add_run(&mut tables, study, &key));
+    build(study).write(directory);
+}
+
+pub fn build(study: &Study) -> Built {
+    let conditions: Vec<BTreeMap<String, Value>> =
+        study.conditions.iter().map(|of| serde_json::from_value(of.clone()).unwrap()).collect();
+    let mut built =
+        Built { summary: summary(study, &conditions), tables: BTreeMap::new(), others: Vec::new(), conditions };
+    for run in 0..built.summary.runs.len() {
+        add_run(&mut built, study, run);
+    }
+    add_matched(&mut built, study);
+    add_predictions(&mut built);
+    built
+}
+
+impl Built {
+    /// Adds a row to a table, of a run, or of a condition where the table is of those.
+    pub fn add(&mut self, table: &'static str, of: usize, row: Value) {
+        self.tables.entry(table).or_default().push((of, row));
+    }
+
+    pub fn write(mut self, directory: &Path) {
+        self.add_curves();
+        let mut writer = ResultsWriter::create(directory).unwrap();
+        for (name, rows) in &self.tables {
+            writer.append(name, &self.batch(table(name).unwrap(), rows)).unwrap();
+        }
+        for (name, rows) in &self.others {
+            writer.append(name, rows).unwrap();
+        }
+        self.summary.files = writer.complete().unwrap();
+        writer.publish(&self.summary).unwrap();
+    }
+
+    fn batch(&self, table: &Table, rows: &[(usize, Value)]) -> RecordBatch {
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        let of_run = |of: usize| &self.summary.runs[of];
+        if table.scope == Scope::Run {
+            columns.push(("run".into(), array(Kind::Text, rows.iter().map(|(of, _)| json!(of_run(*of).run)))));
+        }
+        for Condition { name, kind, .. } in self.summary.conditions.iter().filter(|_| table.scope != Scope::Study) {
+            let value = |of: usize| match table.scope {
+                Scope::Run => of_run(of).conditions.get(name),
+                _ => self.conditions[of].get(name),
+            };
+            columns
+                .push((name.clone(), array(*kind, rows.iter().map(|(of, _)| value(*of).cloned().unwrap_or_default()))));
+        }
+        if table.scope == Scope::Run {
+            columns.push(("seed".into(), array(Kind::Count, rows.iter().map(|(of, _)| json!(of_run(*of).seed)))));
+        }
+        for column in table.columns {
+            columns
+                .push((column.name.into(), array(column.kind, rows.iter().map(|(_, row)| row[column.name].clone()))));
+        }
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+    }
+
+    /// `curves` and `over_seeds`, from the tables that have curves.
+    fn add_curves(&mut self) {
+        let mut curves = Vec::new();
+        for (name, rows) in &self.tables {
+            for curve in table(name).unwrap().curves {
+                for (run, row) in rows.iter().filter(|(_, row)| row["world"].as_u64().unwrap_or(0) == 0) {
+                    let named = match curve.name {
+                        CurveName::Fixed(name) => name.to_owned(),
+                        CurveName::Column(column) => row[column].as_str().unwrap().to_owned(),
+                        CurveName::Joined(a, b) => {
+                            format!("{}_{}", row[a].as_str().unwrap(), row[b].as_str().unwrap())
+                        }
+                    };
+                    let of = |column: Option<&str>| column.map_or(Value::Null, |column| row[column].clone());
+                    let interval = curve.interval.unwrap_or(["", ""]).map(|column| of(Some(column)));
+                    let groups = curve.groups.map(of).map(|group| if group == "all" { Value::Null } else { group });
+                    let row = json!({ "curve": named, "estimator": row["estimator"], "layer": row["layer"],
+                        "group_a": groups[0], "group_b": groups[1], "step": row["step"], "value": row[curve.value],
+                        "lower": interval[0], "upper": interval[1] });
+                    curves.push((*run, row));
+                }
             }
         }
+        // Rows of a run stand together.
+        curves.sort_by_key(|(run, _)| *run);
+        let mut means: BTreeMap<(usize, String, i64), (Value, Vec<f64>)> = BTreeMap::new();
+        for (run, row) in &curves {
+            let condition = self.conditions.iter().position(|of| *of == self.summary.runs[*run].conditions).unwrap();
+            let key =
+                ["curve", "estimator", "layer", "group_a", "group_b"].map(|column| row[column].to_string()).join(" ");
+            let mean = means.entry((condition, key, row["step"].as_i64().unwrap()));
+            mean.or_insert((row.clone(), Vec::new())).1.extend(row["value"].as_f64());
+        }
+        for ((condition, ..), (mut row, values)) in means {
+            let number = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / number;
+            let spread = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (number - 1.0).max(1.0);
+            // Student's t with two degrees of freedom.
+            let half = (number > 1.0).then_some(4.3 * (spread / number).sqrt());
+            row["seeds"] = json!(values.len());
+            row["mean"] = json!((number > 0.0).then_some(mean));
+            row["lower"] = json!(half.map(|half| mean - half));
+            row["upper"] = json!(half.map(|half| mean + half));
+            self.add("over_seeds", condition, row);
+        }
+        if !curves.is_empty() {
+            self.tables.insert("curves", curves);
+        }
     }
-    tables.write(directory);
-    let summary = summary(study, runs, matched(study));
-    std::fs::write(directory.join("summary.json"), serde_json::to_string_pretty(&summary).unwrap()).unwrap();
 }
 
-fn add_run(tables: &mut Tables, study: &Study, key: &Key) -> Value {
-    let mut noise = Noise(key.seed * 1000 + (key.noise * 100.0) as u64 + 1);
-    let pristine = pristine_share(key.noise);
-    let both = key.noise > 0.0;
-    let recorded = if study.gradients { recorded_steps(study.steps) } else { vec![] };
-    add_learning(tables, study, key, pristine);
-    for (index, &step) in recorded.iter().enumerate() {
-        let age = (1.0 + step as f64).ln() / (1.0 + study.steps as f64).ln();
-        let sd = 0.02 + 0.10 * age * age;
-        for world in 0..=KEPT_WORLDS {
-            let drift = if world == 0 { 0.35 * (0.55 - age) * pristine * (1.0 - pristine) * 4.0 } else { 0.0 };
-            let alpha = pristine + drift + sd * noise.normal();
-            let alpha = if index == 40 && study.missing == 0 { alpha * 9.0 } else { alpha };
-            let missing = study.missing > 0 && index % study.missing == 0;
-            let alpha = (both && !missing).then_some(alpha);
-            tables.decomposition.push((key.clone(), "paper", step, world, alpha, [None; 2]));
-        }
-        let bounds = [pristine, pristine - 3.1 * sd, pristine + 3.1 * sd].map(|value| both.then_some(value));
-        tables.null.push((key.clone(), "paper", "alpha", step, bounds));
+fn array(kind: Kind, values: impl Iterator<Item = Value>) -> ArrayRef {
+    match kind {
+        Kind::Text => Arc::new(values.map(|value| value.as_str().map(str::to_owned)).collect::<StringArray>()),
+        Kind::Integer => Arc::new(values.map(|value| value.as_i64()).collect::<Int64Array>()),
+        Kind::Count => Arc::new(values.map(|value| value.as_u64()).collect::<UInt64Array>()),
+        // JSON has no infinity.
+        Kind::Number => Arc::new(
+            values
+                .map(|value| value.as_f64().or((value == "infinite").then_some(f64::INFINITY)))
+                .collect::<Float64Array>(),
+        ),
+        Kind::Boolean => Arc::new(values.map(|value| value.as_bool()).collect::<BooleanArray>()),
     }
-    if study.population {
-        later::add_population(tables, study, key, pristine, &recorded, &mut noise);
+}
+
+fn summary(study: &Study, conditions: &[BTreeMap<String, Value>]) -> Summary {
+    let mut names: Vec<&String> = conditions.iter().flat_map(BTreeMap::keys).collect();
+    names.sort();
+    names.dedup();
+    let condition = |name: &&String| {
+        let values: Vec<Option<&Value>> = conditions.iter().map(|of| of.get(*name)).collect();
+        let known = || values.iter().flatten();
+        let kind = match () {
+            () if known().all(|value| value.is_boolean()) => Kind::Boolean,
+            () if known().all(|value| value.is_i64()) => Kind::Integer,
+            () if known().all(|value| value.is_number()) => Kind::Number,
+            () => Kind::Text,
+        };
+        Condition { name: (*name).clone(), kind, varies: values.iter().any(|value| *value != values[0]) }
+    };
+    let name = |of: &BTreeMap<String, Value>, seed: u64| {
+        let texts = of.iter().map(|(name, value)| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => format!("{name}-{value}"),
+        });
+        texts.chain([format!("seed-{seed}")]).collect::<Vec<_>>().join("_")
+    };
+    let run =
+        |of: &BTreeMap<String, Value>, seed: u64| Run { run: name(of, seed), conditions: of.clone(), seed: Some(seed) };
+    let statistic = |name: &str, about: &str, unit: &str| Statistic {
+        name: name.into(),
+        about: about.into(),
+        unit: unit.into(),
+        tables: vec!["coherence".into()],
+    };
+    Summary {
+        cograd: "0.1.0".into(),
+        study: StudyName { name: "demo <&>".into(), experiment_sha256: Some("cd34".repeat(16)) },
+        options: Options {
+            group_by: None,
+            steps: None,
+            layers: None,
+            examples: None,
+            statistics: None,
+            bootstrap: 200,
+            null_worlds: 1000,
+            kept_worlds: KEPT_WORLDS as usize,
+            seed: 0,
+        },
+        conditions: names.iter().map(condition).collect(),
+        runs: conditions.iter().flat_map(|of| study.seeds.iter().map(move |&seed| run(of, seed))).collect(),
+        grouping: Grouping {
+            by: study.grouping.into(),
+            groups: study.groups.iter().map(|&group| group.into()).collect(),
+        },
+        statistics: vec![
+            statistic("m_coherence", "how many examples, on average, pull the way of one", ""),
+            statistic("noise_scale", "the batch size at which noise is as large as the gradient", "examples"),
+            statistic("stiffness", "mean sign and mean cosine of two examples' gradients", ""),
+            statistic("class_stiffness", "the same, by pair of classes", ""),
+        ],
+        compared: Vec::new(),
+        files: BTreeMap::new(),
+        seal: String::new(),
+    }
+}
+
+/// What the made-up numbers of a run depend on.
+pub struct Key {
+    pub run: usize,
+    pub noise: f64,
+    seed: u64,
+    /// How strongly weak directions are suppressed, in percent of winsorization.
+    suppression: f64,
+}
+
+impl Key {
+    fn of(built: &Built, run: usize) -> Key {
+        let Run { conditions, seed, .. } = &built.summary.runs[run];
+        let number = |name: &str| conditions.get(name).and_then(Value::as_f64);
+        let plain = conditions.get("rule").is_none_or(|rule| rule == "sgd");
+        let suppression = number("winsorization").unwrap_or(if plain { 0.0 } else { 1.5 });
+        Key { run, noise: number("noise").unwrap_or(0.3), seed: seed.unwrap_or(0), suppression }
+    }
+
+    /// The part of the examples that is pristine.
+    pub fn pristine(&self) -> f64 {
+        1.0 - 0.9 * self.noise
+    }
+}
+
+fn add_run(built: &mut Built, study: &Study, run: usize) {
+    let key = Key::of(built, run);
+    let mut random = Noise(key.seed * 1000 + (key.noise * 100.0) as u64 + 1 + (10.0 * key.suppression) as u64);
+    add_learning(built, study, &key);
+    add_facts(built, study, &key);
+    let sizes = gradients::sizes(study, &key);
+    for (order, (group, size)) in study.groups.iter().zip(&sizes).enumerate() {
+        let sampled = if study.gradients { (EXAMPLES as f64 * size).round() as u64 } else { 0 };
+        let row =
+            json!({ "group": group, "order": order, "examples": (1500.0 * size).round() as u64, "sampled": sampled });
+        built.add("groups", run, row);
     }
     if study.gradients {
-        later::add_groups(tables, study, key, &recorded, &mut noise);
+        gradients::add(built, study, &key, &mut random);
     }
-    if study.coherence {
-        later::add_coherence(tables, study, key, &recorded, &mut noise);
-    }
-    add_contributions(tables, study, key, pristine, &mut noise);
-    add_tests(tables, key, "paper", both);
-    run_summary(study, key, &recorded, pristine)
 }
 
-fn add_learning(tables: &mut Tables, study: &Study, key: &Key, pristine: f64) {
-    let suppression = suppression(key.rule);
+fn add_learning(built: &mut Built, study: &Study, key: &Key) {
+    let (run, suppression, pristine) = (key.run, key.suppression, key.pristine());
     let slow = 30.0 * (1.0 + 4.0 * key.noise) * (1.0 + 0.4 * suppression) * (0.8 + 0.2 * key.seed as f64);
     for step in evaluated_steps(study) {
         let fit = |half: f64| step as f64 / (step as f64 + half);
         // Suppressed gradients learn less of the corrupt labels, and end a little below the top.
         let memory = (-0.8 * suppression).exp();
-        let (easy, hard) =
-            (0.1 + 0.9 * fit(slow) * (1.0 - 0.01 * suppression * fit(1e4)), 0.05 + 0.95 * fit(60.0 * slow) * memory);
+        let easy = 0.1 + 0.9 * fit(slow) * (1.0 - 0.01 * suppression * fit(1e4));
+        let hard = 0.05 + 0.95 * fit(60.0 * slow) * memory;
         let train = pristine * easy + (1.0 - pristine) * hard;
-        let test =
-            0.1 + 0.87 * fit(slow) * (1.0 - 0.6 * key.noise * fit(40.0 * slow) * memory - 0.3 * key.noise * key.noise);
+        let forgotten = 0.6 * key.noise * fit(40.0 * slow) * memory + 0.3 * key.noise * key.noise;
+        let test = study.test_set.then_some(0.1 + 0.87 * fit(slow) * (1.0 - forgotten));
         let loss = 2.32 * (1.0 - train).max(0.001);
-        let test = study.test_set.then_some(test);
-        tables.curves.push((key.clone(), step, "train", "all", Some(loss), Some(train)));
+        let mut metric = |split: &str, group: &str, metric: &str, value: Option<f64>| {
+            let row = json!({ "step": step, "split": split, "group": group, "metric": metric, "value": value });
+            built.add("metrics", run, row);
+        };
+        metric("train", "all", "loss", Some(loss));
+        metric("train", "all", "accuracy", Some(train));
         if let Some(test) = test {
-            tables.curves.push((key.clone(), step, "test", "all", Some(3.0 - 2.0 * test), Some(test)));
+            metric("test", "all", "loss", Some(3.0 - 2.0 * test));
+            metric("test", "all", "accuracy", Some(test));
         }
-        tables.curves.push((key.clone(), step, "train", "pristine", Some(loss), Some(easy)));
-        tables.learned.push((key.clone(), step, "all", Some(train)));
-        tables.learned.push((key.clone(), step, "pristine", Some(easy)));
-        tables.learned.push((key.clone(), step, "corrupt", (key.noise > 0.0).then_some(hard)));
+        let of_group = |order: usize| if order == 0 { easy } else { hard * (1.0 - 0.05 * order as f64) };
+        for (order, group) in study.groups.iter().enumerate() {
+            metric("train", group, "accuracy", Some(of_group(order)));
+        }
+        let learned = |group: &str, fraction: f64| json!({ "step": step, "group": group, "fraction": fraction });
+        built.add("learned", run, learned("all", train));
+        for (order, group) in study.groups.iter().enumerate() {
+            built.add("learned", run, learned(group, of_group(order)));
+        }
         let overfit = test.map(|test| train - key.noise / 10.0 - (1.0 - key.noise) * test);
-        tables.overfit.push((key.clone(), step, [Some(train), test, overfit]));
+        // ε is not known of runs without it.
+        let overfit = overfit.filter(|_| built.summary.runs[run].conditions.contains_key("noise"));
+        built.add(
+            "overfit",
+            run,
+            json!({ "step": step, "train_accuracy": train, "test_accuracy": test, "overfit": overfit }),
+        );
     }
 }
 
-/// How strongly a rule suppresses weak directions, in percent of winsorization.
-fn suppression(rule: &str) -> f64 {
-    match winsorization(rule) {
-        Some(percent) => percent,
-        None if rule.starts_with("median") => 1.5,
-        None => 0.5,
+fn add_facts(built: &mut Built, study: &Study, key: &Key) {
+    let of_test = |value: f64| study.test_set.then_some(value);
+    let known = built.summary.runs[key.run].conditions.contains_key("noise");
+    let recorded = if study.gradients { recorded_steps(study.steps).len() } else { 0 };
+    let row = json!({
+        "updates": study.steps, "train_examples": 1500, "sampled_examples": EXAMPLES, "coordinates": 600,
+        "recorded_steps": recorded, "contiguous_steps": study.contiguous, "trace_bytes": 123_456_789,
+        "population_steps": study.population.then_some(71), "manifest_sha256": "ab12".repeat(16),
+        "writer": "cograd-recorder 0.1.0", "loss_name": "cross-entropy", "network_name": "64–512–10",
+        "final_train_loss": 0.0123, "final_train_accuracy": 0.9876, "final_test_loss": of_test(1.2345),
+        "final_test_accuracy": of_test(0.8765), "max_train_accuracy": 0.9911,
+        "final_overfit": of_test(0.3456 - 0.01 * key.suppression).filter(|_| known),
+        "overfit_slope": of_test(0.004_321).filter(|_| known),
+        "proper_accuracy": known.then_some(key.pristine()),
+    });
+    built.add("runs", key.run, row);
+}
+
+/// Where a noise level has several conditions.
+fn add_matched(built: &mut Built, study: &Study) {
+    let noise = |of: &BTreeMap<String, Value>| of.get("noise").cloned();
+    let rows: Vec<usize> = (0..built.conditions.len())
+        .filter(|&place| {
+            let same = |of: &&BTreeMap<String, Value>| noise(of) == noise(&built.conditions[place]);
+            built.conditions.iter().filter(same).count() > 1
+        })
+        .collect();
+    for place in rows {
+        let c = built.conditions[place].get("winsorization").and_then(Value::as_f64).unwrap_or(0.0);
+        let row = json!({ "train_accuracy": 0.5432, "step": 1234.5, "test_accuracy": study.test_set.then_some(0.8 + 0.01 * c),
+            "overfit": study.test_set.then_some(0.0765) });
+        built.add("matched", place, row);
     }
 }
 
-fn winsorization(rule: &str) -> Option<f64> {
-    if rule == "sgd" { Some(0.0) } else { rule.strip_prefix("winsorized-")?.parse().ok() }
+/// None where no run has label noise.
+fn add_predictions(built: &mut Built) {
+    if !built.conditions.iter().any(|of| of.contains_key("noise")) {
+        return;
+    }
+    let rows = [
+        json!({ "prediction": "slower_learning", "verdict": "holds" }),
+        json!({ "prediction": "slower_learning", "noise": 0.25, "quantity": "half_loss_step", "measured": 90.0 }),
+        json!({ "prediction": "slower_learning", "noise": 0.5, "quantity": "half_loss_step", "measured": 1410.0,
+            "compared_with": 90.0, "verdict": "holds" }),
+        json!({ "prediction": "slower_learning", "noise": 1.0, "quantity": "half_loss_step", "measured": "infinite",
+            "compared_with": 1410.0, "verdict": "holds" }),
+        json!({ "prediction": "crosses_over", "verdict": "fails" }),
+        json!({ "prediction": "crosses_over", "noise": 0.25, "quantity": "first_share", "measured": 0.93,
+            "compared_with": 0.775, "verdict": "holds" }),
+        json!({ "prediction": "crosses_over", "noise": 0.25, "quantity": "crossover", "measured": 0.3125,
+            "compared_with": 0.0, "p": 1.0 / 1001.0, "verdict": "holds" }),
+        json!({ "prediction": "crosses_over", "noise": 0.5, "quantity": "first_share", "measured": 0.6,
+            "compared_with": 0.55, "verdict": "holds" }),
+        json!({ "prediction": "crosses_over", "noise": 0.5, "quantity": "crossover", "measured": -0.25,
+            "compared_with": 0.0, "p": 0.2, "verdict": "fails" }),
+        json!({ "prediction": "less_overfit", "verdict": "not checkable", "reason": "runs differ in optimizer, too" }),
+    ];
+    rows.into_iter().for_each(|row| built.add("predictions", 0, row));
 }
 
 /// As many as a recorder's default schedule gives, or all of a short run.
@@ -195,253 +449,17 @@ fn evaluated_steps(study: &Study) -> Vec<i64> {
     steps
 }
 
-fn add_contributions(tables: &mut Tables, study: &Study, key: &Key, pristine: f64, noise: &mut Noise) {
-    let both = key.noise > 0.0;
-    let scale = 0.004 * (1.0 - 0.8 * key.noise);
-    for world in 0..=KEPT_WORLDS {
-        let effect = if world == 0 { 0.5 * scale } else { 0.08 * scale * noise.normal() };
-        let (mut mean_pristine, mut mean_corrupt) = (0.0, 0.0);
-        for step in 0..study.contiguous.min(study.steps) {
-            mean_pristine += scale + effect * (1.0 - pristine) + 0.03 * scale * noise.normal();
-            mean_corrupt += scale - effect * pristine + 0.03 * scale * noise.normal();
-            let means = [Some(mean_pristine), both.then_some(mean_corrupt)];
-            tables.cumulative.push((key.clone(), "paper", step, world, means, [None; 2]));
-            if world == 0 {
-                let sd = 0.08 * scale * (1.0 + step as f64);
-                let bounds = [0.0, -2.9 * sd, 2.9 * sd].map(|value| both.then_some(value));
-                tables.null.push((key.clone(), "paper", "difference", step, bounds));
-            }
-        }
-    }
-}
-
-fn add_tests(tables: &mut Tables, key: &Key, estimator: &'static str, both: bool) {
-    let exceedances = if key.noise < 0.6 { 0 } else { (key.noise * 37.0) as u32 };
-    let statistics = [("alpha", 9.25), ("difference", 7.5), ("crossover", 0.3125), ("difference_10", 0.0123)];
-    for (statistic, observed) in statistics {
-        tables.tests.push((key.clone(), estimator, statistic, both.then_some(observed), both.then_some(exceedances)));
-    }
-}
-
-fn pristine_share(noise: f64) -> f64 {
-    1.0 - 0.9 * noise
-}
-
-/// Every step up to 20, then 40 per decade.
-fn recorded_steps(steps: i64) -> Vec<i64> {
-    let sparse = (0..).map(|index| (20.0 * 10f64.powf(index as f64 / 40.0)).round() as i64);
+/// Every step up to 20, then 20 per decade.
+pub fn recorded_steps(steps: i64) -> Vec<i64> {
+    let sparse = (0..).map(|index| (20.0 * 10f64.powf(f64::from(index) / 20.0)).round() as i64);
     let mut recorded: Vec<i64> = (0..20).chain(sparse.take_while(|&step| step < steps)).chain([steps]).collect();
     recorded.retain(|&step| step <= steps);
     recorded.dedup();
     recorded
 }
 
-fn run_summary(study: &Study, key: &Key, recorded: &[i64], pristine: f64) -> Value {
-    let both = key.noise > 0.0;
-    let test = json!({ "value": both.then_some(0.3125), "p": both.then_some(0.001) });
-    json!({
-        "run": key.run, "rule": key.rule, "winsorization": winsorization(key.rule), "noise": key.noise, "seed": key.seed, "network": [64, 512, 10],
-        "steps": study.steps, "train_examples": 1500, "pristine_fraction": pristine, "sampled_examples": EXAMPLES,
-        "sampled_pristine": (f64::from(EXAMPLES) * pristine).round() as u32, "coordinates": 600,
-        "recorded_steps": recorded.len(), "trace_bytes": 123_456_789, "manifest_sha256": "ab12".repeat(16),
-        "writer": "cograd-recorder 0.1.0", "alpha_first": both.then_some(0.9317), "alpha_last": both.then_some(0.4142),
-        "crossover": test, "difference_10": test, "simultaneous": { "alpha": test, "difference": test },
-        "final": { "train_loss": 0.0123, "train_accuracy": 0.9876, "test_loss": 1.2345, "test_accuracy": 0.8765 },
-        "contiguous_steps": study.contiguous, "max_train_accuracy": 0.9911,
-        "overfit": {
-            "final": study.test_set.then_some(0.3456 - 0.01 * suppression(key.rule)),
-            "slope": study.test_set.then_some(0.004_321),
-        },
-        "population": study.population.then(|| json!({
-            "steps": 71, "contiguous_steps": study.contiguous, "alpha_first": 0.8123, "alpha_last": 0.5234,
-            "crossover": test, "difference_10": test, "simultaneous": { "alpha": test, "difference": test },
-            "coverage": { "alpha": { "covered": 67, "of": 71 }, "difference": { "covered": 17, "of": 20 } },
-        })),
-    })
-}
-
-fn matched(study: &Study) -> Vec<Value> {
-    let row = |noise: f64, rule: &str| {
-        json!({ "noise": noise, "train_accuracy": 0.5432, "rule": rule, "step": 1234.5,
-            "test_accuracy": study.test_set.then_some(0.8 + 0.01 * suppression(rule)),
-            "overfit": study.test_set.then_some(0.0765) })
-    };
-    let rules = if study.rules.len() > 1 { &study.rules[..] } else { &[] };
-    study.noise.iter().flat_map(|&noise| rules.iter().map(move |rule| row(noise, rule))).collect()
-}
-
-fn summary(study: &Study, runs: Vec<Value>, matched: Vec<Value>) -> Value {
-    let prediction = |section: &str, prediction: &str, measured: &str, verdict: &str| {
-        json!({ "section": section, "prediction": prediction, "measured_as": "the number this prediction is measured as",
-            "measured": measured, "verdict": verdict })
-    };
-    json!({
-        "cograd": "0.1.0", "study": { "name": "demo <&>", "experiment_sha256": "cd34".repeat(16) }, "seed": 0,
-        "null_worlds": 1000, "runs": runs, "matched": matched,
-        "options": { "group_by": study.grouping, "steps": null, "layers": null, "examples": null, "bootstrap": 200 },
-        "files": { "coherence.parquet": { "rows": 1, "bytes": 1, "sha256": "" } },
-        "predictions": [
-            prediction("2.2", "More noise, slower learning", "Steps to 90 %: 90, 210, 480, 890, 1 410", "holds"),
-            prediction("2.4", "α starts above its null and crosses over", "noise 0.25: 0.31, p ≤ 0.001", "holds"),
-            prediction("2.3", "Gradient norm smaller with more noise, early", "0.021, 0.022, 0.011 nats a step", "fails"),
-            prediction("2.4", "Pristine contribute more early on", "No run has both groups", "not checkable"),
-        ],
-    })
-}
-
-impl Tables {
-    fn write(&self, directory: &Path) {
-        write_table(
-            directory,
-            "curves",
-            &self.curves,
-            |row| &row.0,
-            |rows| {
-                vec![
-                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("split".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("subset".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("loss".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
-                    Column::new("accuracy".into(), rows.iter().map(|row| row.5).collect::<Vec<_>>()),
-                ]
-            },
-        );
-        write_table(
-            directory,
-            "learned",
-            &self.learned,
-            |row| &row.0,
-            |rows| {
-                vec![
-                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("subset".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("fraction".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                ]
-            },
-        );
-        write_table(
-            directory,
-            "overfit",
-            &self.overfit,
-            |row| &row.0,
-            |rows| {
-                let value = |of: usize| rows.iter().map(|row| row.2[of]).collect::<Vec<_>>();
-                vec![
-                    Column::new("step".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("train_accuracy".into(), value(0)),
-                    Column::new("test_accuracy".into(), value(1)),
-                    Column::new("overfit".into(), value(2)),
-                ]
-            },
-        );
-        write_table(
-            directory,
-            "decomposition",
-            &self.decomposition,
-            |row| &row.0,
-            |rows| {
-                vec![
-                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("world".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("alpha".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
-                    Column::new(
-                        "beta".into(),
-                        rows.iter().map(|row| row.4.map(|alpha| 1.0 - alpha)).collect::<Vec<_>>(),
-                    ),
-                    Column::new("alpha_lower".into(), rows.iter().map(|row| row.5[0]).collect::<Vec<_>>()),
-                    Column::new("alpha_upper".into(), rows.iter().map(|row| row.5[1]).collect::<Vec<_>>()),
-                ]
-            },
-        );
-        self.write_tests(directory);
-        self.later.write(directory);
-        later::write_over_seeds(self, directory);
-    }
-
-    fn write_tests(&self, directory: &Path) {
-        write_table(
-            directory,
-            "cumulative",
-            &self.cumulative,
-            |row| &row.0,
-            |rows| {
-                let difference = rows.iter().map(|row| Some(row.4[0]? - row.4[1]?)).collect::<Vec<_>>();
-                vec![
-                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("step".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("world".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("pristine".into(), rows.iter().map(|row| row.4[0]).collect::<Vec<_>>()),
-                    Column::new("corrupt".into(), rows.iter().map(|row| row.4[1]).collect::<Vec<_>>()),
-                    Column::new("difference".into(), difference),
-                    Column::new("difference_lower".into(), rows.iter().map(|row| row.5[0]).collect::<Vec<_>>()),
-                    Column::new("difference_upper".into(), rows.iter().map(|row| row.5[1]).collect::<Vec<_>>()),
-                ]
-            },
-        );
-        write_table(
-            directory,
-            "null",
-            &self.null,
-            |row| &row.0,
-            |rows| {
-                vec![
-                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("statistic".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("step".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("mean".into(), rows.iter().map(|row| row.4[0]).collect::<Vec<_>>()),
-                    Column::new("lower".into(), rows.iter().map(|row| row.4[1]).collect::<Vec<_>>()),
-                    Column::new("upper".into(), rows.iter().map(|row| row.4[2]).collect::<Vec<_>>()),
-                ]
-            },
-        );
-        write_table(
-            directory,
-            "tests",
-            &self.tests,
-            |row| &row.0,
-            |rows| {
-                let p = |row: &(Key, &str, &str, Number, Option<u32>)| row.4.map(|count| f64::from(1 + count) / 1001.0);
-                vec![
-                    Column::new("estimator".into(), rows.iter().map(|row| row.1).collect::<Vec<_>>()),
-                    Column::new("statistic".into(), rows.iter().map(|row| row.2).collect::<Vec<_>>()),
-                    Column::new("observed".into(), rows.iter().map(|row| row.3).collect::<Vec<_>>()),
-                    Column::new("worlds".into(), vec![1000_u32; rows.len()]),
-                    Column::new("exceedances".into(), rows.iter().map(|row| row.4).collect::<Vec<_>>()),
-                    Column::new("p".into(), rows.iter().map(p).collect::<Vec<_>>()),
-                    Column::new("p_lower".into(), rows.iter().map(|row| p(row).map(|p| 0.7 * p)).collect::<Vec<_>>()),
-                    Column::new("p_upper".into(), rows.iter().map(|row| p(row).map(|p| 1.4 * p)).collect::<Vec<_>>()),
-                ]
-            },
-        );
-    }
-}
-
-fn write_table<Row>(
-    directory: &Path,
-    name: &str,
-    rows: &[Row],
-    key: impl Fn(&Row) -> &Key,
-    columns: impl Fn(&[Row]) -> Vec<Column>,
-) {
-    let mut all = vec![
-        Column::new("run".into(), rows.iter().map(|row| key(row).run.clone()).collect::<Vec<_>>()),
-        Column::new("rule".into(), rows.iter().map(|row| key(row).rule).collect::<Vec<_>>()),
-        Column::new("noise".into(), rows.iter().map(|row| key(row).noise).collect::<Vec<_>>()),
-        Column::new("seed".into(), rows.iter().map(|row| key(row).seed as i64).collect::<Vec<_>>()),
-    ];
-    all.extend(columns(rows));
-    write_frame(&directory.join(format!("{name}.parquet")), DataFrame::new(rows.len(), all).unwrap());
-}
-
-/// Writes a table as analysis does.
-pub fn write_frame(path: &Path, mut frame: DataFrame) {
-    let file = File::create(path).unwrap();
-    ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None)).finish(&mut frame).unwrap();
-}
-
 /// A small generator of repeatable noise.
-struct Noise(u64);
+pub struct Noise(u64);
 
 impl Noise {
     fn uniform(&mut self) -> f64 {
@@ -449,7 +467,45 @@ impl Noise {
         ((self.0 >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
-    fn normal(&mut self) -> f64 {
+    pub fn normal(&mut self) -> f64 {
         (-2.0 * self.uniform().ln()).sqrt() * (TAU * self.uniform()).cos()
     }
+}
+
+/// Writes a comparison of two studies, as `cograd compare` does: three curves at these conditions, three seeds each.
+pub fn write_comparison(directory: &Path, conditions: Vec<Value>) {
+    let study = Study { conditions, ..Study::default() };
+    let mut built = build(&study);
+    built.tables.clear();
+    for condition in 0..built.conditions.len() {
+        for (curve, layer, group) in [
+            ("test_accuracy", None, None),
+            ("m_coherence", None, None),
+            ("m_coherence", Some("head"), None),
+            ("share", None, Some("corrupt")),
+        ] {
+            let estimator = (curve != "test_accuracy").then_some("paper");
+            let name = json!({ "curve": curve, "estimator": estimator, "layer": layer, "group_a": group });
+            let row = |values: Value| {
+                let mut row: Map<String, Value> = name.as_object().unwrap().clone();
+                row.extend(values.as_object().unwrap().clone());
+                Value::Object(row)
+            };
+            for (place, study) in ["first", "second <b>"].into_iter().enumerate() {
+                for step in [0, 1, 10, 100] {
+                    let mean = 0.2 + 0.001 * step as f64 + 0.1 * place as f64;
+                    let values = json!({ "study": study, "step": step, "seeds": 3, "mean": mean,
+                        "lower": mean - 0.02, "upper": mean + 0.02 });
+                    built.add("comparison", condition, row(values));
+                }
+            }
+            for (step, p, p_holm) in [(None, 0.0012, None), (Some(0), 0.2, Some(0.2)), (Some(100), 0.001, Some(0.004))]
+            {
+                let values = json!({ "study_a": "first", "study_b": "second <b>", "seeds_a": 3, "seeds_b": 3, "step": step,
+                    "difference": -0.1, "lower": -0.15, "upper": -0.05, "t": -4.0, "freedom": 3.5, "p": p, "p_holm": p_holm });
+                built.add("comparison_tests", condition, row(values));
+            }
+        }
+    }
+    built.write(directory);
 }

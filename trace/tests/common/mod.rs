@@ -9,10 +9,10 @@ use arrow::array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, UInt32Array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use cograd_trace::{
-    Coordinate, Example, LayerWeights, Manifest, Metric, PopulationLayer, PopulationRows, Run, RunDescription,
-    RunWriter, Split, Subset, TraceError, sealed, sha256_of_file,
+    Conditions, Coordinate, ExampleColumn, Manifest, Metric, Parameter, PopulationLayer, PopulationRows, Run,
+    RunDescription, RunWriter, Task, Tensor, TraceError, sealed, sha256_of_file,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -24,44 +24,68 @@ pub const COORDINATES: usize = 7;
 pub const STEPS: [i64; 6] = [0, 1, 2, 3, 10, 20];
 pub const POPULATION_STEPS: [i64; 3] = [0, 3, 10];
 
+/// A run of a network 4-3-2.
 pub fn description() -> RunDescription {
+    let task = Task { network: Some("mlp".to_string()), loss: Some("cross-entropy".to_string()), ..Task::default() };
+    let coordinate = |place| Coordinate { parameter: 0, index: place % 3 * 4 + place / 3 };
     RunDescription {
         run: "sgd_noise-0.25_seed-1".to_string(),
-        rule: "sgd".to_string(),
-        noise: 0.25,
-        seed: 1,
-        network: vec![4, 3, 2],
+        conditions: Conditions::new(Some(1)).with("rule", "sgd").with("noise", 0.25),
+        task,
         steps: 20,
         writer: "test 1.0".to_string(),
         train_examples: TRAIN,
         example_ids: SAMPLED.to_vec(),
-        coordinates: (0..COORDINATES as u32)
-            .map(|coordinate| Coordinate { coordinate, layer: 0, row: coordinate % 3, column: coordinate / 3 })
-            .collect(),
+        population_ids: None,
+        parameters: parameters(),
+        coordinates: (0..COORDINATES as u64).map(coordinate).collect(),
     }
 }
 
-pub fn examples() -> Vec<Example> {
-    (0..TRAIN as u32)
-        .map(|example_id| Example {
-            example_id,
-            label: (example_id % 2) as u8,
-            original_label: if example_id == 5 { 7 } else { (example_id % 2) as u8 },
-            pristine: example_id != 5,
-            sampled: SAMPLED.contains(&example_id),
-            learned_step: (example_id % 3 != 0).then_some(i64::from(example_id)),
-        })
-        .collect()
+pub fn parameters() -> Vec<Parameter> {
+    let shapes: [(&str, &[u64]); 4] =
+        [("layer.0.weight", &[3, 4]), ("layer.0.bias", &[3]), ("layer.1.weight", &[2, 3]), ("layer.1.bias", &[2])];
+    shapes.map(|(name, shape)| Parameter::new(name, shape, Some("linear"))).to_vec()
+}
+
+/// One parameter of so many values, and all of its coordinates.
+pub fn of_one_parameter(d: u64, description: RunDescription) -> RunDescription {
+    RunDescription {
+        task: Task::default(),
+        parameters: vec![Parameter::new("embedding", &[d], None)],
+        coordinates: (0..d).map(|index| Coordinate { parameter: 0, index }).collect(),
+        ..description
+    }
+}
+
+/// What is known of the examples: example 5 had another label, example 0, 3, … were never learned.
+pub fn columns() -> Vec<(&'static str, ExampleColumn)> {
+    let ids = || 0..TRAIN as i64;
+    let label = ids().map(|id| Some(id % 2)).collect();
+    let original = ids().map(|id| Some(if id == 5 { 7 } else { id % 2 })).collect();
+    let learned = ids().map(|id| (id % 3 != 0).then_some(id)).collect();
+    vec![
+        ("label", ExampleColumn::Integers(label)),
+        ("original_label", ExampleColumn::Integers(original)),
+        ("learned_step", ExampleColumn::Integers(learned)),
+    ]
 }
 
 pub fn metrics() -> Vec<Metric> {
-    let metric =
-        |step, split, subset, examples, loss, accuracy| Metric { step, split, subset, examples, loss, accuracy };
+    let metric = |step, split: &str, group: &str, metric: &str, value, examples| Metric {
+        step,
+        split: split.to_string(),
+        group: group.to_string(),
+        metric: metric.to_string(),
+        value,
+        examples,
+    };
     vec![
-        metric(0, Split::Train, Subset::All, 12, 2.3, 0.25),
-        metric(0, Split::Train, Subset::Pristine, 11, 2.2, 0.125),
-        metric(0, Split::Train, Subset::Corrupt, 1, f64::INFINITY, 1.0),
-        metric(20, Split::Test, Subset::All, 4, 0.1, 0.75),
+        metric(0, "train", "all", "loss", 2.3, 12),
+        metric(0, "train", "all", "accuracy", 0.25, 12),
+        metric(0, "train", "corrupt", "loss", f64::INFINITY, 1),
+        metric(20, "validation", "rare words", "perplexity", 75.0, 4),
+        metric(20, "train", "all", "learning_rate", 0.1, 0),
     ]
 }
 
@@ -84,14 +108,27 @@ pub fn norms(step: i64) -> [f64; 2] {
 pub fn write_population(writer: &mut RunWriter, step: i64) -> Result<(), TraceError> {
     let values = population(step);
     let layer =
-        |layer: usize| PopulationLayer { contributions: &values[2 * layer], self_terms: &values[2 * layer + 1] };
+        |layer: usize| PopulationLayer { contributions: &values[2 * layer], self_terms: Some(&values[2 * layer + 1]) };
     let rows = PopulationRows { layers: &[layer(0), layer(1)], gradient_norms_sq: &norms(step) };
     writer.write_population(step, &rows)
 }
 
+pub fn tensor(name: &str, shape: &[usize], values: impl FnMut(usize) -> f32) -> Tensor {
+    let size: usize = shape.iter().product();
+    Tensor { name: name.to_string(), shape: shape.to_vec(), values: (0..size).map(values).collect() }
+}
+
 /// The inputs of the sampled examples.
-pub fn inputs() -> Vec<f32> {
-    (0..SAMPLED.len() * 4).map(|place| place as f32 / 16.0).collect()
+pub fn inputs() -> Vec<Tensor> {
+    vec![tensor("input", &[SAMPLED.len(), 4], |place| place as f32 / 16.0)]
+}
+
+/// All parameters at a step, and a buffer that is none.
+pub fn weights(step: i64) -> Vec<Tensor> {
+    let shape = |parameter: &Parameter| parameter.shape.iter().map(|length| *length as usize).collect::<Vec<_>>();
+    let value = |place| place as f32 + step as f32;
+    let weights = parameters().into_iter().map(|parameter| tensor(&parameter.name, &shape(&parameter), value));
+    weights.chain([tensor("batches", &[], |_| 3.0)]).collect()
 }
 
 pub fn record(study: &Path) -> Result<Run, TraceError> {
@@ -103,14 +140,9 @@ pub fn record(study: &Path) -> Result<Run, TraceError> {
             write_population(&mut writer, step)?;
         }
     }
-    let weight = [0.5; 12];
-    let layers = [
-        LayerWeights { fan_in: 4, fan_out: 3, weight: &weight, bias: &[1.0, 2.0, 3.0] },
-        LayerWeights { fan_in: 3, fan_out: 2, weight: &weight[..6], bias: &[0.0; 2] },
-    ];
-    writer.write_weights(0, &layers)?;
-    writer.write_weights(20, &layers)?;
-    writer.finish(&examples(), &metrics())?;
+    writer.write_weights(0, &weights(0))?;
+    writer.write_weights(20, &weights(20))?;
+    writer.finish(&columns(), &metrics())?;
     Run::open(&directory(study))
 }
 
@@ -126,23 +158,25 @@ pub fn read(run: &Run) -> Result<Vec<Step>, TraceError> {
     run.map_steps(|step| (step.step, step.example_ids.to_vec(), step.values.to_vec()))
 }
 
-/// Step and columns of a population step: the totals and, layer by layer, the contributions and self terms.
-pub type Population = (i64, Vec<Vec<f64>>);
+/// Step, examples and columns of a population step: the totals and, layer by layer, the contributions and self terms.
+pub type Population = (i64, Vec<u32>, Vec<Option<Vec<f64>>>);
 
 /// Every population step as read.
 pub fn read_population(run: &Run) -> Result<Vec<Population>, TraceError> {
     run.map_population(|step| {
-        let layers = step.layers.iter().flat_map(|layer| [layer.contributions, layer.self_terms]);
-        let columns = [step.contributions, step.self_terms].into_iter().chain(layers);
-        (step.step, columns.map(<[f64]>::to_vec).collect())
+        let layers = step.layers.iter().flat_map(|layer| [Some(layer.contributions), layer.self_terms]);
+        let columns = [Some(step.contributions), step.self_terms].into_iter().chain(layers);
+        (step.step, step.example_ids.to_vec(), columns.map(|column| column.map(<[f64]>::to_vec)).collect())
     })
 }
 
 /// What `read_population` should return.
 pub fn expected_population() -> Vec<Population> {
     let step = |step: &i64| {
-        let columns = PopulationTable::of(&[*step]).columns.into_iter();
-        (*step, columns.map(|(_, values)| values.into_iter().map(|value| value.unwrap()).collect()).collect())
+        let layers = population(*step);
+        let sum = |place: usize| layers[place].iter().zip(&layers[place + 2]).map(|(l, r)| l + r).collect();
+        let columns = [sum(0), sum(1)].into_iter().chain(layers.clone()).map(Some).collect();
+        (*step, (0..TRAIN as u32).collect(), columns)
     };
     POPULATION_STEPS.iter().map(step).collect()
 }
@@ -171,6 +205,7 @@ pub fn enter(run: &Path, name: &str, rows: u64) {
 /// Replaces a Parquet file by `batch`, in row groups of `group` rows, and enters it in the manifest.
 pub fn replace(run: &Path, name: &str, batch: &RecordBatch, group: usize, properties: WriterProperties) {
     let properties = properties.into_builder().set_max_row_group_row_count(Some(group)).build();
+    fs::create_dir_all(run.join(name).parent().unwrap()).unwrap();
     let file = File::create(run.join(name)).unwrap();
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
@@ -211,6 +246,25 @@ impl Rows {
         self.batch(Arc::new(ListArray::new(item, offsets, self.values(), None)))
     }
 
+    /// With fixed-size lists of f16.
+    pub fn halves(&self) -> RecordBatch {
+        let values = arrow::compute::cast(&self.values(), &DataType::Float16).unwrap();
+        let item = Arc::new(Field::new("item", DataType::Float16, true));
+        self.batch(Arc::new(FixedSizeListArray::new(item, self.lists[0].len() as i32, values, None)))
+    }
+
+    /// Those of some of the sampled examples alone, by their places.
+    pub fn of_worker(steps: &[i64], places: &[usize]) -> Rows {
+        let all = Rows::of(steps);
+        let rows = (0..steps.len()).flat_map(|step| places.iter().map(move |place| step * SAMPLED.len() + place));
+        let rows: Vec<usize> = rows.collect();
+        Rows {
+            steps: rows.iter().map(|row| all.steps[*row]).collect(),
+            ids: rows.iter().map(|row| all.ids[*row]).collect(),
+            lists: rows.iter().map(|row| all.lists[*row].clone()).collect(),
+        }
+    }
+
     fn values(&self) -> ArrayRef {
         Arc::new(Float32Array::from_iter(self.lists.iter().flatten().copied()))
     }
@@ -227,48 +281,63 @@ impl Rows {
     }
 }
 
-/// Rows of a population file that a test wants to write its own way: a step, an example and the columns of values.
+/// A list of a population file, which another program may leave out or write wrongly.
+pub type List = Option<Vec<Option<f64>>>;
+
+/// Rows of a population file that a test wants to write its own way.
 #[derive(Clone)]
 pub struct PopulationTable {
     pub steps: Vec<Option<i64>>,
     pub ids: Vec<Option<u32>>,
-    pub columns: Vec<(String, Vec<Option<f64>>)>,
+    pub totals: [Vec<Option<f64>>; 2],
+    pub by_layer: [Vec<List>; 2],
+    /// Columns that are left out.
+    pub without: Vec<&'static str>,
+    /// Lists of any length, instead of a fixed size.
+    pub ragged: bool,
 }
 
 impl PopulationTable {
     pub fn of(steps: &[i64]) -> PopulationTable {
-        let names = ["contribution_0", "self_term_0", "contribution_1", "self_term_1"];
-        let values = |column: usize| steps.iter().flat_map(|step| population(*step)[column].clone()).collect();
-        let columns: Vec<Vec<f64>> = (0..4).map(values).collect();
-        let sum = |place: usize| columns[place].iter().zip(&columns[place + 2]).map(|(l, r)| Some(l + r)).collect();
-        let totals = [("contribution".to_string(), sum(0)), ("self_term".to_string(), sum(1))];
-        let layers = names
-            .iter()
-            .zip(&columns)
-            .map(|(name, column)| (name.to_string(), column.iter().copied().map(Some).collect()));
+        let rows = || steps.iter().flat_map(|step| (0..TRAIN).map(|row| (population(*step), row)));
+        let lists =
+            |place: usize| rows().map(move |(all, row)| Some(vec![Some(all[place][row]), Some(all[place + 2][row])]));
+        let totals = |place: usize| rows().map(move |(all, row)| Some(all[place][row] + all[place + 2][row])).collect();
         PopulationTable {
             steps: steps.iter().flat_map(|step| [Some(*step); TRAIN]).collect(),
             ids: steps.iter().flat_map(|_| (0..TRAIN as u32).map(Some)).collect(),
-            columns: totals.into_iter().chain(layers).collect(),
+            totals: [totals(0), totals(1)],
+            by_layer: [lists(0).collect(), lists(1).collect()],
+            without: Vec::new(),
+            ragged: false,
         }
     }
 
     pub fn batch(&self) -> RecordBatch {
-        let steps: ArrayRef = Arc::new(Int64Array::from(self.steps.clone()));
-        let ids: ArrayRef = Arc::new(UInt32Array::from(self.ids.clone()));
-        let keys = [("step".to_string(), steps), ("example_id".to_string(), ids)];
-        let values = self
-            .columns
-            .iter()
-            .map(|(name, values)| (name.clone(), Arc::new(Float64Array::from(values.clone())) as ArrayRef));
-        let columns = keys.into_iter().chain(values).map(|(name, array)| (name, array, true));
-        RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+        let totals = |place: usize| -> ArrayRef { Arc::new(Float64Array::from(self.totals[place].clone())) };
+        let lists = |place: usize| -> ArrayRef {
+            let (lists, width) = (self.by_layer[place].iter().cloned(), 2);
+            match self.ragged {
+                true => Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(lists)),
+                false => Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(lists, width)),
+            }
+        };
+        let columns: [(&str, ArrayRef); 6] = [
+            ("step", Arc::new(Int64Array::from(self.steps.clone()))),
+            ("example_id", Arc::new(UInt32Array::from(self.ids.clone()))),
+            ("contribution", totals(0)),
+            ("self_term", totals(1)),
+            ("contribution_by_layer", lists(0)),
+            ("self_term_by_layer", lists(1)),
+        ];
+        let columns = columns.into_iter().filter(|(name, _)| !self.without.contains(name));
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
     }
 
     /// Puts the rows in place of the small run's population, in files of so many steps each and row groups of so many.
     pub fn replace(&self, run: &Path, file: usize, group: usize, properties: WriterProperties) {
         let batch = self.batch();
-        remove_population(run);
+        remove(run, "population/part-");
         for (part, first) in (0..batch.num_rows()).step_by(file * TRAIN).enumerate() {
             let rows = (batch.num_rows() - first).min(file * TRAIN);
             let name = format!("population/part-{part:02}.parquet");
@@ -277,10 +346,9 @@ impl PopulationTable {
     }
 }
 
-/// Removes the part files of the small run's population.
-fn remove_population(run: &Path) {
-    let names: Vec<String> =
-        manifest(run).files.into_keys().filter(|name| name.starts_with("population/part-")).collect();
+/// Removes the files whose names begin so.
+pub fn remove(run: &Path, begin: &str) {
+    let names: Vec<String> = manifest(run).files.into_keys().filter(|name| name.starts_with(begin)).collect();
     for name in names {
         fs::remove_file(run.join(&name)).unwrap();
         edit_manifest(run, |manifest| drop(manifest["files"].as_object_mut().unwrap().remove(&name)));

@@ -1,0 +1,396 @@
+//! The one layout of every figure: rows of panels side by side, a legend above, each axis labelled once where panels share it.
+
+use plotters::style::RGBColor;
+
+use super::legend::{Key, Legend};
+use super::look::{BAND_OPACITY, COLUMN_WIDTH, FULL_WIDTH, INK, NULL_BAND, QUIET, curve_width};
+use super::steps;
+use crate::ReportError;
+use crate::axes::{Panel, Scale};
+use crate::canvas::{self, Align, BODY, Canvas, Font, Marker, SMALL, Stroke, wrapped};
+use crate::curves::{Banded, Series};
+use crate::study::Sheet;
+
+const HEADING: f64 = 11.0;
+const NOTE: f64 = 10.0;
+const GAP: f64 = 10.0;
+/// Title of an axis.
+const TITLE: f64 = 14.0;
+/// The rows' names on the right.
+const STRIP: f64 = 16.0;
+/// Room for the half of a tick label that reaches over the last panel's edge.
+const MARGIN: f64 = 8.0;
+/// Never a narrower panel than legible.
+const NARROWEST: f64 = 78.0;
+/// Heights of the panels.
+pub const LOW: f64 = 74.0;
+pub const MIDDLE: f64 = 92.0;
+pub const TALL: f64 = 116.0;
+
+pub struct Panels {
+    pub legend: Legend,
+    /// What the legend says of the bands around curves, where some have one.
+    pub interval: &'static str,
+    pub rows: Vec<Row>,
+}
+
+pub struct Row {
+    /// On the right; empty where nothing needs telling apart.
+    pub name: String,
+    pub x_axis: String,
+    /// None: panels are as high as wide.
+    pub height: Option<f64>,
+    pub plots: Vec<Plot>,
+}
+
+/// What a panel shows.
+pub struct Plot {
+    pub heading: String,
+    /// Lines under the heading, where no curve can run through them.
+    pub notes: Vec<String>,
+    /// Title of the vertical axis; empty: that of the panel to the left.
+    pub y_axis: String,
+    pub x: Scale,
+    pub y: Scale,
+    pub cells: Vec<Cell>,
+    /// Null distributions: a band, and a dashed line through its middle.
+    pub null: Vec<Banded>,
+    pub levels: Vec<(f64, Stroke)>,
+    pub uprights: Vec<(f64, Stroke)>,
+    /// The last on top.
+    pub curves: Vec<Drawn>,
+    /// Steps marked at the bottom edge.
+    pub marked: Vec<f64>,
+    /// What stands where there is nothing.
+    pub empty: &'static str,
+}
+
+/// A rectangle of a heat map.
+pub struct Cell {
+    pub x: [f64; 2],
+    pub y: [f64; 2],
+    pub colour: RGBColor,
+    /// A value written into it.
+    pub text: String,
+}
+
+/// A curve and how it looks.
+pub struct Drawn {
+    pub series: Series,
+    pub stroke: Stroke,
+    pub marks: Option<(Marker, Marks)>,
+}
+
+#[derive(Clone, Copy)]
+pub enum Marks {
+    /// On every point.
+    Every,
+    /// On a few, from this part of the distance between them.
+    Few(f64),
+    /// On the last point.
+    Last,
+}
+
+impl Drawn {
+    /// Each of the series alike; thinner where they are single seeds.
+    pub fn all(series: Vec<Series>, stroke: Stroke, marks: Option<(Marker, Marks)>) -> Vec<Drawn> {
+        let drawn = series.into_iter().map(|series| {
+            let width = if series.one_of_several { stroke.width.min(curve_width(2)) } else { stroke.width };
+            Drawn { series, stroke: Stroke { width, ..stroke }, marks }
+        });
+        drawn.collect()
+    }
+}
+
+/// A thin dashed line at a level that curves are compared with.
+pub fn reference(value: f64) -> (f64, Stroke) {
+    (value, Stroke::dashed(QUIET, 0.75))
+}
+
+impl Plot {
+    pub fn new(x: Scale, y: Scale) -> Plot {
+        Plot {
+            heading: String::new(),
+            notes: Vec::new(),
+            y_axis: String::new(),
+            x,
+            y,
+            cells: Vec::new(),
+            null: Vec::new(),
+            levels: Vec::new(),
+            uprights: Vec::new(),
+            curves: Vec::new(),
+            marked: Vec::new(),
+            empty: "none",
+        }
+    }
+}
+
+impl Row {
+    /// A row whose panels share the titles of their axes.
+    pub fn new(height: f64, x_axis: impl Into<String>, y_axis: impl Into<String>, mut plots: Vec<Plot>) -> Row {
+        if let Some(first) = plots.first_mut() {
+            first.y_axis = y_axis.into();
+        }
+        Row { name: String::new(), x_axis: x_axis.into(), height: Some(height), plots }
+    }
+
+    /// A row of curves over training, a panel for each list, with one vertical axis.
+    pub fn of_curves(y_axis: impl Into<String>, y: Scale, all: Vec<Vec<Drawn>>) -> Row {
+        let x = steps(all.iter().flatten());
+        let plot = |curves| Plot { curves, ..Plot::new(x.clone(), y.clone()) };
+        Row::new(MIDDLE, x.step_axis(), y_axis, all.into_iter().map(plot).collect())
+    }
+
+    pub fn named(self, name: impl Into<String>) -> Row {
+        Row { name: name.into(), ..self }
+    }
+
+    fn heading_lines(&self, width: f64) -> usize {
+        let lines = |plot: &Plot| wrapped(&plot.heading, width, BODY).len();
+        self.plots.iter().map(lines).max().unwrap_or(0)
+    }
+
+    /// Headings and notes of its panels.
+    fn above(&self, width: f64) -> f64 {
+        let notes = self.plots.iter().map(|plot| plot.notes.len()).max().unwrap_or(0);
+        let lines = HEADING * self.heading_lines(width) as f64 + NOTE * notes as f64;
+        if lines > 0.0 { lines + 3.0 } else { 0.0 }
+    }
+
+    /// Whether every panel has the same axes as the one above it.
+    fn shares_x(&self, next: &Row) -> bool {
+        let same = |(a, b): (&Plot, &Plot)| a.x == b.x;
+        self.x_axis == next.x_axis
+            && self.plots.len() == next.plots.len()
+            && self.plots.iter().zip(&next.plots).all(same)
+    }
+
+    fn has_y_labels(&self, column: usize) -> bool {
+        column == 0 || self.plots[column].y != self.plots[0].y
+    }
+
+    /// Room left of a panel for the labels and the title of its vertical axis.
+    fn left_of(&self, column: usize) -> f64 {
+        let Some(plot) = self.plots.get(column) else { return 0.0 };
+        let labels = if self.has_y_labels(column) { plot.y.widest() + 8.0 } else { 0.0 };
+        let lines = self.y_title(plot).len() as f64;
+        labels + if lines > 0.0 { TITLE + HEADING * (lines - 1.0) } else { 0.0 }
+    }
+
+    /// The title of a vertical axis, in lines that are not much longer than the panel is high.
+    fn y_title(&self, plot: &Plot) -> Vec<String> {
+        wrapped(&plot.y_axis, self.height.unwrap_or(NARROWEST) + HEADING, BODY)
+    }
+}
+
+/// Where everything is, in points.
+struct Places {
+    width: f64,
+    panel_width: f64,
+    /// Room left of each column, and where its panels begin.
+    rooms: Vec<f64>,
+    lefts: Vec<f64>,
+    margin: f64,
+}
+
+impl Places {
+    fn new(rows: &[Row]) -> Places {
+        let number = rows.iter().map(|row| row.plots.len()).max().unwrap_or(0).max(1);
+        let room = |column: usize| rows.iter().map(|row| row.left_of(column)).fold(0.0, f64::max);
+        let rooms: Vec<f64> = (0..number).map(room).collect();
+        let margin = if rows.iter().any(|row| !row.name.is_empty()) { STRIP } else { MARGIN };
+        // A paper's column for one, its page for three and more.
+        let paper = match number {
+            1 => COLUMN_WIDTH,
+            2 => 360.0,
+            _ => FULL_WIDTH,
+        };
+        let rest = rooms.iter().sum::<f64>() + GAP * (number - 1) as f64 + margin;
+        let width = f64::max(paper, rest + NARROWEST * number as f64);
+        let panel_width = (width - rest) / number as f64;
+        let mut lefts = Vec::new();
+        let mut right = 0.0;
+        for room in &rooms {
+            lefts.push(right + room);
+            right += room + panel_width + GAP;
+        }
+        Places { width, panel_width, rooms, lefts, margin }
+    }
+
+    fn legend_width(&self) -> f64 {
+        self.width - self.lefts[0]
+    }
+}
+
+impl Panels {
+    /// Of a sheet, with its conditions over the first row.
+    pub fn of(sheet: &Sheet, legend: Legend, rows: Vec<Row>) -> Panels {
+        let labels = sheet.columns.iter().map(|(label, _)| label.clone());
+        Panels { legend, interval: sheet.interval(), rows }.headed(labels)
+    }
+
+    /// With headings over the first row.
+    pub fn headed(mut self, headings: impl IntoIterator<Item = String>) -> Panels {
+        let plots = self.rows.iter_mut().take(1).flat_map(|row| &mut row.plots);
+        plots.zip(headings).for_each(|(plot, heading)| plot.heading = heading);
+        self
+    }
+
+    /// With one axis of steps for all rows, up to the last step of any.
+    pub fn over_the_same_steps(mut self) -> Panels {
+        let plots = || self.rows.iter().flat_map(|row| &row.plots);
+        let x = steps(plots().flat_map(|plot| &plot.curves));
+        for row in &mut self.rows {
+            row.x_axis = x.step_axis();
+            row.plots.iter_mut().for_each(|plot| plot.x = x.clone());
+        }
+        self
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let mut plots = self.rows.iter().flat_map(|row| &row.plots);
+        plots.all(|plot| plot.curves.is_empty() && plot.cells.is_empty())
+    }
+
+    /// `title` is the document's accessible name, `heading` what all panels have in common.
+    pub fn draw(mut self, title: &str, heading: &str) -> Result<String, ReportError> {
+        let mut curves = self.rows.iter().flat_map(|row| &row.plots).flat_map(|plot| &plot.curves);
+        if curves.any(|drawn| drawn.series.curve.has_band()) {
+            self.legend = self.legend.with(Key::Band(QUIET), self.interval);
+        }
+        let places = Places::new(&self.rows);
+        let title = if heading.is_empty() { title.to_owned() } else { format!("{title}; {heading}") };
+        let heading = wrapped(heading, places.legend_width(), BODY);
+        let top = HEADING * heading.len() as f64;
+        let bottom = top + self.legend.height(places.legend_width());
+        let height = bottom + (0..self.rows.len()).map(|row| self.height_of(row, &places)).sum::<f64>();
+        canvas::draw((places.width, height), &title, |canvas| {
+            let font = Font { size: BODY, colour: INK, bold: true };
+            for (line, text) in heading.iter().enumerate() {
+                canvas.text(text, (places.lefts[0], HEADING * (line as f64 + 1.0) - 1.0), Align::Left, font)?;
+            }
+            self.legend.draw(canvas, (places.lefts[0], top), places.legend_width())?;
+            let mut y = bottom;
+            for (index, row) in self.rows.iter().enumerate() {
+                self.draw_row(canvas, row, index, &places, y)?;
+                y += self.height_of(index, &places);
+            }
+            Ok(())
+        })
+    }
+
+    fn height_of(&self, index: usize, places: &Places) -> f64 {
+        let row = &self.rows[index];
+        row.above(places.panel_width) + row.height.unwrap_or(places.panel_width) + self.below(index, places)
+    }
+
+    /// Labels and title of the horizontal axis where the next row has another, and the gap before that.
+    fn below(&self, index: usize, places: &Places) -> f64 {
+        let row = &self.rows[index];
+        if !self.has_x_labels(index) {
+            return GAP;
+        }
+        let labels = row.plots.iter().map(|plot| plot.x.label_height(places.panel_width)).fold(0.0, f64::max);
+        let title = if row.x_axis.is_empty() { 0.0 } else { TITLE };
+        labels + title + if index + 1 == self.rows.len() { 3.0 } else { GAP }
+    }
+
+    fn has_x_labels(&self, index: usize) -> bool {
+        self.rows.get(index + 1).is_none_or(|next| !self.rows[index].shares_x(next))
+    }
+
+    fn draw_row(&self, canvas: &Canvas, row: &Row, index: usize, places: &Places, y: f64) -> Result<(), ReportError> {
+        let font = Font { size: BODY, colour: INK, bold: false };
+        let (width, height) = (places.panel_width, row.height.unwrap_or(places.panel_width));
+        let top = y + row.above(width);
+        let axis = self.has_x_labels(index);
+        for (column, plot) in row.plots.iter().enumerate() {
+            let left = places.lefts[column];
+            plot.draw_heading(canvas, (left, y), row.heading_lines(width), width)?;
+            for (line, text) in row.y_title(plot).iter().enumerate() {
+                let x = left - places.rooms[column] + 8.0 + HEADING * line as f64;
+                canvas.upwards(text, (x, top + height / 2.0), font)?;
+            }
+            let panel = Panel { canvas, left, top, width, height, x: plot.x.clone(), y: plot.y.clone() };
+            panel.frame(axis, row.has_y_labels(column))?;
+            plot.draw(&panel)?;
+        }
+        if !row.name.is_empty() {
+            let font = Font { size: SMALL, ..font };
+            canvas.upwards(&row.name, (places.width - 7.0, top + height / 2.0), font)?;
+        }
+        if axis {
+            let labels = row.plots.iter().map(|plot| plot.x.label_height(width)).fold(0.0, f64::max);
+            let right = places.width - places.margin;
+            let place = ((places.lefts[0] + right) / 2.0, top + height + labels + TITLE - 4.0);
+            canvas.text(&row.x_axis, place, Align::Centre, font)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plot {
+    /// Headings end on one line, whatever number of lines each takes.
+    fn draw_heading(
+        &self,
+        canvas: &Canvas,
+        (left, top): (f64, f64),
+        lines: usize,
+        width: f64,
+    ) -> Result<(), ReportError> {
+        let font = Font { size: BODY, colour: INK, bold: true };
+        let centre = left + width / 2.0;
+        let heading = wrapped(&self.heading, width, BODY);
+        let first = lines - heading.len().min(lines);
+        for (line, text) in heading.iter().enumerate() {
+            let baseline = top + HEADING * (first + line + 1) as f64 - 2.0;
+            canvas.text(text, (centre, baseline), Align::Centre, font)?;
+        }
+        let top = top + HEADING * lines as f64;
+        for (line, note) in self.notes.iter().enumerate() {
+            let font = Font { size: SMALL, bold: false, ..font };
+            canvas.text(note, (centre, top + NOTE * (line + 1) as f64 - 2.0), Align::Centre, font)?;
+        }
+        Ok(())
+    }
+
+    fn draw(&self, panel: &Panel) -> Result<(), ReportError> {
+        for cell in &self.cells {
+            panel.cell(cell.x, cell.y, cell.colour)?;
+            let light = 0.3 * f64::from(cell.colour.0) + 0.6 * f64::from(cell.colour.1) > 110.0;
+            let colour = if light { INK } else { plotters::style::WHITE };
+            panel.note(&cell.text, cell.x, cell.y, Font { size: SMALL - 1.0, colour, bold: false })?;
+        }
+        // The bands of several seeds overlap.
+        let opacity = BAND_OPACITY / self.null.len().max(1) as f64;
+        for null in &self.null {
+            panel.band(&null.lower, &null.upper, NULL_BAND, opacity)?;
+        }
+        for null in &self.null {
+            panel.curve(&null.line, Stroke::dashed(QUIET, 0.75))?;
+        }
+        self.levels.iter().try_for_each(|(value, stroke)| panel.level(*value, *stroke))?;
+        self.uprights.iter().try_for_each(|(value, stroke)| panel.upright(*value, *stroke))?;
+        if self.curves.is_empty() && self.cells.is_empty() {
+            let font = Font { size: SMALL, colour: QUIET, bold: false };
+            let centre = (panel.left + panel.width / 2.0, panel.top + panel.height / 2.0);
+            return panel.canvas.label(self.empty, centre, Align::Centre, font);
+        }
+        self.marked.iter().try_for_each(|&step| panel.mark_step(step, INK))?;
+        self.curves.iter().try_for_each(|curve| panel.interval(&curve.series, curve.stroke.colour))?;
+        self.curves.iter().try_for_each(|curve| panel.curve(&curve.series.curve.line, curve.stroke))?;
+        for curve in &self.curves {
+            let (line, colour) = (&curve.series.curve.line, curve.stroke.colour);
+            match curve.marks {
+                Some((marker, Marks::Every)) => panel.markers(line, marker, colour)?,
+                Some((marker, Marks::Few(phase))) => panel.sparse_markers(line, marker, colour, phase)?,
+                Some((marker, Marks::Last)) => {
+                    panel.markers(line.last().map_or(&[], std::slice::from_ref), marker, colour)?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
