@@ -156,13 +156,14 @@ fn coherence(steps: &[Case]) -> Coherence {
 }
 
 /// All of the inner products and the coordinates.
-const STATISTICS: [&str; 14] = [
+const STATISTICS: [&str; 15] = [
     "aligned_fraction",
     "class_stiffness",
     "confusion",
     "cross_terms",
     "disparity",
     "diversity",
+    "effective_rank",
     "gsnr",
     "m_coherence",
     "noise_scale",
@@ -662,6 +663,8 @@ fn statistics_of_three_gradients_by_hand() {
     assert_close(paper("same_sign"), 2.0 / 3.0, 1e-14);
     // Batches of one: distances 1, √2 and √5.
     assert_close(paper("disparity"), (1.0 + 2.0_f64.sqrt() + 5.0_f64.sqrt()) / 3.0, 1e-14);
+    // The eigenvalues of Σ_i g_i g_iᵀ are 3 and 1.
+    assert_close(paper("effective_rank"), (-0.75 * 0.75_f64.ln() - 0.25 * 0.25_f64.ln()).exp(), 1e-12);
     // Signs 1, 0 and −1; cosines 1/√2, 0 and −1/√2.
     assert_eq!((paper("stiffness_sign"), paper("stiffness_cosine")), (0.0, 0.0));
 }
