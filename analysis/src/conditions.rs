@@ -16,6 +16,9 @@ pub(crate) const NOISE: &str = "_noise";
 pub(crate) const RULE: &str = "_rule";
 pub(crate) const LEVEL: &str = "_level";
 
+/// The conditions that the predictions are about.
+const PREDICTED: [&str; 3] = ["noise", "rule", "winsorization"];
+
 /// The columns that tables of runs begin with: `run`, the conditions, `seed`.
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
@@ -23,6 +26,8 @@ pub(crate) struct Conditions {
     columns: Vec<(String, Kind)>,
     /// Which of them vary.
     varying: BTreeSet<String>,
+    /// See [`Conditions::others`].
+    others: Vec<String>,
     /// Of each run, the place of its condition: runs that differ in nothing but their seed share it.
     pub(crate) places: Vec<u64>,
 }
@@ -54,7 +59,11 @@ impl Conditions {
             places.push(alike.map_or(next, |other| places[other]));
         }
         let varying = names.iter().filter(varies).map(|name| name.to_string()).collect();
-        Ok(Conditions { columns: columns.collect(), varying, places })
+        let judged: Vec<&Run> = runs.iter().filter(|run| level(run).is_some()).collect();
+        let differs = |name: &&&str| judged.iter().any(|run| value(run, name) != value(judged[0], name));
+        let others = names.iter().filter(|name| !PREDICTED.contains(name)).filter(differs);
+        let others = others.map(|name| name.to_string()).collect();
+        Ok(Conditions { columns: columns.collect(), varying, others, places })
     }
 
     /// Names and types of the conditions.
@@ -67,9 +76,9 @@ impl Conditions {
         self.columns.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Names of those that vary.
-    pub(crate) fn varying(&self) -> &BTreeSet<String> {
-        &self.varying
+    /// Names of those beside rule, winsorization and noise that vary among the runs that predictions are about.
+    pub(crate) fn others(&self) -> &[String] {
+        &self.others
     }
 
     /// Name and type of every column that a table of runs begins with.
@@ -94,15 +103,10 @@ impl Conditions {
         let conditions = &run.manifest().conditions;
         let number = |value: Option<f64>| value.map_or_else(|| frame::null(Kind::Number), lit);
         let rule = conditions.text("rule");
-        let level = match rule {
-            Some("sgd") => Some(0.0),
-            Some("winsorized") => conditions.number("winsorization"),
-            _ => None,
-        };
         [
             number(conditions.number("noise")).alias(NOISE),
             rule.map_or_else(|| frame::null(Kind::Text), lit).alias(RULE),
-            number(level).alias(LEVEL),
+            number(level(run)).alias(LEVEL),
         ]
     }
 
@@ -115,6 +119,17 @@ impl Conditions {
         };
         self.columns.iter().map(of).collect()
     }
+}
+
+/// c in percent of a run of plain or winsorized SGD at a noise level: what the predictions are about.
+fn level(run: &Run) -> Option<f64> {
+    let conditions = &run.manifest().conditions;
+    let level = match conditions.text("rule") {
+        Some("sgd") => Some(0.0),
+        Some("winsorized") => conditions.number("winsorization"),
+        _ => None,
+    };
+    level.filter(|_| conditions.number("noise").is_some())
 }
 
 /// The type of a column of these values.

@@ -216,10 +216,9 @@ fn by_quantile(values: &[Option<f64>], count: usize) -> Result<Groups, String> {
     }
     let mut ends: Vec<f64> = (1..count).map(|j| sorted[(j * sorted.len()).div_ceil(count) - 1]).collect();
     ends.dedup();
-    if ends.last() == sorted.last() {
-        ends.pop();
-    }
-    let mut names: Vec<String> = (0..=ends.len())
+    // The last group ends with the largest value, unless a boundary does.
+    let groups = ends.len() + usize::from(ends.last() != sorted.last());
+    let mut names: Vec<String> = (0..groups)
         .map(|group| match (group.checked_sub(1).map(|before| ends[before]), ends.get(group)) {
             (None, Some(end)) => format!("≤ {end}"),
             (Some(before), Some(end)) => format!("{before} – {end}"),

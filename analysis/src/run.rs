@@ -311,10 +311,12 @@ impl<'a> Analysis<'a> {
     /// One ordered pair of groups after the other, each over all steps.
     fn group_pairs(&self, of_steps: &Steps, place: usize) -> PolarsResult<DataFrame> {
         let names = self.groups.names();
-        let (groups, steps) = (names.len(), of_steps.steps.len());
+        // Chosen layers may have no coordinate, and then no inner products.
+        let known = of_steps.values.iter().all(|step| step.group_pairs.len() > place);
+        let (groups, steps) = (names.len(), if known { of_steps.steps.len() } else { 0 });
         let rows = || (0..groups * groups).flat_map(|pair| (0..steps).map(move |step| (pair, step)));
         df!(
-            "step" => of_steps.steps.repeat(groups * groups),
+            "step" => of_steps.steps[..steps].repeat(groups * groups),
             "group_a" => rows().map(|(pair, _)| names[pair / groups].as_str()).collect::<Vec<_>>(),
             "group_b" => rows().map(|(pair, _)| names[pair % groups].as_str()).collect::<Vec<_>>(),
             "value" => rows().map(|(pair, step)| of_steps.values[step].group_pairs[place][pair]).collect::<Vec<_>>(),

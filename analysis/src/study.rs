@@ -145,12 +145,10 @@ impl<'a> OverRuns<'a> {
                 self.write(&cograd_results::tables::MATCHED, &matched)?;
             }
         }
-        let others: Vec<String> =
-            self.conditions.varying().iter().filter(|name| !is_predicted(name)).cloned().collect();
         let facts = std::mem::take(&mut self.facts);
         let predictions = || {
             let args = UnionArgs { parallel: false, ..UnionArgs::default() };
-            table::predictions::table(concat_lf_diagonal(facts, args)?, &others, &group_by.to_string())
+            table::predictions::table(concat_lf_diagonal(facts, args)?, self.conditions.others(), &group_by.to_string())
         };
         match predictions().map_err(AnalysisError::frame)? {
             Some(predictions) => self.write(&cograd_results::tables::PREDICTIONS, &predictions),
@@ -167,11 +165,6 @@ impl<'a> OverRuns<'a> {
         let batch = frame::batch(rows, &identity, table).map_err(AnalysisError::frame)?;
         self.writer.append(table.name, &batch).map_err(AnalysisError::Results)
     }
-}
-
-/// Whether the predictions are about this condition.
-fn is_predicted(name: &str) -> bool {
-    ["noise", "rule", "winsorization"].contains(&name)
 }
 
 fn study_summary(study: &Study) -> summary::Study {

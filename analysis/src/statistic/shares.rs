@@ -81,7 +81,8 @@ fn share(scores: &Scores<'_>, grouping: &Grouping, group: usize) -> Family {
         let (total, spread) = (scores.total(place)?, scores.spread(place)?);
         Some(Linear::new(expected, 1.0 / total, spread, contrast))
     };
-    Family::new(grouping.has_several().then(|| Contrast::sum(grouping, group)), scores.step_rows(), member)
+    let has_null = grouping.has_several() && grouping.sizes()[group] > 0;
+    Family::new(has_null.then(|| Contrast::sum(grouping, group)), scores.step_rows(), member)
 }
 
 /// The difference of the shares per example of groups `a` and `b`, one member a recorded step.

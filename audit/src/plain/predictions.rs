@@ -34,7 +34,7 @@ pub(crate) struct Point {
     pub holds: Option<Comparison>,
 }
 
-/// The cells of the runs; none if these differ in more than rule, noise and seed.
+/// The cells of the runs; none if those that are judged differ in more than rule, noise and seed.
 pub(crate) struct Grid<'a>(Vec<Cell<'a>>);
 
 /// The verdict on all comparisons of a prediction.
@@ -66,8 +66,8 @@ impl<'a> Grid<'a> {
         for run in runs {
             let known = |name: &str| ["rule", "winsorization", "noise"].contains(&name);
             let own = run.conditions.iter().filter(|(name, _)| !known(name));
-            others.insert(own.map(|(name, value)| format!("{name} {value}\n")).collect());
             let (Some(noise), Some(percent)) = (run.conditions.number("noise"), percent(run)) else { continue };
+            others.insert(own.map(|(name, value)| format!("{name} {value}\n")).collect());
             match cells.iter_mut().find(|cell| cell.noise == noise && cell.percent == percent) {
                 Some(cell) => cell.runs.push(run),
                 None => cells.push(Cell { noise, percent, runs: vec![run] }),
