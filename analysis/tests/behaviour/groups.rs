@@ -121,7 +121,7 @@ fn quantiles_by_hand() {
     assert_eq!((groups, of_example.join(",")), (names.map(str::to_string).to_vec(), groups_of_three.to_string()));
     assert_eq!(groups_of(&study, Some("ties:2")).0, ["≤ 1", "> 1"]);
     assert_eq!(groups_of(&study, Some("ties:8")).0, ["≤ 1", "> 1"]);
-    assert_eq!(groups_of(&study, Some("same:4")).0, ["all"]);
+    assert_eq!(groups_of(&study, Some("same:4")).0, ["≤ 3"]);
 }
 
 proptest! {
