@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cograd_trace::TraceError;
+use cograd_trace::{Run, TraceError};
 use polars::prelude::PolarsError;
 
 use crate::Span;
@@ -161,6 +161,11 @@ impl AnalysisError {
     /// An error of polars, which is large.
     pub(crate) fn frame(error: PolarsError) -> AnalysisError {
         AnalysisError::Frame(Box::new(error))
+    }
+
+    /// The error `source` of reading the trace of `run`.
+    pub(crate) fn in_run(run: &Run, source: TraceError) -> AnalysisError {
+        AnalysisError::Run { run: run.manifest().run.clone(), source: Box::new(source) }
     }
 
     pub(crate) fn unknown(kind: &'static str, name: &str, known: impl IntoIterator<Item = String>) -> AnalysisError {

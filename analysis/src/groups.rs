@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cograd_trace::{ExampleColumn, Run, TraceError};
+use cograd_trace::{ExampleColumn, Run};
 
 use crate::example_file::{self, ExampleFile};
 use crate::kernel::grouping::{Grouping, MOST_GROUPS};
@@ -112,7 +112,7 @@ impl Groups {
 pub(crate) fn usual(runs: &[Run]) -> Result<GroupBy, AnalysisError> {
     let all_have = |name: &str| -> Result<bool, AnalysisError> {
         for run in runs {
-            let columns = run.example_columns().map_err(|source| in_run(run, source))?;
+            let columns = run.example_columns().map_err(|source| AnalysisError::in_run(run, source))?;
             if !columns.iter().any(|(column, _)| column == name) {
                 return Ok(false);
             }
@@ -152,17 +152,13 @@ pub(crate) fn classes(run: &Run, ids: &[u32]) -> Result<Option<Grouping>, Analys
 }
 
 fn column(run: &Run, name: &str) -> Result<Option<ExampleColumn>, AnalysisError> {
-    run.example_column(name).map_err(|source| in_run(run, source))
+    run.example_column(name).map_err(|source| AnalysisError::in_run(run, source))
 }
 
 fn columns(run: &Run) -> Result<String, AnalysisError> {
-    let columns = run.example_columns().map_err(|source| in_run(run, source))?;
+    let columns = run.example_columns().map_err(|source| AnalysisError::in_run(run, source))?;
     let names: Vec<String> = columns.into_iter().map(|(name, _)| name).collect();
     Ok(names.join(", "))
-}
-
-fn in_run(run: &Run, source: TraceError) -> AnalysisError {
-    AnalysisError::Run { run: run.manifest().run.clone(), source: Box::new(source) }
 }
 
 /// The values of a column as texts; `pristine` by the names of the paper.

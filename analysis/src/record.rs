@@ -169,18 +169,14 @@ impl<'a> Record<'a> {
     }
 
     fn column(&self, name: &str) -> Result<Option<ExampleColumn>, AnalysisError> {
-        self.run.example_column(name).map_err(|source| self.error(source))
+        self.run.example_column(name).map_err(|source| AnalysisError::in_run(self.run, source))
     }
 
     fn read_metrics(&self) -> Result<&[Metric], AnalysisError> {
         if self.metrics.get().is_none() {
-            let rows = self.run.metrics().map_err(|source| self.error(source))?;
+            let rows = self.run.metrics().map_err(|source| AnalysisError::in_run(self.run, source))?;
             let _ = self.metrics.set(rows);
         }
         Ok(self.metrics.get().map_or(&[], Vec::as_slice))
-    }
-
-    fn error(&self, source: cograd_trace::TraceError) -> AnalysisError {
-        AnalysisError::Run { run: self.run.manifest().run.clone(), source: Box::new(source) }
     }
 }

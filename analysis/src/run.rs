@@ -58,10 +58,9 @@ impl RunAnalysis {
         options: &Options,
         observer: &dyn Observer,
     ) -> Result<RunAnalysis, AnalysisError> {
-        let in_run =
-            |source: TraceError| AnalysisError::Run { run: run.manifest().run.clone(), source: Box::new(source) };
         let analyse = || Analysis::new(run, group_by, statistics, options)?.find(observer);
-        let (verified, found) = rayon::join(|| run.verify().map_err(in_run), analyse);
+        let (verified, found) =
+            rayon::join(|| run.verify().map_err(|source| AnalysisError::in_run(run, source)), analyse);
         verified?;
         found
     }
@@ -86,7 +85,7 @@ impl<'a> Analysis<'a> {
         statistics: &'a [&'static Statistic],
         options: &'a Options,
     ) -> Result<Analysis<'a>, AnalysisError> {
-        let examples = run.examples().map_err(|source| in_run(run, source))?;
+        let examples = run.examples().map_err(|source| AnalysisError::in_run(run, source))?;
         let selection = Selection::of(run, &examples, options)?;
         // The record's ‖g‖² is that of all examples: it has no contributions to that of some.
         let with_population = !run.population_steps().is_empty() && options.examples.is_none();
@@ -140,7 +139,8 @@ impl<'a> Analysis<'a> {
             steps: steps.unwrap_or(&[]),
             population_steps: read.population.as_ref().map(|(contributions, _)| contributions.steps()),
             population_left_out: left_out.then_some(EXAMPLES_RESTRICTED),
-            manifest_sha256: sha256_of_file(&manifest).map_err(|source| in_run(self.run, source.into()))?,
+            manifest_sha256: sha256_of_file(&manifest)
+                .map_err(|source| AnalysisError::in_run(self.run, source.into()))?,
         })
     }
 
@@ -155,7 +155,8 @@ impl<'a> Analysis<'a> {
         let (contributions, values) = self.read_sample(&step_read)?;
         (read.contributions, read.values) = (Some(contributions), values);
         if self.with_population {
-            read.population = Some(self.read_population(&step_read).map_err(|source| in_run(self.run, source))?);
+            read.population =
+                Some(self.read_population(&step_read).map_err(|source| AnalysisError::in_run(self.run, source))?);
         }
         Ok(read)
     }
@@ -183,7 +184,7 @@ impl<'a> Analysis<'a> {
         };
         let mut contributions = Contributions::new(self.selection.sampled.len());
         let mut values = Steps::default();
-        for step in self.run.map_steps(of_step).map_err(|source| in_run(self.run, source))? {
+        for step in self.run.map_steps(of_step).map_err(|source| AnalysisError::in_run(self.run, source))? {
             let step = step.map_err(|(step, recorded)| AnalysisError::Sample {
                 run: id.clone(),
                 step,
@@ -361,10 +362,6 @@ fn of_layers(step: &PopulationStep<'_>, selection: &Selection) -> StepContributi
         sums.self_terms.iter_mut().zip(self_terms).for_each(|(sum, value)| *sum += value);
     }
     sums
-}
-
-fn in_run(run: &Run, source: TraceError) -> AnalysisError {
-    AnalysisError::Run { run: run.manifest().run.clone(), source: Box::new(source) }
 }
 
 /// The curves of all tables, in their order.

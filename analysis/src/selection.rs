@@ -43,7 +43,7 @@ impl Selection {
     /// The part of `run`, whose examples are given, that the options ask for.
     pub(crate) fn of(run: &Run, examples: &Examples, options: &Options) -> Result<Selection, AnalysisError> {
         let manifest = run.manifest();
-        let in_run = |source: TraceError| AnalysisError::Run { run: manifest.run.clone(), source: Box::new(source) };
+        let in_run = |source: TraceError| AnalysisError::in_run(run, source);
         let layers = run.layers().map_err(in_run)?;
         let layer_names: Vec<String> = layers.iter().map(|layer| layer.name.clone()).collect();
         let chosen = chosen_layers(&manifest.run, &layer_names, options.layers.as_deref())?;

@@ -56,7 +56,7 @@ fn contiguous(steps: &[i64]) -> u64 {
 fn sizes(analysed: &Analysed<'_>) -> Result<DataFrame, AnalysisError> {
     let manifest = analysed.run.manifest();
     let layers = analysed.run.layers();
-    let layers = layers.map_err(|source| AnalysisError::Run { run: manifest.run.clone(), source: Box::new(source) })?;
+    let layers = layers.map_err(|source| AnalysisError::in_run(analysed.run, source))?;
     let parameters: Option<u64> = layers.iter().map(|layer| layer.size).sum();
     let has_population = !manifest.population_steps.is_empty();
     let frame = df!(
