@@ -66,8 +66,13 @@ impl Contributions {
 
     /// How many of the first recorded steps are 0, 1, 2, … without a gap.
     pub fn contiguous_steps(&self) -> usize {
-        self.steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count()
+        contiguous_steps(&self.steps)
     }
+}
+
+/// How many of the first of these ascending steps are 0, 1, 2, … without a gap.
+pub(crate) fn contiguous_steps(steps: &[i64]) -> usize {
+    steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count()
 }
 
 /// Contributions and self terms of one step from its gradients `[examples, d]`, row-major.

@@ -19,6 +19,7 @@ use polars::prelude::*;
 
 use crate::frame;
 use crate::kernel::bootstrap::Measured;
+use crate::kernel::contribution::contiguous_steps;
 use crate::kernel::grouping::Grouping;
 use crate::kernel::moments::ratio;
 use crate::statistic::{Compute, Statistic};
@@ -60,7 +61,7 @@ pub(crate) fn tables(
             shares.add(step, [group, group], estimate(of_step, |norms| share(norms, group)));
         }
     }
-    let contiguous = steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count();
+    let contiguous = contiguous_steps(steps);
     let (mut means, mut differences) = (Rows::default(), Rows::default());
     let mut sums: Vec<Vec<f64>> = Vec::new();
     for (&step, of_step) in steps.iter().zip(norms).take(contiguous) {

@@ -5,6 +5,7 @@ use polars::prelude::*;
 
 use crate::AnalysisError;
 use crate::frame::finite;
+use crate::kernel::contribution::contiguous_steps;
 use crate::record::Record;
 use crate::selection::Selection;
 use crate::statistic::overfit;
@@ -49,10 +50,6 @@ pub(crate) fn row<'t>(
     Ok(row)
 }
 
-fn contiguous(steps: &[i64]) -> u64 {
-    steps.iter().zip(0..).take_while(|&(&step, expected)| step == expected).count() as u64
-}
-
 fn sizes(analysed: &Analysed<'_>) -> Result<DataFrame, AnalysisError> {
     let manifest = analysed.run.manifest();
     let layers = analysed.run.layers();
@@ -66,9 +63,9 @@ fn sizes(analysed: &Analysed<'_>) -> Result<DataFrame, AnalysisError> {
         "coordinates" => [analysed.selection.coordinates() as u64],
         "parameter_count" => [parameters],
         "recorded_steps" => [analysed.steps.len() as u64],
-        "contiguous_steps" => [contiguous(analysed.steps)],
+        "contiguous_steps" => [contiguous_steps(analysed.steps) as u64],
         "population_steps" => [analysed.population_steps.map(|steps| steps.len() as u64)],
-        "population_contiguous_steps" => [analysed.population_steps.map(contiguous)],
+        "population_contiguous_steps" => [analysed.population_steps.map(|steps| contiguous_steps(steps) as u64)],
         "skipped_steps" => [manifest.skipped_steps.len() as u64],
         "trace_bytes" => [manifest.files.values().map(|file| file.bytes).sum::<u64>()],
         "manifest_sha256" => [analysed.manifest_sha256.as_str()],
