@@ -92,13 +92,13 @@ pub struct Analyze {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub null_worlds: u32,
 
-    /// Seed of the null worlds and of the bootstrap
+    /// Seed of the null worlds and of the halves
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 
-    /// Resamples of the examples for 95 % intervals, of which at least 39 are needed; 0: no intervals
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    pub bootstrap: u32,
+    /// Random halves of the sample for 95 % intervals, of which at least 39 are needed; 0: no intervals
+    #[arg(long, alias = "bootstrap", value_name = "N", default_value_t = 199)]
+    pub halves: u32,
 
     /// What shares, cumulative contributions and tests are grouped by: a column of examples.parquet (pristine, label, …), COLUMN:K
     /// for K quantiles of its numbers, learned (early or late), all (one group), or a Parquet or CSV file with columns
@@ -128,7 +128,7 @@ impl Analyze {
             out: None,
             null_worlds: 1000,
             seed: 0,
-            bootstrap: 200,
+            halves: 199,
             group_by: None,
             steps: None,
             layers: None,

@@ -58,12 +58,12 @@ fn contributions_of_a_step(bencher: Bencher) {
 }
 
 /// Every statistic of pairs and coordinates at ten steps of 400 × 600, with ten classes, on one core, and their tables; with and
-/// without the 200 resamples of the intervals.
-#[divan::bench(sample_count = 10, args = [0, 200])]
-fn coherence_of_ten_steps(bencher: Bencher, bootstrap: usize) {
+/// without the 199 halves of the intervals.
+#[divan::bench(sample_count = 10, args = [0, 199])]
+fn coherence_of_ten_steps(bencher: Bencher, halves: usize) {
     let of_steps = STATISTICS.iter().filter(|statistic| statistic.tables == ["coherence"]);
     let statistics = Some(of_steps.map(|statistic| statistic.name.to_string()).collect());
-    let options = Options { bootstrap, statistics, ..Options::default() };
+    let options = Options { halves, statistics, ..Options::default() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
     bencher.bench_local(|| {
         pool.install(|| analyze(SHORT_STUDY.path(), None, &options, &NoObserver)).expect("an analysis")

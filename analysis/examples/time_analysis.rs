@@ -12,8 +12,7 @@ fn main() -> Result<(), AnalysisError> {
     let number = |place: usize, usual| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(usual);
     let study = arguments.first().map_or("study", String::as_str);
     let statistics = arguments.get(4).map(|names| names.split(',').map(str::to_string).collect());
-    let options =
-        Options { null_worlds: number(2, 10_000), bootstrap: number(3, 200), statistics, ..Options::default() };
+    let options = Options { null_worlds: number(2, 10_000), halves: number(3, 200), statistics, ..Options::default() };
     let start = Instant::now();
     let report = analyze(Path::new(study), arguments.get(1).map(Path::new), &options, &NoObserver)?;
     println!("{:.3} s, peak memory {}", start.elapsed().as_secs_f64(), peak_memory());

@@ -13,6 +13,7 @@ use cograd_trace::sha256_of_file;
 use polars::prelude::*;
 
 use crate::expression::{holm, welch};
+use crate::kernel::zero;
 use crate::table::curves::NAME;
 use crate::table::mean_intervals;
 use crate::{AnalysisError, frame};
@@ -259,7 +260,12 @@ fn tested(values: LazyFrame, keys: &[(String, Kind)], studies: [u64; 2]) -> Pola
     args.nulls_equal = true;
     args.maintain_order = MaintainOrderJoin::Left;
     let joined = side(a, "a")?.join(side(b, "b")?, as_expressions(&on), as_expressions(&on), args);
-    Ok(joined.with_column((col("_mean_a") - col("_mean_b")).alias("difference")))
+    let number = |name: &str| col(name.to_string()).cast(DataType::Float64);
+    let seeds = when(number("seeds_a").gt(number("seeds_b"))).then(number("seeds_a")).otherwise(number("seeds_b"));
+    let difference = col("_mean_a") - col("_mean_b");
+    let rounding = lit(zero::ROUNDINGS * f64::EPSILON) * seeds * (col("_mean_a").abs() + col("_mean_b").abs());
+    let difference = when(difference.clone().abs().gt(rounding)).then(difference).otherwise(lit(0.0));
+    Ok(joined.with_column(difference.alias("difference")))
 }
 
 /// Of every run of both studies, the mean of a curve over the steps at which all of them have a value; without a step.

@@ -102,7 +102,7 @@ impl Sums<'_> {
         for world in &worlds {
             self.contributions.by_step().for_each(|of_step| sums.extend(world.sums(of_step)));
         }
-        let totals: Vec<f64> = self.contributions.by_step().map(|of_step| of_step.iter().sum()).collect();
+        let totals = self.contributions.totals();
         let contiguous = self.contributions.contiguous_steps();
         let by_row = |row: usize| (row / (steps.len() * groups), row / groups % steps.len(), row % groups);
         let sizes = self.grouping.sizes();

@@ -15,8 +15,8 @@ pub struct Options {
     pub seed: u64,
     /// Null worlds 1..=k whose curves are kept for drawing, whatever the number of null worlds.
     pub kept_worlds: usize,
-    /// Resamples of the examples for intervals; 0 leaves every interval missing.
-    pub bootstrap: usize,
+    /// Random halves of the sample for intervals; fewer than 39 leave every interval missing.
+    pub halves: usize,
     /// The groups that shares, cumulative contributions and tests are of; `None`: what the study has, see [`GroupBy`].
     pub group_by: Option<GroupBy>,
     /// Steps to analyse; `None`: all that are recorded.
@@ -35,7 +35,7 @@ impl Default for Options {
             null_worlds: 1000,
             seed: 0,
             kept_worlds: 3,
-            bootstrap: 200,
+            halves: 199,
             group_by: None,
             steps: None,
             layers: None,
@@ -63,7 +63,7 @@ impl Options {
             layers: self.layers.clone(),
             examples: self.examples.as_ref().map(ExampleSelection::to_string),
             statistics: self.statistics.clone(),
-            bootstrap: self.bootstrap,
+            halves: self.halves,
             null_worlds: self.null_worlds,
             kept_worlds: self.kept_worlds,
             seed: self.seed,

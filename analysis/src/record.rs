@@ -1,6 +1,7 @@
 //! What the trace of a run holds beside its gradients, as frames: evaluations, examples, groups, learning steps.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use cograd_trace::{ExampleColumn, Metric, Run};
 use polars::prelude::*;
@@ -124,18 +125,24 @@ impl<'a> Record<'a> {
         Ok(frame.map_err(AnalysisError::frame)?.lazy())
     }
 
-    /// Accuracies of all examples at every step with an evaluation of all: columns step, train_accuracy, test_accuracy.
+    /// Accuracies of all examples at every step with an evaluation of all: columns step, train_accuracy, test_accuracy, and the metric
+    /// chance of the test set.
     ///
     /// # Errors
     /// As [`Record::metrics`].
     pub fn accuracies(&self) -> Result<LazyFrame, AnalysisError> {
         let all = self.metrics()?.filter(col("group").eq(lit(ALL)));
-        let of_split = |split: &str| {
-            let is = col("split").eq(lit(split)).and(col("metric").eq(lit("accuracy")));
-            col("value").filter(is).first().alias(format!("{split}_accuracy"))
+        let first = |split: &str, metric: &str| {
+            let is = col("split").eq(lit(split.to_string())).and(col("metric").eq(lit(metric.to_string())));
+            col("value").filter(is).first()
         };
+        let of_split = |split: &str| first(split, "accuracy").alias(format!("{split}_accuracy"));
         let by_step = all.sort(["step"], SortMultipleOptions::default().with_maintain_order(true));
-        Ok(by_step.group_by_stable([col("step")]).agg([of_split("train"), of_split("test")]))
+        Ok(by_step.group_by_stable([col("step")]).agg([
+            of_split("train"),
+            of_split("test"),
+            first("test", "chance").alias("chance"),
+        ]))
     }
 
     /// ε, the condition `noise`; `None` if the run has none.
@@ -143,9 +150,20 @@ impl<'a> Record<'a> {
         self.run.manifest().conditions.number("noise")
     }
 
-    /// Number of classes; `None` if the trace does not say.
-    pub fn classes(&self) -> Option<u64> {
-        self.run.manifest().task.classes
+    /// Σ_k p_k², p_k the frequency of label k among the training labels; 1/K of K classes without labels; `None` without either.
+    ///
+    /// # Errors
+    /// The examples cannot be read.
+    pub fn chance(&self) -> Result<Option<f64>, AnalysisError> {
+        let Some(ExampleColumn::Integers(labels)) = self.column("label")? else {
+            let classes = self.run.manifest().task.classes.filter(|&classes| classes > 0);
+            return Ok(classes.map(|classes| 1.0 / classes as f64));
+        };
+        let mut counts = BTreeMap::new();
+        labels.iter().flatten().for_each(|label| *counts.entry(label).or_insert(0_u64) += 1);
+        let all = counts.values().sum::<u64>() as f64;
+        let squares: f64 = counts.values().map(|&count| (count as f64 / all) * (count as f64 / all)).sum();
+        Ok((all > 0.0).then_some(squares))
     }
 
     /// |P|/m, the share of the pristine examples; `None` if it is not known which are.

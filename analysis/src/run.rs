@@ -176,7 +176,7 @@ impl<'a> Analysis<'a> {
             let of_step = || {
                 let gradients = self.selection.gradients(&step);
                 let contributions = contribution::of_step(&gradients, self.selection.sampled.len());
-                (step.step, contributions, sample.as_ref().map(|sample| sample.of_step(&gradients)))
+                (step.step, contributions, sample.as_ref().map(|sample| sample.step_values(&gradients)))
             };
             let of_step = self.selection.has_step(step.step).then(of_step);
             step_read();
@@ -224,7 +224,7 @@ impl<'a> Analysis<'a> {
             chosen.then(|| (layer, values.contributions.iter().sum(), self_sum()))
         };
         let layers: Vec<(usize, f64, Option<f64>)> = step.layers.iter().enumerate().filter_map(sums).collect();
-        sample::of_population(step.contributions.len(), &layers, self.statistics)
+        sample::population_values(step.contributions.len(), &layers, self.statistics)
     }
 
     /// The tables of group sums and their tests, of the sample and of the population record.
@@ -247,7 +247,11 @@ impl<'a> Analysis<'a> {
 
     /// The tables of what was computed step by step.
     fn add_values(&self, read: &Read, found: &mut Tables) -> PolarsResult<()> {
-        if self.has(|compute| matches!(compute, Compute::Moments(_) | Compute::Pairs(_) | Compute::Coordinates(_))) {
+        let is_of_a_step = |compute| match compute {
+            Compute::Moments(_) | Compute::Reciprocal(_) | Compute::Pairs(_) | Compute::Coordinates(_) => true,
+            _ => false,
+        };
+        if self.has(is_of_a_step) {
             found.add("coherence", self.coherence(&read.values)?);
             if let Some((_, values)) = &read.population {
                 found.add("coherence", self.coherence(values)?);
@@ -304,8 +308,9 @@ impl<'a> Analysis<'a> {
             "group_a" => rows().map(|(key, _)| of_pair(key.pair).0).collect::<Vec<_>>(),
             "group_b" => rows().map(|(key, _)| of_pair(key.pair).1).collect::<Vec<_>>(),
             "value" => rows().map(|(_, value)| value.value).collect::<Vec<_>>(),
-            "lower" => rows().map(|(_, value)| value.interval.map(|(lower, _)| lower)).collect::<Vec<_>>(),
-            "upper" => rows().map(|(_, value)| value.interval.map(|(_, upper)| upper)).collect::<Vec<_>>(),
+            "lower" => rows().map(|(_, value)| value.ends().0).collect::<Vec<_>>(),
+            "upper" => rows().map(|(_, value)| value.ends().1).collect::<Vec<_>>(),
+            "unbounded" => rows().map(|(_, value)| value.ends().2).collect::<Vec<_>>(),
         )
     }
 

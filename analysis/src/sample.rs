@@ -11,14 +11,14 @@ use std::ops::Range;
 use pulp::{Arch, NullaryFnOnce};
 
 use crate::kernel::batches;
-use crate::kernel::bootstrap::{Measured, Resamples};
 use crate::kernel::coordinate::{self, Agreements, Ratios};
 use crate::kernel::gram::Gram;
 use crate::kernel::grouping::{Grouping, MOST_GROUPS};
+use crate::kernel::half_sums::{GroupSums, HalfSums, Orders};
+use crate::kernel::halves::{Halves, Measured, Recorded};
 use crate::kernel::moments::Moments;
-use crate::kernel::pair_sums::{self, Kernel, Multiplicities, PairSums};
+use crate::kernel::pair_sums::{self, Kernel, PairSums, Weights};
 use crate::kernel::partition::{Cells, Partition};
-use crate::kernel::resampled_coordinates::ResampledCoordinates;
 use crate::selection::{Selection, Stratum};
 use crate::statistic::population::norm;
 use crate::statistic::{Compute, Statistic};
@@ -61,13 +61,14 @@ pub struct StepValues {
     pub values: Vec<Measured>,
     /// By statistic of group pairs: its numbers `[G, G]`, row-major.
     pub group_pairs: Vec<Vec<f64>>,
-    /// N̂ of each group, of the sample and then of each resample `[1 + B][G]`; empty if sizes are not known, or nobody asks.
+    /// N̂ of each group, of the sample and then of each half `[1 + B][G]`; empty if sizes are not known, or nobody asks.
     pub norms: Vec<Vec<f64>>,
 }
 
 /// Where statistics put the values of one layer at one step.
 #[derive(Debug)]
 pub struct Series<'a> {
+    examples: usize,
     layer: Option<usize>,
     /// Whether the values are of all coordinates together.
     whole: bool,
@@ -75,9 +76,9 @@ pub struct Series<'a> {
 }
 
 impl Series<'_> {
-    /// Adds a value of all examples, and what it is in each resample.
-    pub fn add(&mut self, statistic: &'static str, value: Option<f64>, resampled: impl IntoIterator<Item = f64>) {
-        self.measured(statistic, Pair::All, Measured::new(value, resampled));
+    /// Adds a value of all examples, and what it is in each half; not finite where it is not defined.
+    pub fn add(&mut self, statistic: &'static str, value: Option<f64>, halves: impl IntoIterator<Item = f64>) {
+        self.add_measured(statistic, Pair::All, Measured::new(self.examples, value, halves));
     }
 
     /// Whether the values are of all coordinates together: a statistic that is dear by layer can leave the layers out.
@@ -86,11 +87,11 @@ impl Series<'_> {
     }
 
     /// Adds a value of a pair of groups.
-    pub fn measured(&mut self, statistic: &'static str, pair: Pair, value: Measured) {
-        self.of_estimator(Estimator::Paper, statistic, pair, value);
+    pub fn add_measured(&mut self, statistic: &'static str, pair: Pair, value: Measured) {
+        self.add_estimate(Estimator::Paper, statistic, pair, value);
     }
 
-    fn of_estimator(&mut self, estimator: Estimator, statistic: &'static str, pair: Pair, value: Measured) {
+    fn add_estimate(&mut self, estimator: Estimator, statistic: &'static str, pair: Pair, value: Measured) {
         self.step.keys.push(Key { estimator, layer: self.layer, statistic, pair });
         self.step.values.push(value);
     }
@@ -110,21 +111,22 @@ pub struct Sample {
     has_classes: bool,
     /// The examples in their order.
     pub cells: Cells,
-    /// The resamples.
-    pub resamples: Resamples,
-    multiplicities: Multiplicities,
+    /// The halves of the examples, in that order, and of the coordinates.
+    pub halves: Halves,
+    orders: Orders,
+    weights: Weights,
     /// The numbers of pairs by group and by class.
     counts: [PairSums; 2],
     statistics: Vec<&'static Statistic>,
-    with_coordinates: bool,
     with_norms: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Layer {
     place: usize,
-    /// Of each of its parameters with coordinates: their places, and its size over their number, if it is known.
-    strata: Vec<(Range<usize>, Option<f64>)>,
+    /// Of each of its parameters with coordinates: its place among all of them, the places of its coordinates, and its size over their
+    /// number, if it is known.
+    strata: Vec<(usize, Range<usize>, Option<f64>)>,
 }
 
 impl Sample {
@@ -142,23 +144,23 @@ impl Sample {
         let classes = classes.filter(|classes| classes.groups() <= MOST_GROUPS);
         let of_classes = classes.map_or_else(|| Partition::new(1, vec![0; n]), Partition::from);
         let cells = Cells::new(n, &[Partition::from(grouping), of_classes]);
-        let resamples = Resamples::new(options.seed, run, n, options.bootstrap).reordered(cells.order());
-        let multiplicities = Multiplicities::new(&resamples);
-        let counts =
-            [GROUPS, CLASSES].map(|place| pair_sums::counts(&cells.partitions()[place], &multiplicities, |_| true));
-        let computed = |wanted: fn(Compute) -> bool| statistics.iter().any(|statistic| wanted(statistic.compute));
+        let recorded = |stratum: &Stratum| Recorded { coordinates: stratum.columns.len(), values: stratum.size };
+        let parameters: Vec<Recorded> = selection.strata.iter().map(recorded).collect();
+        let halves = Halves::new(options.seed, run, n, options.halves, &parameters).reordered(cells.order());
+        let weights = Weights::new(n, &halves);
+        let counts = [GROUPS, CLASSES].map(|place| pair_sums::counts(&cells.partitions()[place], &weights, |_| true));
         Sample {
             population: selection.population.len(),
             layers,
             in_order: columns.is_sorted(),
             columns,
             has_classes: classes.is_some(),
+            orders: Orders::new(n, &halves, &cells.partitions()[GROUPS]),
             cells,
-            resamples,
-            multiplicities,
+            halves,
+            weights,
             counts,
-            with_coordinates: computed(|compute| matches!(compute, Compute::Coordinates(_))),
-            with_norms: computed(|compute| matches!(compute, Compute::Population)),
+            with_norms: statistics.iter().any(|statistic| matches!(statistic.compute, Compute::Population)),
             statistics: statistics.to_vec(),
         }
     }
@@ -168,13 +170,18 @@ impl Sample {
         self.has_classes.then(|| &self.cells.partitions()[CLASSES])
     }
 
+    /// Number of examples, n.
+    pub fn examples(&self) -> usize {
+        self.cells.order().len()
+    }
+
     /// The values of one step, from its gradients `[n, d]`, row-major, as recorded.
-    pub fn of_step(&self, gradients: &[f32]) -> StepValues {
+    pub fn step_values(&self, gradients: &[f32]) -> StepValues {
         let gradients = Arch::new().dispatch(Ordered { sample: self, gradients });
         let mut step = StepValues::default();
         let mut together: Option<Part> = None;
         for layer in &self.layers {
-            let strata = layer.strata.iter().map(|(columns, scale)| self.part(&gradients, columns.clone(), *scale));
+            let strata = layer.strata.iter().map(|stratum| self.part(&gradients, stratum));
             let Some(part) = strata.reduce(|sum, stratum| sum.plus(&stratum)) else { continue };
             self.add_values(Some(layer.place), &part, &mut step);
             together = Some(match together {
@@ -198,90 +205,96 @@ impl Sample {
         step
     }
 
-    fn part(&self, gradients: &[f64], columns: Range<usize>, scale: Option<f64>) -> Part {
-        let gram = Gram::of(gradients, self.resamples.examples(), columns.clone());
-        let means = self.means(&gram);
+    fn part(&self, gradients: &[f64], (parameter, columns, scale): &(usize, Range<usize>, Option<f64>)) -> Part {
+        let n = self.examples();
+        let gram = Gram::of(gradients, n, columns.clone());
+        let moments = coordinate::Coordinates::of(gradients, n, columns.clone());
+        let of_halves = &self.halves.coordinates[*parameter];
+        let halves = HalfSums::of(gradients, columns.clone(), &moments, &self.orders, &of_halves.taken);
+        let sampled = self.means(&gram);
+        let told = self.halves.coordinates_are_told;
         Part {
-            scaled: scale.map(|scale| means.iter().map(|means| means.scaled(scale)).collect()),
-            means,
-            coordinates: self.with_coordinates.then(|| Coordinates::of(gradients, columns, &self.resamples)),
+            scaled: scale.zip(of_halves.scale).map(|(scale, scale_of_half)| {
+                let of_halves = self.half_means(&halves.taken, scale_of_half).take(if told { usize::MAX } else { 0 });
+                std::iter::once(sampled.scaled(scale)).chain(of_halves).collect()
+            }),
+            means: std::iter::once(sampled).chain(self.half_means(&halves.all, 1.0)).collect(),
+            coordinates: Coordinates {
+                ratios: Ratios::new(&moments),
+                agreements: Agreements::new(gradients, columns.clone(), &moments),
+                squared_distances: batches::squared_distances(gradients, &self.halves.shuffled, columns.clone()),
+                halves,
+                half_examples: self.halves.examples().map(<[u32]>::to_vec).collect(),
+            },
             stiffness: Default::default(),
             gram,
         }
     }
 
-    /// The means that norms are made of: of the sample, then of each resample.
-    fn means(&self, gram: &Gram) -> Vec<Means> {
-        let (n, counts) = (self.resamples.examples() as f64, &self.counts[GROUPS]);
-        let [sums] = pair_sums::sums(gram, Kernel::Inner, &self.cells, [GROUPS], &self.multiplicities);
+    /// The means that norms are made of, of the sample.
+    fn means(&self, gram: &Gram) -> Means {
+        let [sums] = pair_sums::sums(gram, Kernel::Inner, &self.cells, [GROUPS], &Weights::none());
         let partition = &self.cells.partitions()[GROUPS];
-        let self_terms = gram.self_terms();
+        let n = self.examples() as f64;
         let of_group = |group: usize| {
-            let is_of_group = |place: usize| usize::from(partition.of_example()[place]) == group;
-            let of_sample =
-                self_terms.iter().enumerate().filter(|(place, _)| is_of_group(*place)).map(|(_, q)| q).sum();
-            let of_resamples = self.multiplicities.sums(&self_terms, is_of_group);
-            std::iter::once(of_sample).chain(of_resamples).collect::<Vec<f64>>()
+            let with = |other: usize| sums.actual[partition.pair(group, other)];
+            let others = (0..partition.groups()).filter(|&other| other != group).map(with);
+            (2.0 * with(group) + others.sum::<f64>()) / (n * (n - 1.0))
         };
-        let selves: Vec<Vec<f64>> = (0..partition.groups()).map(of_group).collect();
-        let at = |sums: &PairSums, pair: usize, place: usize| match place {
-            0 => sums.actual[pair],
-            resample => sums.of_pair(pair)[resample - 1],
-        };
-        let means = |place: usize| {
-            // Ordered pairs: twice those of i < j.
-            let pairs = 2.0 * (0..partition.pair_count()).map(|pair| at(counts, pair, place)).sum::<f64>();
-            let of_group = |group: usize| {
-                let with = |other: usize| at(&sums, partition.pair(group, other), place);
-                let others = (0..partition.groups()).filter(|&other| other != group).map(with);
-                (2.0 * with(group) + others.sum::<f64>()) / pairs
-            };
-            Means {
-                pairs: (0..partition.groups()).map(of_group).collect(),
-                selves: selves.iter().map(|of_group| of_group[place] / n).collect(),
-            }
-        };
-        (0..=self.resamples.count()).map(means).collect()
+        let mut selves = vec![0.0; partition.groups()];
+        for (&group, self_term) in partition.of_example().iter().zip(gram.self_terms()) {
+            selves[usize::from(group)] += self_term;
+        }
+        selves.iter_mut().for_each(|sum| *sum /= n);
+        Means { pairs: (0..partition.groups()).map(of_group).collect(), selves }
+    }
+
+    /// The same of each half.
+    fn half_means(&self, sums: &GroupSums, scale: f64) -> impl Iterator<Item = Means> {
+        let groups = self.cells.partitions()[GROUPS].groups();
+        let h = (self.examples() / 2) as f64;
+        sums.pairs.chunks_exact(groups).zip(sums.selves.chunks_exact(groups)).map(move |(pairs, selves)| Means {
+            pairs: pairs.iter().map(|sum| scale * sum / (h * (h - 1.0))).collect(),
+            selves: selves.iter().map(|sum| scale * sum / h).collect(),
+        })
     }
 
     fn add_values(&self, layer: Option<usize>, part: &Part, step: &mut StepValues) {
         let whole = layer.is_none() || self.layers.len() == 1;
-        let mut series = Series { layer, whole, step };
+        let mut series = Series { examples: self.examples(), layer, whole, step };
         for statistic in &self.statistics {
+            if let Some(measured) = measure(statistic, self.examples(), part.paper_moments(self.examples())) {
+                series.add_estimate(Estimator::Paper, statistic.name, Pair::All, measured);
+                if let Some(scaled) = &part.scaled {
+                    let moments = scaled.iter().map(|means| means.moments(self.population));
+                    measure(statistic, self.examples(), moments).into_iter().for_each(|measured| {
+                        series.add_estimate(Estimator::Population, statistic.name, Pair::All, measured);
+                    });
+                }
+            }
             match statistic.compute {
-                Compute::Moments(value) => {
-                    let n = self.resamples.examples();
-                    add_moments(Estimator::Paper, statistic.name, value, n, &part.means, &mut series);
-                    if let Some(scaled) = &part.scaled {
-                        let m = self.population;
-                        add_moments(Estimator::Population, statistic.name, value, m, scaled, &mut series);
-                    }
-                }
                 Compute::Pairs(compute) => compute(part, self, &mut series),
-                Compute::Coordinates(compute) => {
-                    part.coordinates.iter().for_each(|coordinates| compute(coordinates, &mut series));
-                }
+                Compute::Coordinates(compute) => compute(&part.coordinates, &mut series),
                 _ => {}
             }
         }
     }
 }
 
-fn add_moments(
-    estimator: Estimator,
-    statistic: &'static str,
-    value: fn(&Moments) -> Option<f64>,
-    examples: usize,
-    means: &[Means],
-    series: &mut Series<'_>,
-) {
-    let mut values = means.iter().map(|means| means.moments(examples).as_ref().and_then(value));
+/// A statistic of moments, from those of the sample and then of each half; `None` for statistics of anything else.
+fn measure(statistic: &Statistic, examples: usize, moments: impl Iterator<Item = Option<Moments>>) -> Option<Measured> {
+    let (value, make): (_, fn(usize, Option<f64>, Vec<f64>) -> Measured) = match statistic.compute {
+        Compute::Moments(value) => (value, Measured::new),
+        Compute::Reciprocal(value) => (value, Measured::reciprocal),
+        _ => return None,
+    };
+    let mut values = moments.map(|moments| moments.as_ref().and_then(value));
     let actual = values.next().flatten();
-    series.of_estimator(estimator, statistic, Pair::All, Measured::new(actual, values.flatten()));
+    Some(make(examples, actual, values.map(|value| value.unwrap_or(f64::NAN)).collect()))
 }
 
 /// The values of the whole population at one step, from Σ s and, where it is known, Σ q of each of its layers.
-pub(crate) fn of_population(
+pub(crate) fn population_values(
     examples: usize,
     layers: &[(usize, f64, Option<f64>)],
     statistics: &[&'static Statistic],
@@ -294,11 +307,10 @@ pub(crate) fn of_population(
     let parts = layers.iter().map(|&(layer, s, q)| (Some(layer), s, q)).chain([(None, s, q)]);
     for (layer, contributions, self_terms) in parts {
         let moments = self_terms.map(|self_terms| Moments::of_sums(examples, contributions, self_terms));
-        let mut series = Series { layer, whole: layer.is_none(), step: &mut step };
+        let mut series = Series { examples, layer, whole: layer.is_none(), step: &mut step };
         for statistic in statistics {
-            if let Compute::Moments(value) = statistic.compute {
-                let measured = Measured::exact(moments.as_ref().and_then(value));
-                series.of_estimator(Estimator::Exact, statistic.name, Pair::All, measured);
+            if let Some(measured) = measure(statistic, examples, [moments].into_iter()) {
+                series.add_estimate(Estimator::Exact, statistic.name, Pair::All, measured);
             }
         }
     }
@@ -344,11 +356,12 @@ impl StepValues {
 pub struct Part {
     /// The inner products.
     pub gram: Gram,
-    /// What is of the coordinates; `None` if no statistic asks for it.
-    coordinates: Option<Coordinates>,
-    /// Unscaled: of the sample, then of each resample.
+    /// What is of the coordinates.
+    coordinates: Coordinates,
+    /// Unscaled: of the sample, then of each half of the examples.
     means: Vec<Means>,
-    /// The same scaled to all values of the parameters; `None` if their sizes are not known.
+    /// Scaled to all values of the parameters: of the sample, then of each half of examples and coordinates; `None` if the sizes of the
+    /// parameters are not known.
     scaled: Option<Vec<Means>>,
     /// The sums of signs and of cosines, once a statistic has asked for them.
     stiffness: [OnceCell<Stiffness>; 2],
@@ -363,7 +376,7 @@ pub struct Stiffness {
     pub classes: [PairSums; 2],
 }
 
-/// What is computed coordinate by coordinate, and its like in each resample.
+/// What is computed coordinate by coordinate, and its like in each half.
 #[derive(Clone, Debug)]
 pub struct Coordinates {
     /// Squared means over variances.
@@ -372,27 +385,23 @@ pub struct Coordinates {
     pub agreements: Agreements,
     /// Of every pair of batches.
     pub squared_distances: Vec<f64>,
-    /// All of them in each resample.
-    pub resampled: ResampledCoordinates,
+    /// Ratios and distances in each half.
+    pub halves: HalfSums,
+    /// The examples of each half.
+    pub half_examples: Vec<Vec<u32>>,
 }
 
 impl Coordinates {
-    fn of(gradients: &[f64], columns: Range<usize>, resamples: &Resamples) -> Coordinates {
-        let moments = coordinate::Coordinates::of(gradients, resamples.examples(), columns.clone());
-        Coordinates {
-            ratios: Ratios::of(&moments),
-            agreements: Agreements::of(&moments),
-            squared_distances: batches::squared_distances(gradients, resamples.shuffled(), columns.clone()),
-            resampled: ResampledCoordinates::of(gradients, columns, &moments, resamples),
-        }
+    /// Number of examples, n.
+    pub fn examples(&self) -> usize {
+        self.agreements.by_example.len()
     }
 
-    fn plus(mut self, other: &Coordinates) -> Coordinates {
-        self.ratios = self.ratios.join(other.ratios);
-        self.agreements = self.agreements.join(other.agreements);
+    fn add(&mut self, other: &Coordinates) {
+        self.ratios.add(other.ratios);
+        self.agreements.add(&other.agreements);
         self.squared_distances.iter_mut().zip(&other.squared_distances).for_each(|(sum, value)| *sum += value);
-        self.resampled.join(&other.resampled);
-        self
+        self.halves.add(&other.halves);
     }
 }
 
@@ -400,7 +409,7 @@ impl Part {
     fn plus(mut self, other: &Part) -> Part {
         self.gram.add(&other.gram);
         self.stiffness = Default::default();
-        self.coordinates = self.coordinates.zip(other.coordinates.as_ref()).map(|(sum, other)| sum.plus(other));
+        self.coordinates.add(&other.coordinates);
         self.means.iter_mut().zip(&other.means).for_each(|(sum, means)| sum.add(means));
         self.scaled = self.scaled.zip(other.scaled.as_ref()).map(|(mut sums, others)| {
             sums.iter_mut().zip(others).for_each(|(sum, means)| sum.add(means));
@@ -409,12 +418,16 @@ impl Part {
         self
     }
 
+    fn paper_moments(&self, examples: usize) -> impl Iterator<Item = Option<Moments>> {
+        self.means.iter().map(move |means| means.moments(examples).map(Moments::of_sample))
+    }
+
     /// The sums of signs, or of cosines, and the numbers of pairs: of cosines, of those examples whose gradient is not 0.
     pub fn stiffness(&self, sample: &Sample, of_cosines: bool) -> &Stiffness {
         self.stiffness[usize::from(of_cosines)].get_or_init(|| {
             let kernel = if of_cosines { Kernel::Cosine } else { Kernel::Sign };
             let places = [GROUPS, CLASSES];
-            let [groups, classes] = pair_sums::sums(&self.gram, kernel, &sample.cells, places, &sample.multiplicities);
+            let [groups, classes] = pair_sums::sums(&self.gram, kernel, &sample.cells, places, &sample.weights);
             let self_terms = self.gram.self_terms();
             let all = !of_cosines || self_terms.iter().all(|&q| q > 0.0);
             let [group_counts, class_counts] = places.map(|place| {
@@ -422,7 +435,7 @@ impl Part {
                 let has_cosine = |place: usize| self_terms[place] > 0.0;
                 match all {
                     true => sample.counts[place].clone(),
-                    false => pair_sums::counts(partition, &sample.multiplicities, has_cosine),
+                    false => pair_sums::counts(partition, &sample.weights, has_cosine),
                 }
             });
             Stiffness { groups: [groups, group_counts], classes: [classes, class_counts] }
@@ -462,11 +475,11 @@ impl Means {
 /// The layers of the strata, and the order that puts the coordinates of a stratum side by side.
 fn layers(strata: &[Stratum]) -> (Vec<Layer>, Vec<usize>) {
     let (mut layers, mut columns): (Vec<Layer>, Vec<usize>) = (Vec::new(), Vec::new());
-    for stratum in strata {
+    for (place, stratum) in strata.iter().enumerate() {
         let first = columns.len();
         columns.extend(&stratum.columns);
         let scale = stratum.size.map(|size| size as f64 / stratum.columns.len() as f64);
-        let part = (first..columns.len(), scale);
+        let part = (place, first..columns.len(), scale);
         match layers.last_mut().filter(|layer| layer.place == stratum.layer) {
             Some(layer) => layer.strata.push(part),
             None => layers.push(Layer { place: stratum.layer, strata: vec![part] }),

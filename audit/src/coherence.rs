@@ -1,17 +1,13 @@
-//! The coherence statistics of one step, by layer and in total, with their bootstrap intervals [S 8].
+//! The coherence statistics of one step, by layer and in total, with their intervals [S 8].
 
 use cograd_results::summary::Options;
 
-use crate::plain::bootstrap::{Estimate, Resampled, Resamples};
-use crate::plain::coordinates::Coordinates;
+use crate::plain::coordinates::{Coordinates, Signs};
+use crate::plain::halves::{Chosen, Estimate, Halves, OfHalf};
 use crate::plain::moments_of_gradients::{NAMES, Norms};
 use crate::plain::pairs::{CLASSES, GROUPS, Gram, Groupings, PairSums, Pairs, Summed};
+use crate::plain::zero;
 use crate::tally::Number;
-
-/// A mean of f64 values this close to 0, relative to its terms, has the sign of its rounding.
-const ROUNDING: f64 = 1e-12;
-/// The same of resampled means, which the analysis takes in f32.
-const ROUNDING_F32: f64 = 1e-5;
 
 /// By sign and by cosine: of all pairs, of those within a class, of those between classes.
 const STIFFNESS: [[&str; 2]; 3] = [
@@ -19,13 +15,18 @@ const STIFFNESS: [[&str; 2]; 3] = [
     ["stiffness_sign_within_class", "stiffness_cosine_within_class"],
     ["stiffness_sign_between_classes", "stiffness_cosine_between_classes"],
 ];
+/// The means over the classes, and over the pairs of two.
+const MACRO: [[&str; 2]; 2] = [
+    ["stiffness_sign_within_class_macro", "stiffness_cosine_within_class_macro"],
+    ["stiffness_sign_between_classes_macro", "stiffness_cosine_between_classes_macro"],
+];
 
 /// What is the same at every step of a run.
 pub(crate) struct Setting {
     /// Examples that the sample was drawn from, m.
     population: usize,
     layers: Vec<Layer>,
-    resamples: Resamples,
+    halves: Halves,
     groups: Vec<usize>,
     group_names: Vec<String>,
     /// One for all if there are none, or too many: then without names.
@@ -103,18 +104,19 @@ pub(crate) struct StepCoherence {
     pub rows: Vec<Row>,
     /// ⟨g^a, g^b⟩ of the groups.
     pub cross_terms: Vec<Vec<Number>>,
-    /// The population's norms as estimated from the sample, then from each resample; empty if they cannot be.
+    /// The population's norms as estimated from the sample, then from each half; empty if they cannot be.
     pub norms: Vec<GroupNorms>,
 }
 
 /// One parameter, or several together.
 struct Part {
     gram: Gram,
-    /// Of the sample, then of each resample: means over pairs and examples.
-    means: Vec<Means>,
-    /// The same scaled to all values of the parameters.
-    scaled: Option<Vec<Means>>,
+    signs: Signs,
+    /// Of the sample, then of each half.
     coordinates: Vec<Coordinates>,
+    means: Vec<Means>,
+    /// The same scaled to all values of the parameters, of the sample and then of the halves if they tell their spread.
+    scaled: Option<Vec<Means>>,
 }
 
 /// By group: mean over ordered pairs of ⟨g_i, g_j⟩ with i in the group, its absolute size, and mean over examples of q_i
@@ -130,10 +132,13 @@ impl Setting {
     pub(crate) fn new(sample: Sample<'_>, options: &Options) -> Setting {
         let n = sample.groups.len();
         let (class_names, classes) = sample.classes.unwrap_or_else(|| (Vec::new(), vec![0; n]));
+        let strata = sample.layers.iter().flat_map(|layer| &layer.strata);
+        let parameters: Vec<(usize, Option<u64>)> =
+            strata.map(|stratum| (stratum.places.len(), stratum.size)).collect();
         Setting {
             population: sample.population,
             layers: sample.layers,
-            resamples: Resamples::new(options.seed, sample.run, n, options.bootstrap),
+            halves: Halves::new(options.seed, sample.run, n, options.halves, &parameters),
             groups: sample.groups,
             group_names: sample.group_names.to_vec(),
             classes,
@@ -154,8 +159,10 @@ impl Setting {
             None => part,
             Some(sum) => sum.plus(&part),
         };
+        let mut parameter = 0..;
         for layer in &self.layers {
-            let strata = layer.strata.iter().map(|stratum| self.part(rows, stratum));
+            let strata =
+                layer.strata.iter().zip(&mut parameter).map(|(stratum, place)| self.part(rows, stratum, place));
             let Some(part) = strata.fold(None, |sum, part| Some(plus(sum, part))) else { continue };
             self.add_rows(Some(layer.place), &part, &mut step);
             together = Some(plus(together, part));
@@ -169,40 +176,39 @@ impl Setting {
         step
     }
 
-    fn part(&self, rows: &[&[f32]], Stratum { places, size }: &Stratum) -> Part {
-        let gram = Gram::of(rows, places);
-        let n = rows.len();
-        let means: Vec<Means> = self.each_weights(n, |weights| self.means(&gram, weights));
-        let identity: Vec<usize> = (0..n).collect();
-        let of =
-            |drawn: &[usize], shuffled: &[usize], rounding| Coordinates::of(rows, places, drawn, shuffled, rounding);
-        let mut coordinates = vec![of(&identity, &self.resamples.shuffled, ROUNDING)];
-        coordinates.extend(self.resamples.draws.iter().map(|draws| of(draws, draws, ROUNDING_F32)));
-        let scale = size.map(|size| size as f64 / places.len() as f64);
-        let scaled = scale.map(|scale| means.iter().map(|means| means.scaled(scale)).collect());
-        Part { gram, means, scaled, coordinates }
+    fn part(&self, rows: &[&[f32]], Stratum { places, size }: &Stratum, parameter: usize) -> Part {
+        let (gram, n) = (Gram::of(rows, places), rows.len());
+        let groups = (self.groups.as_slice(), self.group_names.len());
+        let of = |chosen: &Chosen| {
+            let taken = &chosen.coordinates[parameter];
+            Coordinates::of(rows, places, groups, &chosen.examples, (n / 10).max(1), taken)
+        };
+        let coordinates: Vec<Coordinates> = self.halves.all().map(of).collect();
+        let mut means = vec![self.means(&gram)];
+        means.extend(coordinates[1..].iter().map(|of| Means::of_sums(&of.all, n / 2)));
+        let scale = |recorded: usize| size.map(|size| size as f64 / recorded as f64);
+        let scaled = scale(places.len()).map(|of_sample| {
+            let halves = coordinates[1..].iter().zip(&self.halves.halves).filter(|_| self.halves.are_told);
+            let of_half = |(of, half): (&Coordinates, &Chosen)| {
+                Means::of_sums(&of.taken, n / 2).scaled(scale(half.coordinates[parameter].len()).unwrap_or(f64::NAN))
+            };
+            std::iter::once(means[0].scaled(of_sample)).chain(halves.map(of_half)).collect()
+        });
+        Part { gram, signs: Signs::of(rows, places), means, scaled, coordinates }
     }
 
-    /// Calls `work` with the weights of the sample, then of each resample.
-    fn each_weights<T>(&self, examples: usize, work: impl Fn(&[f64]) -> T) -> Vec<T> {
-        let once = vec![1.0; examples];
-        std::iter::once(&once).chain(&self.resamples.weights).map(|weights| work(weights)).collect()
-    }
-
-    fn means(&self, gram: &Gram, weights: &[f64]) -> Means {
+    fn means(&self, gram: &Gram) -> Means {
         let n = gram.examples;
         let mut means = Means::none(self.group_names.len());
-        let mut pairs = 0.0;
-        for i in (0..n).filter(|&i| weights[i] > 0.0) {
+        for i in 0..n {
             let group = self.groups[i];
-            means.selves[group] += weights[i] * gram.at(i, i) / n as f64;
+            means.selves[group] += gram.at(i, i) / n as f64;
             for j in (0..n).filter(|&j| j != i) {
-                let weight = weights[i] * weights[j];
-                pairs += weight;
-                means.pairs[group] += weight * gram.at(i, j);
-                means.sizes[group] += weight * gram.at(i, j).abs();
+                means.pairs[group] += gram.at(i, j);
+                means.sizes[group] += gram.at(i, j).abs();
             }
         }
+        let pairs = n as f64 * (n as f64 - 1.0);
         means.pairs.iter_mut().chain(&mut means.sizes).for_each(|sum| *sum /= pairs);
         means
     }
@@ -216,23 +222,43 @@ impl Setting {
             [("paper", n, Some(&part.means)), ("population", self.population, part.scaled.as_ref())]
         {
             let Some(means) = means else { continue };
+            let is_sample = estimator == "paper";
+            let moments = |means: &Means| means.moments(examples, is_sample);
             for statistic in NAMES {
-                let of = |means: &Means| means.moments(examples).and_then(|norms| norms.value(statistic));
-                let resampled: Vec<Resampled> =
-                    means[1..].iter().filter_map(of).map(|number| Resampled::from(number.value)).collect();
-                add(estimator, statistic, None, Estimate::new(of(&means[0]), 0.0, &resampled));
+                let number = moments(&means[0]).and_then(|norms| norms.value(statistic));
+                let halves = |value: &dyn Fn(&Norms) -> Option<Number>| -> Vec<OfHalf> {
+                    let of = |means| moments(means).and_then(|norms| value(&norms)).map_or(f64::NAN, |of| of.value);
+                    means[1..].iter().map(|means| of(means).into()).collect()
+                };
+                let estimate = match statistic {
+                    "diversity" | "noise_scale" => {
+                        let inverse = |norms: &Norms| norms.reciprocal(statistic);
+                        let of_sample = moments(&means[0]).as_ref().and_then(inverse);
+                        let of_sample = of_sample.unwrap_or(Number::plain(f64::NAN));
+                        Estimate::reciprocal(n, number, of_sample, &halves(&inverse))
+                    }
+                    _ => Estimate::new(n, number, 0.0, &halves(&|norms| norms.value(statistic))),
+                };
+                add(estimator, statistic, None, estimate);
             }
         }
-        let (actual, resampled) = (&part.coordinates[0], &part.coordinates[1..]);
-        let gsnr: Vec<Resampled> = resampled.iter().map(|of| of.gsnr().into()).collect();
-        add("paper", "gsnr", None, Estimate::new(Some(Number::plain(actual.gsnr())), 0.0, &gsnr));
-        let same = |of: &Coordinates| Resampled { value: of.same_sign(), slack: of.same_sign_slack() };
-        let same_sign: Vec<Resampled> = resampled.iter().map(same).collect();
-        let slack = actual.same_sign_slack();
-        add("paper", "same_sign", None, Estimate::new(Some(Number::plain(actual.same_sign())), slack, &same_sign));
-        let disparity: Vec<Resampled> = resampled.iter().map(|of| of.disparity().into()).collect();
-        let scale = self.largest(&part.gram);
-        add("paper", "disparity", None, Estimate::new(Some(Number::near(actual.disparity(), scale)), 0.0, &disparity));
+        let (actual, halves) = (&part.coordinates[0], &part.coordinates[1..]);
+        let signs = &part.signs;
+        for (name, bias) in [("gsnr", 0.0), ("gsnr_plugin", 1.0 / n as f64)] {
+            let value = |of: &Coordinates| of.ratios / signs.varying + bias;
+            let of_halves: Vec<OfHalf> = halves.iter().map(|of| value(of).into()).collect();
+            let number = Number::near(value(actual), value(actual).abs() + 1.0 / n as f64);
+            add("paper", name, None, Estimate::new(n, Some(number), 0.0, &of_halves));
+        }
+        let same = |chosen: &Chosen| OfHalf { value: signs.fraction(&chosen.examples), slack: signs.slack() };
+        let of_halves: Vec<OfHalf> = self.halves.halves.iter().map(same).collect();
+        let number = Number::plain(same(&self.halves.sample).value);
+        add("paper", "same_sign", None, Estimate::new(n, Some(number), signs.slack(), &of_halves));
+        let chance = Number::plain(signs.chance / signs.signed);
+        add("paper", "same_sign_chance", None, Estimate::new(n, Some(chance), signs.slack(), &[]));
+        let of_halves: Vec<OfHalf> = halves.iter().map(|of| of.disparity().into()).collect();
+        let number = Number::near(actual.disparity(), self.largest(&part.gram));
+        add("paper", "disparity", None, Estimate::new(n, Some(number), 0.0, &of_halves));
         self.add_pairs(part, &mut add);
     }
 
@@ -246,38 +272,57 @@ impl Setting {
         part: &Part,
         add: &mut impl FnMut(&'static str, &'static str, Option<(String, String)>, Estimate),
     ) {
-        let (pairs, groupings) = (Pairs::of(&part.gram), self.groupings());
-        let all = self.each_weights(part.gram.examples, |weights| pairs.sum(weights, &groupings));
-        let (actual, resampled) = (&all[0], &all[1..]);
-
-        let of_minimum = |summed: &Summed| match summed.minimum {
-            minimum if minimum.is_infinite() => f64::NAN,
-            minimum => (-minimum).max(0.0),
-        };
-        let confusion: Vec<Resampled> = resampled.iter().map(|summed| of_minimum(summed).into()).collect();
-        let largest = self.largest(&part.gram);
-        let value = Number::near(of_minimum(actual), largest * largest);
-        add("paper", "confusion", None, Estimate::new(Some(value), 0.0, &confusion));
+        let (n, groupings) = (part.gram.examples, self.groupings());
+        let pairs = Pairs::of(&part.gram);
+        let all: Vec<Summed> = self.halves.all().map(|chosen| pairs.sum(&chosen.examples, &groupings)).collect();
+        let minimum = all[0].minimum;
+        let confusion = if minimum.is_infinite() { f64::NAN } else { (-minimum).max(0.0) };
+        let value = Number::near(confusion, self.largest(&part.gram).powi(2));
+        add("paper", "confusion", None, Estimate::new(n, Some(value), 0.0, &[]));
 
         // Of all pairs, then those within a class and between classes.
         let kinds = if self.class_names.is_empty() { &STIFFNESS[..1] } else { &STIFFNESS[..] };
-        for (kind, [sign, cosine]) in kinds.iter().enumerate() {
+        for (kind, names) in kinds.iter().enumerate() {
             let wanted = |a: usize, b: usize| [true, a == b, a != b][kind];
-            let total = |summed: &Summed, field: fn(&PairSums) -> &Vec<f64>| summed.by[CLASSES].total(field, wanted);
-            add("paper", sign, None, stiffness_sign(actual, resampled, total));
-            add("paper", cosine, None, stiffness_cosine(actual, resampled, total));
+            let total = |summed: &Summed, field: Field| summed.by[CLASSES].total(field, wanted);
+            for (name, estimate) in
+                names.iter().zip(stiffness(n, &all, |summed, mean| mean(&|field| total(summed, field))))
+            {
+                add("paper", name, None, estimate);
+            }
         }
-        for (place, names, sign, cosine) in [
-            (GROUPS, &self.group_names, "stiffness_sign", "stiffness_cosine"),
-            (CLASSES, &self.class_names, "class_stiffness_sign", "class_stiffness_cosine"),
+        let sizes = |of: &[usize], count: usize| -> Vec<usize> {
+            (0..count).map(|group| of.iter().filter(|found| **found == group).count()).collect()
+        };
+        let class_sizes = sizes(&self.classes, self.class_names.len());
+        for (is_between, names) in MACRO.iter().enumerate().filter(|_| !self.class_names.is_empty()) {
+            let count = self.class_names.len();
+            let wanted: Vec<(usize, usize)> = (0..count)
+                .flat_map(|a| (a..count).map(move |b| (a, b)))
+                .filter(|(a, b)| (a != b) == (is_between == 1))
+                .collect();
+            let mean_of_means = |summed: &Summed, mean: Mean| {
+                let of_pair = |&(a, b): &(usize, usize)| mean(&|field| summed.by[CLASSES].of_pair(field, a, b));
+                let means: Vec<OfHalf> = wanted.iter().map(of_pair).filter(|mean| mean.value.is_finite()).collect();
+                let sum = |of: fn(&OfHalf) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
+                OfHalf { value: sum(|of| of.value), slack: sum(|of| of.slack) }
+            };
+            for (name, estimate) in names.iter().zip(stiffness(n, &all, mean_of_means)) {
+                add("paper", name, None, estimate.only_if(class_sizes.iter().all(|size| *size >= 4)));
+            }
+        }
+        for (place, of, names, statistics) in [
+            (GROUPS, &self.groups, &self.group_names, STIFFNESS[0]),
+            (CLASSES, &self.classes, &self.class_names, ["class_stiffness_sign", "class_stiffness_cosine"]),
         ] {
+            let sizes = sizes(of, names.len());
             for a in 0..names.len() {
                 for b in a..names.len() {
-                    let total =
-                        |summed: &Summed, field: fn(&PairSums) -> &Vec<f64>| summed.by[place].of_pair(field, a, b);
-                    let pair = || Some((names[a].clone(), names[b].clone()));
-                    add("paper", sign, pair(), stiffness_sign(actual, resampled, total));
-                    add("paper", cosine, pair(), stiffness_cosine(actual, resampled, total));
+                    let of_pair = |summed: &Summed, mean: Mean| mean(&|field| summed.by[place].of_pair(field, a, b));
+                    for (name, estimate) in statistics.iter().zip(stiffness(n, &all, of_pair)) {
+                        let pair = Some((names[a].clone(), names[b].clone()));
+                        add("paper", name, pair, estimate.only_if(sizes[a].min(sizes[b]) >= 4));
+                    }
                 }
             }
         }
@@ -293,30 +338,29 @@ impl Setting {
                 *size += gram.at(i, j).abs();
             }
         }
-        sums.iter().map(|row| row.iter().map(|&(sum, size)| Number::near(sum, size)).collect()).collect()
+        let n = gram.examples as f64;
+        let self_sum: f64 = (0..gram.examples).map(|i| gram.at(i, i)).sum();
+        let number = |&(sum, size): &(f64, f64)| Number::near(zero::or_zero(sum, n, n * self_sum), size);
+        sums.iter().map(|row| row.iter().map(number).collect()).collect()
     }
 }
 
-/// A sum of one of the fields over the pairs that are wanted.
-trait Total: Fn(&Summed, fn(&PairSums) -> &Vec<f64>) -> f64 {}
-impl<F: Fn(&Summed, fn(&PairSums) -> &Vec<f64>) -> f64> Total for F {}
+type Field = fn(&PairSums) -> &Vec<f64>;
+/// From the sums of the fields over some pairs to a mean over them.
+type Mean<'a> = &'a dyn Fn(&dyn Fn(Field) -> f64) -> OfHalf;
 
-fn stiffness_sign(actual: &Summed, resampled: &[Summed], total: impl Total) -> Estimate {
-    let of = |summed: &Summed| {
-        let weight = total(summed, |sums| &sums.weight);
-        Resampled {
-            value: total(summed, |sums| &sums.sign) / weight,
-            slack: 2.0 * total(summed, |sums| &sums.doubtful) / weight,
-        }
+/// Mean sign and mean cosine; `of` says over which pairs the mean is.
+fn stiffness(examples: usize, all: &[Summed], of: impl Fn(&Summed, Mean<'_>) -> OfHalf) -> [Estimate; 2] {
+    let sign = |total: &dyn Fn(Field) -> f64| {
+        let count = total(|sums| &sums.count);
+        OfHalf { value: total(|sums| &sums.sign) / count, slack: 2.0 * total(|sums| &sums.doubtful) / count }
     };
-    let values: Vec<Resampled> = resampled.iter().map(of).collect();
-    Estimate::new(Some(Number::near(of(actual).value, 1.0)), of(actual).slack, &values)
-}
-
-fn stiffness_cosine(actual: &Summed, resampled: &[Summed], total: impl Total) -> Estimate {
-    let of = |summed: &Summed| total(summed, |sums| &sums.cosine) / total(summed, |sums| &sums.cosine_weight);
-    let values: Vec<Resampled> = resampled.iter().map(|summed| of(summed).into()).collect();
-    Estimate::new(Some(Number::near(of(actual), 1.0)), 0.0, &values)
+    let cosine =
+        |total: &dyn Fn(Field) -> f64| OfHalf::from(total(|sums| &sums.cosine) / total(|sums| &sums.cosine_count));
+    [&sign as Mean<'_>, &cosine].map(|mean| {
+        let values: Vec<OfHalf> = all.iter().map(|summed| of(summed, mean)).collect();
+        Estimate::new(examples, Some(Number::near(values[0].value, 1.0)), values[0].slack, &values[1..])
+    })
 }
 
 impl Part {
@@ -327,6 +371,7 @@ impl Part {
             sums.iter_mut().zip(others).for_each(|(sum, means)| sum.add(means));
             sums
         });
+        self.signs.add(&other.signs);
         for (sum, coordinates) in self.coordinates.iter_mut().zip(&other.coordinates) {
             sum.add(coordinates);
         }
@@ -344,6 +389,16 @@ impl Means {
         Means { pairs: zeros.clone(), sizes: zeros.clone(), selves: zeros }
     }
 
+    /// Of sums over pairs and over examples, by group, of `examples` examples.
+    fn of_sums(sums: &[[f64; 2]], examples: usize) -> Means {
+        let h = examples as f64;
+        Means {
+            pairs: sums.iter().map(|[pairs, _]| pairs / (h * (h - 1.0))).collect(),
+            selves: sums.iter().map(|[_, selves]| selves / h).collect(),
+            sizes: vec![0.0; sums.len()],
+        }
+    }
+
     fn scaled(&self, scale: f64) -> Means {
         let times = |values: &[f64]| values.iter().map(|value| value * scale).collect();
         Means { pairs: times(&self.pairs), sizes: times(&self.sizes), selves: times(&self.selves) }
@@ -356,13 +411,14 @@ impl Means {
     }
 
     /// ‖Σ g‖² and Σ ‖g‖² of `examples` examples; `None` if there is no pair to tell it from.
-    fn moments(&self, examples: usize) -> Option<Norms> {
+    fn moments(&self, examples: usize, is_sample: bool) -> Option<Norms> {
         let n = examples as f64;
         let sum = |of: &[f64]| of.iter().sum::<f64>();
         let (pair, size) = if examples == 1 { (0.0, 0.0) } else { (sum(&self.pairs), sum(&self.sizes)) };
         let self_sum = n * sum(&self.selves);
         let norm_sq = n * (n - 1.0) * pair + self_sum;
-        norm_sq.is_finite().then_some(Norms { examples: n, norm_sq, self_sum, size: n * (n - 1.0) * size + self_sum })
+        let size = n * (n - 1.0) * size + self_sum;
+        norm_sq.is_finite().then_some(Norms { examples: n, norm_sq, self_sum, size, is_sample })
     }
 
     /// N̂ of each group, of m examples.
@@ -387,7 +443,7 @@ pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<Row> {
     parts.push((None, together));
     let mut rows = Vec::new();
     for (layer, [norm_sq, size, self_sum]) in parts {
-        let norms = Norms { examples: examples as f64, norm_sq, self_sum, size };
+        let norms = Norms { examples: examples as f64, norm_sq, self_sum, size, is_sample: false };
         for statistic in NAMES {
             let estimate = Estimate::exact(norms.value(statistic));
             rows.push(Row { estimator: "exact", layer, statistic, groups: None, estimate });

@@ -1,5 +1,7 @@
 //! What a run says of its m training examples.
 
+use std::collections::BTreeSet;
+
 use cograd_trace::{ExampleColumn, Run, TraceError};
 
 /// The training examples, numbered from 0.
@@ -67,6 +69,18 @@ impl Examples {
         };
         let flags = self.pristine.as_deref().unwrap_or_default();
         (0..flags.len()).filter(|&example| flags[example] == wanted).collect()
+    }
+
+    /// Σ_k p_k² of the frequencies of the labels; of so many classes one over their number where there are no labels.
+    pub(crate) fn chance(&self, classes: Option<u64>) -> Option<f64> {
+        let Some(labels) = integers(&self.label) else {
+            return classes.filter(|classes| *classes > 0).map(|classes| 1.0 / classes as f64);
+        };
+        let labels: Vec<i64> = labels.iter().copied().flatten().collect();
+        let frequency =
+            |label: &i64| labels.iter().filter(|other| *other == label).count() as f64 / labels.len() as f64;
+        let distinct: BTreeSet<i64> = labels.iter().copied().collect();
+        (!labels.is_empty()).then(|| distinct.iter().map(|label| frequency(label) * frequency(label)).sum())
     }
 
     /// |P|/m.

@@ -75,18 +75,21 @@ impl Recomputed {
         let mut exact_coherence = Vec::new();
         let is_population_left_out = !whole.is_empty() && trace.leaves_out_population(selection);
         let contributions = terms.iter().map(|terms| terms.contributions.clone()).collect();
-        let mut records = vec![Record { estimator: "paper", groups, steps, contributions }];
+        let self_sums = terms.iter().map(|terms| terms.self_terms.iter().sum()).collect();
+        let mut records = vec![Record { estimator: "paper", groups, steps, contributions, self_sums }];
         if !whole.is_empty() && !is_population_left_out {
-            let (mut steps, mut contributions) = (Vec::new(), Vec::new());
+            let (mut steps, mut contributions, mut self_sums) = (Vec::new(), Vec::new(), Vec::new());
             for step in whole.into_iter().filter(|step| selection.has_step(step.step)) {
                 let layers = step.sums.into_iter().enumerate().filter(|(layer, _)| chosen[*layer]);
-                let rows = coherence::exact(trace.examples.population.len(), &layers.collect::<Vec<_>>());
+                let layers: Vec<(usize, [f64; 3])> = layers.collect();
+                self_sums.push(layers.iter().map(|(_, sums)| sums[2]).sum());
+                let rows = coherence::exact(trace.examples.population.len(), &layers);
                 exact_coherence.push((step.step, rows));
                 steps.push(step.step);
                 contributions.push(step.contributions);
             }
             let groups = groups_of(&trace.examples.population);
-            records.push(Record { estimator: "exact", groups, steps, contributions });
+            records.push(Record { estimator: "exact", groups, steps, contributions, self_sums });
         }
         Ok(Recomputed {
             estimates: records.into_iter().map(|record| record.numbers(&manifest.run, options)).collect(),
@@ -120,7 +123,8 @@ impl Recomputed {
 
     /// Accuracies and overfit by evaluated step.
     pub(crate) fn overfit(&self) -> Vec<Overfit> {
-        overfit::curve(&self.metrics, self.manifest.conditions.number("noise"), self.manifest.task.classes)
+        let chance = self.examples.chance(self.manifest.task.classes);
+        overfit::curve(&self.metrics, self.manifest.conditions.number("noise"), chance)
     }
 
     /// The sample's numbers.

@@ -77,6 +77,8 @@ pub(crate) enum Value {
     Range(f64, f64),
     /// Any text.
     Words,
+    /// Anything, where rounding decides.
+    Any,
 }
 
 impl Value {
@@ -122,7 +124,7 @@ impl Value {
 
     fn is(&self, found: Cell<'_>) -> bool {
         match (self, found) {
-            (Value::Null, Cell::Null) | (Value::Words, Cell::Text(_)) => true,
+            (Value::Null, Cell::Null) | (Value::Words, Cell::Text(_)) | (Value::Any, _) => true,
             (Value::Text(expected), Cell::Text(found)) => expected == found,
             (Value::Int(expected), Cell::Int(found)) => *expected == found,
             (Value::Flag(expected), Cell::Flag(found)) => *expected == found,

@@ -167,7 +167,7 @@ fn runs(study: &Study) -> Option<Numbers> {
 
 fn provenance(study: &Study) -> Vec<(&'static str, String)> {
     let summary = &study.summary;
-    let Options { steps, layers, examples, statistics, bootstrap, null_worlds, seed, .. } = &summary.options;
+    let Options { steps, layers, examples, statistics, halves, null_worlds, seed, .. } = &summary.options;
     let of_runs = |column: &str| {
         let texts = distinct(study.runs().filter_map(|(_, run)| run.text(column).map(str::to_owned)));
         (!texts.is_empty()).then(|| texts.join("; "))
@@ -178,7 +178,7 @@ fn provenance(study: &Study) -> Vec<(&'static str, String)> {
         ("Experiment, SHA-256", summary.study.experiment_sha256.clone()),
         ("Examples grouped by", Some(summary.grouping.by.clone())),
         ("Null worlds", Some(numbers::count(*null_worlds as u64))),
-        ("Bootstrap resamples", Some(numbers::count(*bootstrap as u64))),
+        ("Random halves for intervals", Some(numbers::count(*halves as u64))),
         ("Seed of the analysis", Some(seed.to_string())),
         ("Only steps", steps.clone()),
         ("Only layers", joined(layers)),

@@ -412,7 +412,7 @@ impl Sheet<'_> {
     pub fn interval(&self) -> &'static str {
         let several = self.conditions().filter(|condition| condition.runs.len() > 1).count();
         match several {
-            0 => "95 % bootstrap interval",
+            0 => "95 % interval over halves of the sample",
             several if several == self.columns.len() => OVER_SEEDS,
             _ => "95 % interval: over seeds, or of one seed over examples",
         }

@@ -488,7 +488,7 @@ fn the_sample_is_held_against_the_population() {
     for text in [
         "exact, whole population",
         "estimated from the sample",
-        "95 % bootstrap interval",
+        "95 % interval over halves of the sample",
         "the paper’s estimator",
         "α covered at 67 of 71",
         "D covered at 17 of 20",

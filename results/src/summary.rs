@@ -56,13 +56,14 @@ pub struct Options {
     pub examples: Option<String>,
     /// Names of the statistics computed; null: all.
     pub statistics: Option<Vec<String>>,
-    /// Resamples for intervals.
-    pub bootstrap: usize,
+    /// Random halves of the sample for intervals; resamples in results of 0.1.
+    #[serde(alias = "bootstrap")]
+    pub halves: usize,
     /// Null worlds per run, B.
     pub null_worlds: usize,
     /// Null worlds per run that are kept for drawing.
     pub kept_worlds: usize,
-    /// Analysis seed, which determines null worlds and resamples.
+    /// Analysis seed, which determines null worlds and halves.
     pub seed: u64,
 }
 

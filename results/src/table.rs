@@ -138,6 +138,10 @@ pub(crate) const fn number(name: &'static str, unit: &'static str, about: &'stat
     Column { name, kind: Kind::Number, unit, about }
 }
 
+pub(crate) const fn boolean(name: &'static str, about: &'static str) -> Column {
+    Column { name, kind: Kind::Boolean, unit: "", about }
+}
+
 /// Columns that several tables have.
 pub(crate) mod common {
     use super::{Column, count, integer, number, text};

@@ -26,7 +26,7 @@ fn summary() -> Summary {
             layers: Some(vec!["layer.0".to_string()]),
             examples: None,
             statistics: None,
-            bootstrap: 200,
+            halves: 200,
             null_worlds: 1000,
             kept_worlds: 3,
             seed: u64::MAX,

@@ -37,7 +37,7 @@ pub fn analyze(arguments: &Analyze, output: &Output) -> anyhow::Result<cograd_an
     let options = Options {
         null_worlds: arguments.null_worlds as usize,
         seed: arguments.seed,
-        bootstrap: arguments.bootstrap as usize,
+        halves: arguments.halves as usize,
         group_by: arguments.group_by.as_deref().map(Into::into),
         statistics: arguments.statistics.clone(),
         steps: arguments.steps,

@@ -89,7 +89,7 @@ impl Audited {
         place.write("audited.toml", experiment);
         for arguments in [
             &["record", "audited.toml", "--out", "study"][..],
-            &["analyze", "study", "--null-worlds", "99", "--bootstrap", "40"],
+            &["analyze", "study", "--null-worlds", "99", "--halves", "40"],
             &["report", "study"],
         ] {
             place.cograd(arguments.iter().copied().chain(["--quiet"])).assert().success();
@@ -465,7 +465,7 @@ fn alter_summary(path: &Path, kind: usize) {
     edit_json(path, |summary| match kind {
         0 => summary["options"]["seed"] = 5.into(),
         1 => summary["options"]["null_worlds"] = 98.into(),
-        2 => summary["options"]["bootstrap"] = 41.into(),
+        2 => summary["options"]["halves"] = 41.into(),
         3 => summary["options"]["steps"] = "0..5".into(),
         4 => summary["study"]["name"] = "another".into(),
         5 => summary["conditions"][0]["varies"] = false.into(),
@@ -733,7 +733,7 @@ fn a_study_of_another_program_is_clean_whatever_it_is_grouped_by() {
         &["--group-by", "all"],
         &["--layers", "conv", "--examples", "0..40"],
     ] {
-        let analyze = ["analyze", "elsewhere", "--null-worlds", "39", "--bootstrap", "40", "--quiet"];
+        let analyze = ["analyze", "elsewhere", "--null-worlds", "39", "--halves", "40", "--quiet"];
         place.cograd(analyze.iter().chain(options).copied()).assert().success();
         let audit = audit(&study, &study.join("analysis"), &study.join("report")).expect("a study with runs");
         assert!(failing(&audit).is_empty(), "{options:?}: {:#?}", failing(&audit));

@@ -14,7 +14,7 @@ fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
     let file = format!("{name}.toml");
     place.write(&file, &text);
     place.cograd(["record", &file, "--out", name, "--quiet"]).assert().success();
-    place.cograd(["analyze", name, "--null-worlds", "50", "--bootstrap", "40", "--quiet"]).assert().success();
+    place.cograd(["analyze", name, "--null-worlds", "50", "--halves", "40", "--quiet"]).assert().success();
 }
 
 fn failure(place: &Place, arguments: &[&str]) -> String {

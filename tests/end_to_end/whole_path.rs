@@ -90,11 +90,11 @@ fn analysing_again_gives_the_same_bytes_whatever_the_threads() {
 fn a_part_is_analysed_by_any_groups_without_recording_again() {
     let place = Place::new();
     let study = place.record_tiny();
-    let part = ["--steps", "..=9", "--layers", "1", "--examples", "0..1000", "--bootstrap", "0", "--group-by", "label"];
+    let part = ["--steps", "..=9", "--layers", "1", "--examples", "0..1000", "--halves", "0", "--group-by", "label"];
     stdout(&place, &[&["analyze", "tiny", "--null-worlds", "50"], &part[..]].concat());
     let options = serde_json::to_value(&results(&study).summary().options).expect("JSON");
     let expected = serde_json::json!({ "group_by": "label", "steps": "0..10", "layers": ["1"], "examples": "0..1000",
-        "statistics": null, "bootstrap": 0, "null_worlds": 50, "kept_worlds": 3, "seed": 0 });
+        "statistics": null, "halves": 0, "null_worlds": 50, "kept_worlds": 3, "seed": 0 });
     assert_eq!(options, expected);
     let runs = table(&study, "runs");
     assert_eq!((runs.count("recorded_steps", 1), runs.count("coordinates", 1)), (Some(10), Some(40)));

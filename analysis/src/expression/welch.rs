@@ -18,8 +18,11 @@ use super::student_t;
 /// `difference`; null with fewer than two values on a side, or if neither side has any spread.
 pub(crate) fn with_tests(rows: LazyFrame) -> PolarsResult<DataFrame> {
     let seeds = |side: &str| col(format!("seeds_{side}")).cast(DataType::Float64);
+    // In units of the larger spread, whose square may be too small for a number.
+    let [sd_a, sd_b] = ["_sd_a", "_sd_b"].map(col);
+    let unit = when(sd_a.clone().gt(sd_b.clone())).then(sd_a).otherwise(sd_b);
     let part = |side: &str| {
-        let sd = col(format!("_sd_{side}"));
+        let sd = col(format!("_sd_{side}")) / unit.clone();
         sd.clone() * sd / seeds(side)
     };
     let variance = part("a") + part("b");
@@ -30,8 +33,8 @@ pub(crate) fn with_tests(rows: LazyFrame) -> PolarsResult<DataFrame> {
     let mut rows = rows
         .with_columns([
             where_tested(freedom).alias("freedom"),
-            where_tested(col("difference") / variance.clone().sqrt()).alias("t"),
-            where_tested(variance.sqrt()).alias("_deviation"),
+            where_tested(col("difference") / unit.clone() / variance.clone().sqrt()).alias("t"),
+            where_tested(unit.clone() * variance.sqrt()).alias("_deviation"),
         ])
         .collect()?;
     let numbers = |name: &str| -> PolarsResult<Vec<Option<f64>>> { Ok(rows.column(name)?.f64()?.iter().collect()) };
@@ -67,8 +70,9 @@ mod tests {
     fn test(a: &[f64], b: &[f64]) -> Option<Welch> {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let sd = |values: &[f64]| {
-            let squares: f64 = values.iter().map(|value| (value - mean(values)).powi(2)).sum();
-            (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
+            let largest = values.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+            let squares: f64 = values.iter().map(|value| ((value - mean(values)) / largest).powi(2)).sum();
+            (values.len() > 1).then(|| largest * (squares / (values.len() - 1) as f64).sqrt())
         };
         let row = df!(
             "seeds_a" => [a.len() as u64], "seeds_b" => [b.len() as u64], "_sd_a" => [sd(a)], "_sd_b" => [sd(b)],
@@ -115,6 +119,16 @@ mod tests {
         let (a, b) = ([0.3, 0.4, 0.1, 0.2], [0.9, 0.7]);
         let (one, other) = (test(&a, &b).unwrap(), test(&b, &a).unwrap());
         assert_eq!((one.t, one.p, one.lower), (-other.t, other.p, -other.upper));
+    }
+
+    #[test]
+    fn numbers_whose_squares_are_too_small_are_tested_as_others_are() {
+        let (a, b) = ([1.0, 2.0, 3.0], [4.0, 6.0, 8.0]);
+        let [small_a, small_b] = [a, b].map(|values| values.map(|value| value * 1e-200));
+        let (whole, small) = (test(&a, &b).unwrap(), test(&small_a, &small_b).unwrap());
+        close(small.t, whole.t);
+        close(small.freedom, whole.freedom);
+        close(small.lower * 1e200, whole.lower);
     }
 
     #[test]

@@ -51,6 +51,6 @@ impl NullaryFnOnce for Batches<'_> {
 }
 
 /// Every pair of `count` batches, in order.
-fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+pub fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).flat_map(move |a| (a + 1..count).map(move |c| (a, c)))
 }

@@ -11,6 +11,9 @@
 //! §2.4 and Equation 2; [S 2].
 
 use pulp::Arch;
+use rayon::prelude::*;
+
+use super::zero;
 
 /// Accumulators of a dot product: as many as keep 512-bit units busy, the same on every machine so that results are.
 const LANES: usize = 16;
@@ -62,6 +65,17 @@ impl Contributions {
     /// The n self terms of each step, in the order of [`Contributions::steps`].
     pub fn self_terms_by_step(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.of_steps.iter().map(|of_step| of_step.self_terms.as_slice())
+    }
+
+    /// ‖g_t‖² = Σ_i s_{t,i} of each step. Every coordinate of g_t being a sum of n numbers, ‖g_t‖ is 0 where it is no more than the
+    /// rounding of sums that are √(n Σ_i q_{t,i}) in size at most.
+    pub fn totals(&self) -> Vec<f64> {
+        let total = |of_step: &StepContributions| {
+            let (n, sum) = (self.examples as f64, of_step.contributions.iter().sum::<f64>());
+            let size = (n * of_step.self_terms.iter().sum::<f64>()).sqrt();
+            if sum > 0.0 && zero::or_zero(sum.sqrt(), n, size) == 0.0 { 0.0 } else { sum }
+        };
+        self.of_steps.par_iter().map(total).collect()
     }
 
     /// How many of the first recorded steps are 0, 1, 2, … without a gap.

@@ -33,6 +33,11 @@ impl Partition {
         self.groups
     }
 
+    /// Number of examples of a group.
+    pub fn size(&self, group: usize) -> usize {
+        self.of_example.iter().filter(|of| usize::from(**of) == group).count()
+    }
+
     /// The group of each example.
     pub fn of_example(&self) -> &[u8] {
         &self.of_example

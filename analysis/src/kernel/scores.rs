@@ -6,16 +6,18 @@
 //! then, if there is   Σ_t w_t s_{t,i} / Σ_j s_{t,j}, the scores of the crossover statistic
 //! ```
 //!
-//! All are linear in the first T rows, of which alone the null worlds' group sums are taken. A row that spreads less than
-//! 10⁻¹² of its largest score is taken as constant: rounding must not be standardised. Source: [S 3.1].
+//! All are linear in the first T rows, of which alone the null worlds' group sums are taken. A row is taken as constant if it spreads no
+//! more than 10⁻¹² of the largest sum of the sizes of a score's terms, or what they round to if that is more: rounding must not be
+//! standardised. Source: [S 3.1], [S 9].
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::contribution::Contributions;
+use super::zero;
 
-/// Scores that spread less than this, relative to the largest, differ by rounding only.
+/// Scores that spread less than this, relative to the size of their terms, differ by rounding only.
 const RELATIVE_ZERO: f64 = 1e-12;
 
 /// The score rows of the contributions of one run.
@@ -32,20 +34,21 @@ impl<'a> Scores<'a> {
     /// Of contributions, and the weights w_t of the crossover statistic if there is one.
     pub fn new(contributions: &'a Contributions, crossover_weights: Option<&[f64]>) -> Scores<'a> {
         let steps: Vec<&[f64]> = contributions.by_step().collect();
-        let totals: Vec<f64> = steps.par_iter().map(|of_step| of_step.iter().sum()).collect();
-        let mut spreads: Vec<Option<f64>> = steps.par_iter().map(|of_step| spread(of_step)).collect();
+        let totals = contributions.totals();
+        let mut spreads: Vec<Option<f64>> =
+            steps.par_iter().map(|of_step| spread(of_step, 1, largest(of_step))).collect();
         let contiguous = contributions.contiguous_steps();
-        let mut sums = vec![0.0; contributions.examples()];
+        let mut sums = Weighted::zero(contributions.examples());
         for of_step in &steps[..contiguous] {
-            add_scaled(&mut sums, of_step, 1.0);
-            spreads.push(spread(&sums));
+            sums.add(of_step, 1.0);
+            spreads.push(sums.spread());
         }
         let weights: Option<Vec<f64>> = crossover_weights.map(|weights| per_total(weights, &totals));
         if let Some(weights) = &weights {
-            sums.fill(0.0);
+            let mut sums = Weighted::zero(contributions.examples());
             let weighted = steps.iter().zip(weights).filter(|(_, weight)| **weight != 0.0);
-            weighted.for_each(|(of_step, &weight)| add_scaled(&mut sums, of_step, weight));
-            spreads.push(spread(&sums));
+            weighted.for_each(|(of_step, &weight)| sums.add(of_step, weight));
+            spreads.push(sums.spread());
         }
         Scores { contributions, totals, spreads, contiguous, weights }
     }
@@ -106,8 +109,33 @@ fn per_total(weights: &[f64], totals: &[f64]) -> Vec<f64> {
     weights.iter().zip(totals).map(scaled).collect()
 }
 
-fn add_scaled(sums: &mut [f64], values: &[f64], factor: f64) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+/// Sums over steps, one an example, and how large their terms are.
+struct Weighted {
+    sums: Vec<f64>,
+    sizes: Vec<f64>,
+    terms: usize,
+}
+
+impl Weighted {
+    fn zero(examples: usize) -> Weighted {
+        Weighted { sums: vec![0.0; examples], sizes: vec![0.0; examples], terms: 0 }
+    }
+
+    fn add(&mut self, values: &[f64], factor: f64) {
+        self.terms += 1;
+        for ((sum, size), value) in self.sums.iter_mut().zip(&mut self.sizes).zip(values) {
+            *sum += factor * value;
+            *size += (factor * value).abs();
+        }
+    }
+
+    fn spread(&self) -> Option<f64> {
+        spread(&self.sums, self.terms, largest(&self.sizes))
+    }
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()))
 }
 
 /// The mean of scores, corrected by that of what it leaves: no rounding adds up over the examples.
@@ -117,14 +145,15 @@ pub(super) fn mean(scores: &[f64]) -> f64 {
     first + scores.iter().map(|score| score - first).sum::<f64>() / n
 }
 
-/// σ, the population standard deviation; 0 for scores that differ by rounding only, `None` if one is not finite.
-fn spread(scores: &[f64]) -> Option<f64> {
+/// σ, the population standard deviation; 0 for scores that differ by rounding only, each being the sum of `terms` terms whose absolute
+/// values add up to `size` at most; `None` if one is not finite.
+fn spread(scores: &[f64], terms: usize, size: f64) -> Option<f64> {
     if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
         return None;
     }
-    let largest = scores.iter().fold(0.0_f64, |largest, score| largest.max(score.abs()));
     let mean = mean(scores);
     let squares: f64 = scores.iter().map(|score| (score - mean) * (score - mean)).sum();
     let spread = (squares / scores.len() as f64).sqrt();
-    if spread <= RELATIVE_ZERO * largest { Some(0.0) } else { Some(spread).filter(|spread| spread.is_finite()) }
+    let is_zero = spread <= RELATIVE_ZERO * size || zero::or_zero(spread, terms as f64, size) == 0.0;
+    if is_zero { Some(0.0) } else { Some(spread).filter(|spread| spread.is_finite()) }
 }

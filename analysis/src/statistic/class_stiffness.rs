@@ -4,11 +4,11 @@
 //! C(a, b) = mean stiffness of the pairs i ≠ j with one example in class a and one in class b
 //! ```
 //!
-//! By sign and by cosine; classes are the labels trained on. Zero gradients and resamples as in
+//! By sign and by cosine; classes are the labels trained on. Zero gradients and halves as in
 //! `stiffness`. Missing where there is no such pair. Source: Fort et al. 2019; [S 8].
 
 use crate::sample::{Pair, Part, Sample, Series};
-use crate::statistic::stiffness::of_pair;
+use crate::statistic::stiffness::mean_of_pair;
 use crate::statistic::{Compute, Statistic};
 
 /// Its definition.
@@ -25,7 +25,8 @@ fn compute(part: &Part, sample: &Sample, series: &mut Series) {
     for (of_cosines, name) in [(false, "class_stiffness_sign"), (true, "class_stiffness_cosine")] {
         let [of_classes, counts] = &part.stiffness(sample, of_cosines).classes;
         for (pair, (a, b)) in classes.pairs().enumerate() {
-            series.measured(name, Pair::Classes(a, b), of_pair(of_classes, counts, pair));
+            let mean = mean_of_pair(sample, classes, [of_classes, counts], pair);
+            series.add_measured(name, Pair::Classes(a, b), mean);
         }
     }
 }

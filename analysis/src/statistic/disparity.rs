@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Batches have b = max(1, ⌊n/10⌋) examples (**choice**); the ⌊n/b⌋ of them are consecutive slices of one uniform shuffle of
-//! the examples, the same at every step, and in a resample consecutive slices of its draws. Examples that are left over
-//! take no part. Missing for one example. Over several layers together the squared distances add up. Source: Forouzesh &
+//! the examples, the same at every step; in a half as large, consecutive slices of its examples as they were drawn. Examples that
+//! are left over take no part. Missing for one example. Over several layers together the squared distances add up. Source: Forouzesh &
 //! Thiran 2021, "Disparity Between Batches as a Signal for Early Stopping"; [S 8].
 
 use crate::sample::{Coordinates, Series};
@@ -22,9 +22,10 @@ pub const STATISTIC: Statistic = Statistic {
 };
 
 fn compute(coordinates: &Coordinates, series: &mut Series) {
-    let pairs = coordinates.squared_distances.len().max(1);
-    let resampled = coordinates.resampled.squared_distances.chunks_exact(pairs).filter_map(value);
-    series.add(STATISTIC.name, value(&coordinates.squared_distances), resampled);
+    let distances = &coordinates.halves.squared_distances;
+    let pairs = distances.len().checked_div(coordinates.halves.ratios.len()).unwrap_or(0);
+    let halves = distances.chunks_exact(pairs.max(1)).map(|of_half| value(of_half).unwrap_or(f64::NAN));
+    series.add(STATISTIC.name, value(&coordinates.squared_distances), halves);
 }
 
 /// From the squared distance of every pair of batches; `None` if there is no pair.

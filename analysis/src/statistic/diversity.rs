@@ -4,11 +4,11 @@
 //! Σ_i ‖g_i‖² / ‖Σ_i g_i‖²
 //! ```
 //!
-//! 1 when the gradients are orthogonal, 1/n when they are equal. Missing where ‖Σ g_i‖² is not positive. Source: Yin et al.
+//! 1 when the gradients are orthogonal, 1/n when they are equal. Missing where ‖Σ g_i‖² is not positive. The interval is that of
+//! m-coherence, inverted. Source: Yin et al.
 //! 2018, "Gradient Diversity: a Key Ingredient for Scalable Distributed Learning"; [S 8].
 
-use crate::kernel::moments::{Moments, ratio};
-use crate::statistic::{Compute, Statistic};
+use crate::statistic::{Compute, Statistic, m_coherence};
 
 /// Its definition.
 pub const STATISTIC: Statistic = Statistic {
@@ -16,10 +16,5 @@ pub const STATISTIC: Statistic = Statistic {
     about: "gradient diversity, Σ‖g‖²/‖Σg‖²: the inverse of m-coherence",
     unit: "",
     tables: &["coherence"],
-    compute: Compute::Moments(value),
+    compute: Compute::Reciprocal(m_coherence::value),
 };
-
-/// The gradient diversity.
-fn value(moments: &Moments) -> Option<f64> {
-    ratio(moments.self_sum, moments.norm_sq)
-}

@@ -21,6 +21,6 @@ pub const STATISTIC: Statistic = Statistic {
 };
 
 /// The m-coherence.
-fn value(moments: &Moments) -> Option<f64> {
+pub(crate) fn value(moments: &Moments) -> Option<f64> {
     ratio(moments.norm_sq, moments.self_sum)
 }

@@ -38,6 +38,8 @@ pub type NamedTables = Vec<(&'static str, LazyFrame)>;
 pub enum Compute {
     /// Of ‖Σg‖² and Σ‖g‖², which are known of a sample, estimated for the population, and recorded of it.
     Moments(fn(&Moments) -> Option<f64>),
+    /// Likewise, the reciprocal of this, which is well behaved where the statistic has no bound.
+    Reciprocal(fn(&Moments) -> Option<f64>),
     /// Of the inner products of the sampled gradients of a step, layer by layer and over all layers.
     Pairs(fn(&Part, &Sample, &mut Series)),
     /// Of the coordinates of the sampled gradients of a step, likewise.

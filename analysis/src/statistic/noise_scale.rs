@@ -1,25 +1,28 @@
 //! The simple noise scale: about the batch size at which the noise of a minibatch's gradient is as large as the gradient.
 //!
 //! ```text
-//! tr(Σ) / ‖ḡ‖² = (Σ_i q_i − n‖ḡ‖²) / ((n−1) ‖ḡ‖²)        ḡ = Σ_i g_i / n
+//! tr(Σ) / |G|²        tr(Σ) = (Σ_i q_i − n‖ḡ‖²)/(n−1)        |G|² = ‖ḡ‖² − tr(Σ)/n = Σ_{i≠j} ⟨g_i, g_j⟩/(n(n−1))        ḡ = Σ_i g_i / n
 //! ```
 //!
-//! Missing where ‖ḡ‖² is not positive, and for one example, which has no variance. Source: McCandlish et al. 2018, "An
-//! Empirical Model of Large-Batch Training"; [S 8].
+//! The mean gradient of a sample is longer than the expected one by tr(Σ)/n, which is taken off. Of the population, and of its
+//! estimate, |G|² is ‖ḡ‖² itself. The interval is that of the reciprocal |G|²/tr(Σ), inverted: it has no upper end where the reciprocal may be
+//! 0. Missing where |G|² is not positive, and for one example, which has no variance; 0 where the examples do not differ. By layer it is
+//! also called the normalised gradient variance (Faghri et al. 2020). Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch
+//! Training", appendix A.1; [S 8], [S 9].
 
-use crate::kernel::moments::{Moments, ratio};
+use crate::kernel::moments::Moments;
 use crate::statistic::{Compute, Statistic};
 
 /// Its definition.
 pub const STATISTIC: Statistic = Statistic {
     name: "noise_scale",
-    about: "simple noise scale, tr(Σ)/‖ḡ‖²: the batch size at which gradient noise is as large as the gradient",
+    about: "simple noise scale, tr(Σ)/|G|²: the batch size at which gradient noise is as large as the gradient",
     unit: "examples",
     tables: &["coherence"],
-    compute: Compute::Moments(value),
+    compute: Compute::Reciprocal(value),
 };
 
-/// The simple noise scale.
+/// |G|²/tr(Σ), infinite without a variance.
 fn value(moments: &Moments) -> Option<f64> {
-    ratio(moments.variance()?, moments.mean_norm_sq())
+    Some(moments.mean_norm_sq() / moments.variance()?)
 }

@@ -6,11 +6,11 @@
 //!
 //! the same over C, and N̂ = N̂^p + N̂^c; inner products of a layer are scaled by d_l/k_l, its weights over the sampled ones,
 //! before they are added over layers, and |P| is that of all m examples. Examples and coordinates being uniform samples without
-//! replacement, N̂^p, N̂^c and N̂ are unbiased, and the ratio α̂ is consistent. N̂ can be negative. In a resample pairs are of
-//! distinct examples, with weights w_i w_j, normalised by Σ_{i≠j} w_i w_j:
+//! replacement, N̂^p, N̂^c and N̂ are unbiased, and the ratio α̂ is consistent. N̂ can be negative. In a half the means are over its h
+//! examples and the scaled sums over its coordinates, so that the intervals are of both draws:
 //!
 //! ```text
-//! N̂^p* = m(m−1) Σ_{i∈P} Σ_{j≠i} w_i w_j ⟨g_i, g_j⟩ / Σ_{i≠j} w_i w_j + m Σ_{i∈P} w_i q_i / n
+//! N̂^p* = m(m−1)/(h(h−1)) Σ_{i∈P} Σ_{j≠i} ⟨g_i, g_j⟩* + (m/h) Σ_{i∈P} q_i*        inner products scaled by d_l/c_l
 //! ```
 //!
 //! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 8.1].
@@ -18,9 +18,9 @@
 use polars::prelude::*;
 
 use crate::frame;
-use crate::kernel::bootstrap::Measured;
 use crate::kernel::contribution::contiguous_steps;
 use crate::kernel::grouping::Grouping;
+use crate::kernel::halves::{FEWEST_OF_A_PART, Measured};
 use crate::kernel::moments::ratio;
 use crate::statistic::{Compute, Statistic};
 
@@ -33,7 +33,7 @@ pub const STATISTIC: Statistic = Statistic {
     compute: Compute::Population,
 };
 
-/// N̂ of a group, from (1/n(n−1)) Σ_{i∈group} Σ_{j≠i} ⟨g_i, g_j⟩ and (1/n) Σ_{i∈group} q_i, or their likes in a resample; m is
+/// N̂ of a group, from (1/n(n−1)) Σ_{i∈group} Σ_{j≠i} ⟨g_i, g_j⟩ and (1/n) Σ_{i∈group} q_i, or their likes in a half; m is
 /// `examples`.
 pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     let m = examples as f64;
@@ -42,7 +42,7 @@ pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     pairs + m * self_mean
 }
 
-/// The tables, from N̂ of each group at every step: of the sample, then of each resample `[1 + B][G]`. `sizes` are those of the
+/// The tables, from N̂ of each group at every step: of the sample, then of each half `[1 + B][G]`. `sizes` are those of the
 /// groups in the population, 0 for one that has no sampled example, of which nothing is known.
 pub(crate) fn tables(
     steps: &[i64],
@@ -52,13 +52,20 @@ pub(crate) fn tables(
 ) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
     let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
     let total = |norms: &[f64]| norms.iter().sum::<f64>();
+    let told = |groups: [usize; 2]| groups.iter().all(|&group| grouping.sizes()[group] >= FEWEST_OF_A_PART);
+    let estimate = |norms: &[Vec<f64>], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>| {
+        let mut values = norms.iter().map(|norms| value(norms));
+        let actual = values.next().flatten();
+        let halves = values.map(|value| value.unwrap_or(f64::NAN));
+        Measured::new(grouping.examples(), actual, halves).only_if(told(groups))
+    };
     let share = |norms: &[f64], group: usize| ratio(norms[group], total(norms)).filter(|_| several);
     let mut shares = Rows::default();
     let mut gradient_norms = Vec::new();
     for (&step, of_step) in steps.iter().zip(norms) {
         gradient_norms.push(of_step.first().map(|norms| total(norms)).filter(|total| total.is_finite()));
         for group in 0..grouping.groups() {
-            shares.add(step, [group, group], estimate(of_step, |norms| share(norms, group)));
+            shares.add(step, [group; 2], estimate(of_step, [group; 2], &|norms| share(norms, group)));
         }
     }
     let contiguous = contiguous_steps(steps);
@@ -71,10 +78,11 @@ pub(crate) fn tables(
         }
         let mean = |sums: &[f64], group: usize| (sizes[group] > 0).then(|| sums[group] / sizes[group] as f64);
         for group in 0..grouping.groups() {
-            means.add(step, [group, group], estimate(&sums, |sums| mean(sums, group)));
+            means.add(step, [group; 2], estimate(&sums, [group; 2], &|sums| mean(sums, group)));
         }
         for (a, b) in grouping.pairs() {
-            differences.add(step, [a, b], estimate(&sums, |sums| Some(mean(sums, a)? - mean(sums, b)?)));
+            let difference = |sums: &[f64]| Some(mean(sums, a)? - mean(sums, b)?);
+            differences.add(step, [a, b], estimate(&sums, [a, b], &difference));
         }
     }
     let gradient_norms = df!("step" => steps.to_vec(), "gradient_norm_sq" => gradient_norms)?;
@@ -85,10 +93,6 @@ pub(crate) fn tables(
         ("cumulative", means.frame("cumulative", grouping)?),
         ("differences", differences.frame("difference", grouping)?),
     ])
-}
-
-fn estimate(norms: &[Vec<f64>], value: impl Fn(&[f64]) -> Option<f64>) -> Measured {
-    Measured::new(norms.first().and_then(|norms| value(norms)), norms.iter().skip(1).filter_map(|norms| value(norms)))
 }
 
 /// Rows of estimates while they are made: step, groups, value.

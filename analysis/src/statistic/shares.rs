@@ -96,7 +96,7 @@ fn mean_share(scores: &Scores<'_>, grouping: &Grouping, a: usize, b: usize) -> F
 
 /// Weight w_t of each recorded step's share in K, positive in the first tenth and negative in the last; `None` if K is missing.
 pub(crate) fn crossover_weights(contributions: &Contributions, grouping: &Grouping) -> Option<Vec<f64>> {
-    let totals: Vec<f64> = contributions.by_step().map(|of_step| of_step.iter().sum()).collect();
+    let totals = contributions.totals();
     let steps = totals.len();
     if steps < 2 || !grouping.has_several() {
         return None;

@@ -5,12 +5,12 @@
 //! ```
 //!
 //! over all pairs, over pairs of one class and of two (classes: the labels trained on), and over the pairs with one example
-//! in each of two groups. Of an example whose gradient is 0 the sign is 0 and the cosine is not defined: it is left out of
-//! the latter (**choice**). Missing where there is no pair. In a resample a pair of distinct examples counts as often as its
-//! two examples are drawn, w_i w_j. Source: Fort et al. 2019, "Stiffness: A New Perspective on Generalization in Neural
-//! Networks"; [S 8].
+//! in each of two groups. `…_macro` are means over the classes, and over the pairs of two classes, of the mean of each, as in the
+//! source. Of an example whose gradient is 0 the sign is 0 and the cosine is not defined: it is left out of
+//! the latter (**choice**). Missing where there is no pair. No interval where a group or class has fewer than four examples. Source: Fort
+//! et al. 2019, "Stiffness: A New Perspective on Generalization in Neural Networks"; [S 8], [S 9].
 
-use crate::kernel::bootstrap::Measured;
+use crate::kernel::halves::{FEWEST_OF_A_PART, Measured};
 use crate::kernel::pair_sums::PairSums;
 use crate::kernel::partition::Partition;
 use crate::sample::{GROUPS, Pair, Part, Sample, Series, Stiffness};
@@ -27,47 +27,82 @@ pub const STATISTIC: Statistic = Statistic {
 
 /// Whether it is of cosines, and the names of its means: of all pairs and by pair of groups, within a class, between
 /// classes.
-const KINDS: [(bool, [&str; 3]); 2] = [
-    (false, ["stiffness_sign", "stiffness_sign_within_class", "stiffness_sign_between_classes"]),
-    (true, ["stiffness_cosine", "stiffness_cosine_within_class", "stiffness_cosine_between_classes"]),
+const KINDS: [(bool, [&str; 5]); 2] = [
+    (
+        false,
+        [
+            "stiffness_sign",
+            "stiffness_sign_within_class",
+            "stiffness_sign_between_classes",
+            "stiffness_sign_within_class_macro",
+            "stiffness_sign_between_classes_macro",
+        ],
+    ),
+    (
+        true,
+        [
+            "stiffness_cosine",
+            "stiffness_cosine_within_class",
+            "stiffness_cosine_between_classes",
+            "stiffness_cosine_within_class_macro",
+            "stiffness_cosine_between_classes_macro",
+        ],
+    ),
 ];
 
 fn compute(part: &Part, sample: &Sample, series: &mut Series) {
     let groups = &sample.cells.partitions()[GROUPS];
-    for (of_cosines, [all, within_class, between_classes]) in KINDS {
+    for (of_cosines, [all, within, between, within_macro, between_macro]) in KINDS {
         let Stiffness { groups: [of_groups, group_counts], classes: [of_classes, class_counts] } =
             part.stiffness(sample, of_cosines);
-        series.measured(all, Pair::All, mean(of_groups, group_counts, |_| true));
+        series.add_measured(all, Pair::All, mean(sample, of_groups, group_counts, |_| true));
         if let Some(classes) = sample.classes() {
-            let is_within = within(classes);
-            series.measured(within_class, Pair::All, mean(of_classes, class_counts, |pair| is_within[pair]));
-            series.measured(between_classes, Pair::All, mean(of_classes, class_counts, |pair| !is_within[pair]));
+            let is_within: Vec<bool> = classes.pairs().map(|(a, b)| a == b).collect();
+            let told = (0..classes.groups()).all(|class| classes.size(class) >= FEWEST_OF_A_PART);
+            for (pooled, of_means, wanted) in [(within, within_macro, true), (between, between_macro, false)] {
+                let included = |pair: usize| is_within[pair] == wanted;
+                series.add_measured(pooled, Pair::All, mean(sample, of_classes, class_counts, included));
+                let means = mean_of_means(sample, of_classes, class_counts, included);
+                series.add_measured(of_means, Pair::All, means.only_if(told));
+            }
         }
         for (pair, (a, b)) in groups.pairs().enumerate() {
-            series.measured(all, Pair::Groups(a, b), of_pair(of_groups, group_counts, pair));
+            series.add_measured(all, Pair::Groups(a, b), mean_of_pair(sample, groups, [of_groups, group_counts], pair));
         }
     }
 }
 
 /// The mean over the pairs of examples in those pairs of groups together that `included` says, from the sums of signs or
 /// cosines and the numbers of pairs.
-fn mean(sums: &PairSums, counts: &PairSums, included: impl Fn(usize) -> bool) -> Measured {
-    let (sum, resampled) = sums.together(&included);
-    let (count, resampled_counts) = counts.together(&included);
-    Measured::new((count > 0.0).then(|| sum / count), ratios(&resampled, &resampled_counts))
+fn mean(sample: &Sample, sums: &PairSums, counts: &PairSums, included: impl Fn(usize) -> bool) -> Measured {
+    let (sum, halves) = sums.together(&included);
+    let (count, half_counts) = counts.together(&included);
+    let of_halves = halves.iter().zip(half_counts).map(|(sum, count)| sum / count);
+    Measured::new(sample.examples(), Some(sum / count), of_halves)
 }
 
-/// The mean over the pairs of examples of one pair of groups.
-pub(crate) fn of_pair(sums: &PairSums, counts: &PairSums, pair: usize) -> Measured {
-    let (sum, count) = (sums.actual[pair], counts.actual[pair]);
-    Measured::new((count > 0.0).then(|| sum / count), ratios(sums.of_pair(pair), counts.of_pair(pair)))
+/// The mean over those pairs of groups that `included` says, and that have a pair of examples, of their means.
+fn mean_of_means(sample: &Sample, sums: &PairSums, counts: &PairSums, included: impl Fn(usize) -> bool) -> Measured {
+    let pairs: Vec<usize> = (0..sums.actual.len()).filter(|&pair| included(pair)).collect();
+    let mean = |ratio: &dyn Fn(usize) -> f64| {
+        let means: Vec<f64> = pairs.iter().map(|&pair| ratio(pair)).filter(|mean| mean.is_finite()).collect();
+        means.iter().sum::<f64>() / means.len() as f64
+    };
+    let of_half = |half: usize| mean(&|pair| sums.in_halves(pair)[half] / counts.in_halves(pair)[half]);
+    let halves = (0..sample.halves.count()).map(of_half);
+    Measured::new(sample.examples(), Some(mean(&|pair| sums.actual[pair] / counts.actual[pair])), halves)
 }
 
-/// Whether each pair of groups is a group with itself.
-fn within(partition: &Partition) -> Vec<bool> {
-    partition.pairs().map(|(a, b)| a == b).collect()
-}
-
-fn ratios<'a>(sums: &'a [f64], counts: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-    sums.iter().zip(counts).map(|(sum, count)| sum / count)
+/// The mean over the pairs of examples of one pair of groups, from the sums and the numbers of pairs.
+pub(crate) fn mean_of_pair(
+    sample: &Sample,
+    partition: &Partition,
+    [sums, counts]: [&PairSums; 2],
+    pair: usize,
+) -> Measured {
+    let told = partition
+        .pairs()
+        .nth(pair)
+        .is_some_and(|(a, b)| [a, b].into_iter().all(|group| partition.size(group) >= FEWEST_OF_A_PART));
+    mean(sample, sums, counts, |other| other == pair).only_if(told)
 }

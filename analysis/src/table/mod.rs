@@ -13,10 +13,12 @@ pub(crate) mod runs;
 pub(crate) mod tests;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, PolarsResult, col, df,
+    Column, DataFrame, DataType, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, PolarsError, PolarsResult,
+    col, df,
 };
 
 use crate::expression::student_t;
+use crate::kernel::zero;
 
 /// Adds column `p`, the p-value of a permutation test, (1 + exceedances)/(B + 1), and `worlds`, B: null without a count, or without
 /// a null world [S 3.2]. Number by number: polars multiplies a column by the reciprocal of a constant, which rounds twice.
@@ -34,20 +36,52 @@ pub(crate) fn with_p_values(mut rows: DataFrame, worlds: u64) -> PolarsResult<Da
 /// Of a list of values without nulls: columns `seeds`, `mean`, `sd` and, with the quantiles of Student's t, `lower` and `upper` [S 9.1].
 pub(crate) fn mean_intervals(values: LazyFrame, list: &str) -> PolarsResult<LazyFrame> {
     let spread = || col("t") * col("sd") / col("seeds").cast(DataType::Float64).sqrt();
-    let with_moments = values.with_columns([
-        col(list).list().len().cast(DataType::UInt64).alias("seeds"),
-        col(list).list().mean().alias("mean"),
-        col(list).list().std(1).alias("sd"),
-    ]);
-    let most = with_moments.clone().select([col("seeds").max()]).collect()?;
-    let most = most.column("seeds")?.u64()?.get(0).unwrap_or(0);
+    let mut rows = values.collect()?;
+    let mut moments = Vec::with_capacity(rows.height());
+    for values in rows.column(list)?.list()?.amortized_iter() {
+        let values =
+            values.map(|values| Ok::<_, PolarsError>(values.as_ref().f64()?.iter().flatten().collect::<Vec<f64>>()));
+        moments.push(Moments::new(&values.transpose()?.unwrap_or_default()));
+    }
+    let most = moments.iter().map(|moments| moments.seeds).max().unwrap_or(0);
+    rows.with_column(Column::new("seeds".into(), moments.iter().map(|of| of.seeds).collect::<Vec<_>>()))?;
+    rows.with_column(Column::new("mean".into(), moments.iter().map(|of| of.mean).collect::<Vec<_>>()))?;
+    rows.with_column(Column::new("sd".into(), moments.iter().map(|of| of.sd).collect::<Vec<_>>()))?;
     let seeds: Vec<u64> = (2..=most).collect();
     let quantiles: Vec<Option<f64>> = seeds.iter().map(|&seeds| student_t::quantile((seeds - 1) as f64)).collect();
     let quantiles = df!("seeds" => seeds, "t" => quantiles)?.lazy();
     let mut args = JoinArgs::new(JoinType::Left);
     args.maintain_order = MaintainOrderJoin::Left;
-    Ok(with_moments.join(quantiles, [col("seeds")], [col("seeds")], args).with_columns([
+    Ok(rows.lazy().join(quantiles, [col("seeds")], [col("seeds")], args).with_columns([
         crate::frame::finite(col("mean") - spread()).alias("lower"),
         crate::frame::finite(col("mean") + spread()).alias("upper"),
     ]))
+}
+
+/// Number, mean and standard deviation of the values of several seeds.
+struct Moments {
+    seeds: u64,
+    mean: Option<f64>,
+    sd: Option<f64>,
+}
+
+impl Moments {
+    /// Values that differ by no more than the rounding of their mean have no spread. They are divided by the largest before they are
+    /// squared: the smallest numbers have one too.
+    fn new(values: &[f64]) -> Moments {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let farthest = values.iter().fold(0.0_f64, |farthest, value| farthest.max((value - mean).abs()));
+        let spread = || {
+            let squares: f64 = values.iter().map(|value| ((value - mean) / largest).powi(2)).sum();
+            largest * (squares / (n - 1.0)).sqrt()
+        };
+        let is_constant = zero::or_zero(farthest, n, largest) == 0.0;
+        Moments {
+            seeds: values.len() as u64,
+            mean: (!values.is_empty()).then_some(mean),
+            sd: (values.len() > 1).then(|| if is_constant { 0.0 } else { spread() }),
+        }
+    }
 }

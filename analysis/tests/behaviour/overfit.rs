@@ -63,6 +63,20 @@ fn without_noise_overfit_is_the_difference_of_the_accuracies_and_with_noise_only
 }
 
 #[test]
+fn the_chance_level_is_that_of_permuted_labels() {
+    // Labels 3 : 1: Σ p² = 9/16 + 1/16. From step 100 on the recorder says what the network's answers give.
+    let mut metrics = evaluations(&[(0, 0.5, 0.5), (100, 0.9, 0.8)]);
+    metrics.push(metric(100, "test", "chance", 0.4));
+    let labelled = Synthetic { metrics, ..Synthetic::new(&[true, true, false, true], 1, &[], 1) };
+    let labelled = labelled.with_column("label", integers([7, 7, 2, 7]));
+    let overfit = analysed(&[labelled], &only(&["overfit"])).table("overfit");
+    assert_eq!(overfit.numbers("chance", &[]), [Some(0.625), Some(0.4)]);
+    let [first, last] = overfit.numbers("overfit", &[])[..] else { panic!("two steps") };
+    assert_close(first.unwrap(), 0.5 - (0.5 * 0.625 + 0.5 * 0.5), 1e-14);
+    assert_close(last.unwrap(), 0.9 - (0.5 * 0.4 + 0.5 * 0.8), 1e-14);
+}
+
+#[test]
 fn evaluations_in_any_order_and_of_parts_of_the_training_set_give_the_same_curve() {
     let metrics = evaluations(&[(0, 0.1, 0.1), (7, 0.5, 0.6)]);
     let mut others = metrics.clone();

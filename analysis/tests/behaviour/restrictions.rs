@@ -26,7 +26,7 @@ fn run() -> Synthetic {
 }
 
 fn defaults() -> Options {
-    Options { null_worlds: 99, kept_worlds: 1, bootstrap: 0, ..Options::default() }
+    Options { null_worlds: 99, kept_worlds: 1, halves: 0, ..Options::default() }
 }
 
 const STEPS: [i64; 7] = [0, 1, 2, 3, 4, 5, 12];
@@ -293,13 +293,13 @@ fn the_population_record_is_analysed_beside_the_sample() {
     assert_eq!(counted.map(|column| runs.text(column, 0)), ["22", "4", "3"]);
     let difference_10 = tests.row(&[("estimator", "exact"), ("statistic", "difference_10")]);
     assert_eq!(tests.number("observed", difference_10), None, "three contiguous steps");
-    assert_eq!(analysed.table("coverage").len(), 0, "no interval without resamples");
+    assert_eq!(analysed.table("coverage").len(), 0, "no interval without halves");
 }
 
 #[test]
 fn the_coverage_is_that_of_the_intervals_in_the_tables() {
     let study = Study::of(&[run()]);
-    let analysed = study.analysed(&Options { bootstrap: 99, ..defaults() });
+    let analysed = study.analysed(&Options { halves: 99, ..defaults() });
     let coverage = analysed.table("coverage");
     let groups = [("share", "pristine", "null"), ("share", "corrupt", "null"), ("difference", "pristine", "corrupt")];
     for (statistic, a, b) in groups {
@@ -316,14 +316,15 @@ fn the_coverage_is_that_of_the_intervals_in_the_tables() {
             let step = step.to_string();
             let estimate = of_groups(&step, "population")
                 .first()
-                .map(|&row| ["lower", "upper"].map(|end| table.number(end, row).unwrap()));
+                .and_then(|&row| table.number("lower", row).zip(table.number("upper", row)));
             let exact = of_groups(&step, "exact").first().map(|&row| table.number(statistic, row).unwrap());
-            if let (Some([lower, upper]), Some(exact)) = (estimate, exact) {
+            if let (Some((lower, upper)), Some(exact)) = (estimate, exact) {
                 of += 1;
                 covered += usize::from(lower <= exact && exact <= upper);
             }
         }
-        assert_eq!(of, 3, "steps 0, 1 and 2 have both");
+        // Steps 0, 1 and 2 have both; N̂ is not positive in too many halves of some.
+        assert!(of == 3 || statistic == "share" && of > 0, "{statistic}: {of}");
         let row = coverage.row(&[("statistic", statistic), ("group_a", a), ("group_b", b)]);
         assert_eq!(
             ["covered", "compared"].map(|column| coverage.text(column, row)),
@@ -351,7 +352,7 @@ fn a_subset_that_is_the_population_has_its_own_sizes_and_sums() {
     let ids: Vec<u32> = (1..15).collect();
     let run = Synthetic { population_ids: Some(ids.clone()), ..run() }.with_population(&[0, 1, 2, 9]);
     let study = Study::of(std::slice::from_ref(&run));
-    let analysed = study.analysed(&Options { bootstrap: 50, ..defaults() });
+    let analysed = study.analysed(&Options { halves: 50, ..defaults() });
     check_paper(&analysed, &run, &STEPS, &(0..18).collect::<Vec<_>>(), &(0..20).collect::<Vec<_>>());
     check_exact(&analysed, &run, &[0, 1, 2, 9], &[0, 1]);
     let runs = analysed.table("runs");
@@ -381,13 +382,13 @@ fn without_self_terms_of_the_population_what_needs_them_is_missing() {
     check_exact(&analysed, &run, &[0, 1, 2, 9], &[0, 1]);
     let coherence = analysed.table("coherence");
     let exact = coherence.numbers("value", &[("estimator", "exact")]);
-    // Five closed forms of two layers and of both, at four steps.
-    assert_eq!((exact.len(), exact.iter().flatten().count()), (5 * 3 * 4, 0));
+    // Four closed forms of two layers and of both, at four steps.
+    assert_eq!((exact.len(), exact.iter().flatten().count()), (4 * 3 * 4, 0));
     assert!(
         coherence.numbers("value", &[("estimator", "paper"), ("statistic", "m_coherence")]).iter().all(Option::is_some)
     );
     let one_layer = analysed_of_one_layer(&run);
-    assert_eq!(one_layer.table("coherence").numbers("value", &[("estimator", "exact")]), [None; 5 * 2 * 4]);
+    assert_eq!(one_layer.table("coherence").numbers("value", &[("estimator", "exact")]), [None; 4 * 2 * 4]);
 }
 
 fn analysed_of_one_layer(run: &Synthetic) -> Analysed {

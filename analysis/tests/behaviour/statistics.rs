@@ -26,7 +26,7 @@ fn alone(statistic: &Statistic) -> Options {
 }
 
 fn all() -> Options {
-    Options { null_worlds: 30, kept_worlds: 1, bootstrap: 40, ..Options::default() }
+    Options { null_worlds: 30, kept_worlds: 1, halves: 40, ..Options::default() }
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_statistic_alone_has_its_tables_and_the_same_rows_as_among_all() {
 
 #[test]
 fn every_statistic_of_the_coherence_table_is_called_as_its_rows_begin() {
-    let coherence = analysed(&[everything()], &Options { bootstrap: 0, ..all() }).table("coherence");
+    let coherence = analysed(&[everything()], &Options { halves: 0, ..all() }).table("coherence");
     let in_rows: BTreeSet<String> = coherence.texts("statistic", &[]).into_iter().collect();
     let names: Vec<&str> = STATISTICS
         .iter()
@@ -86,7 +86,7 @@ fn gradients_are_read_only_by_those_that_need_them() {
     for statistic in STATISTICS {
         let needs = !matches!(statistic.compute, Compute::Record { gradients: false, .. });
         let (heard, out) = (Heard::default(), TempDir::new().unwrap());
-        let options = Options { null_worlds: 0, bootstrap: 0, ..alone(statistic) };
+        let options = Options { null_worlds: 0, halves: 0, ..alone(statistic) };
         analyze(study.path(), Some(out.path()), &options, &heard).unwrap();
         let steps = if needs { 11 + 3 } else { 0 };
         assert_eq!(heard.steps.load(Ordering::Relaxed), steps, "{}", statistic.name);

@@ -18,7 +18,7 @@ use crate::seeds::alter;
 use crate::support::*;
 
 fn options() -> Options {
-    Options { null_worlds: 199, seed: 3, kept_worlds: 2, bootstrap: 0, ..Options::default() }
+    Options { null_worlds: 199, seed: 3, kept_worlds: 2, halves: 0, ..Options::default() }
 }
 
 /// Twenty sampled examples, of which nine are pristine, two more that are not sampled; steps 0…11, 20 and 40.
@@ -57,7 +57,7 @@ fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[test]
 fn every_table_has_its_documented_columns() {
     let study = Study::of(&[clean(), noisy().with_population(&[0, 1])]);
-    let analysed = study.analysed(&Options { bootstrap: 40, ..options() });
+    let analysed = study.analysed(&Options { halves: 40, ..options() });
     let conditions = ["noise f64", "rule string"].map(str::to_string);
     let mut found = 0;
     for table in TABLES.iter().filter(|table| table.name != "matched") {
@@ -207,7 +207,7 @@ fn no_table_ever_holds_a_number_that_is_none() {
     let mut equal = seeded(Synthetic::new(&[true, false, true], 1, &[0, 1], 3), 4);
     equal.steps.iter_mut().for_each(|(_, gradients)| gradients.fill(0.1));
     let study = Study::of(&[clean(), zero_step, alone, no_steps, equal]);
-    let analysed = study.analysed(&Options { bootstrap: 40, ..options() });
+    let analysed = study.analysed(&Options { halves: 40, ..options() });
     for name in analysed.summary().files.keys().map(|file| file.strip_suffix(".parquet").unwrap()) {
         let table = analysed.table(name);
         for column in table.0.columns() {
@@ -237,10 +237,10 @@ fn no_table_ever_holds_a_number_that_is_none() {
 fn overfit_is_written_and_summarised_with_its_slope() {
     let analysed = analysed(&[noisy(), clean()], &only(&["overfit"]));
     let (overfit, runs) = (analysed.table("overfit"), analysed.table("runs"));
-    // Accuracies 1/(1 + loss), noise 0.5, thirty classes; the clean run has no test set.
+    // Accuracies 1/(1 + loss), noise 0.5, one label of all examples; the clean run has no test set.
     let expected = |t: f64| {
         let (train, test) = (1.0 / (1.0 + 2.0 / (1.0 + t)), 1.0 / (1.0 + 2.0 / (1.0 + 0.5 * t)));
-        train - (0.5 / 30.0 + 0.5 * test)
+        train - (0.5 + 0.5 * test)
     };
     let rows_of_run = overfit.rows(&[("run", &noisy().id())]);
     let steps = [0.0, 5.0, 10.0, 41.0];
@@ -248,6 +248,7 @@ fn overfit_is_written_and_summarised_with_its_slope() {
         assert_eq!(overfit.text("step", row), step.to_string());
         assert_close(overfit.number("overfit", row).unwrap(), expected(step), 1e-12);
         assert_close(overfit.number("proper_accuracy", row).unwrap(), 10.0 / 22.0, 1e-15);
+        assert_eq!(overfit.number("chance", row), Some(1.0));
     }
     assert_eq!((rows_of_run.len(), overfit.rows(&[("run", &clean().id())]).len()), (4, 2));
     assert_close(runs.number("final_overfit", 1).unwrap(), expected(41.0), 1e-12);
@@ -310,11 +311,11 @@ fn a_run_without_a_recorded_step_still_has_its_curves_and_its_overfit() {
 #[test]
 fn coherence_has_one_row_a_step_of_every_series() {
     let run = noisy();
-    let analysed = analysed(std::slice::from_ref(&run), &Options { bootstrap: 50, ..options() });
+    let analysed = analysed(std::slice::from_ref(&run), &Options { halves: 50, ..options() });
     let coherence = analysed.table("coherence");
-    // Per layer and together: five closed forms twice, five more, six of stiffness, two of each of three pairs of groups and
+    // Per layer and together: four closed forms twice, seven more, ten of stiffness, two of each of three pairs of groups and
     // of the one class.
-    assert_eq!(coherence.len(), 14 * 2 * (5 * 2 + 5 + 6 + 2 * 3 + 2));
+    assert_eq!(coherence.len(), 14 * 2 * (4 * 2 + 7 + 10 + 2 * 3 + 2));
     let of_pair =
         [("statistic", "stiffness_cosine"), ("layer", "layer.0"), ("group_a", "pristine"), ("group_b", "corrupt")];
     let of_pair = coherence.rows(&of_pair);
@@ -354,7 +355,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
     let with = |threads: usize| {
         let out = TempDir::new().unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let options = Options { bootstrap: 40, ..options() };
+        let options = Options { halves: 40, ..options() };
         pool.install(|| analyze(study.path(), Some(out.path()), &options, &NoObserver)).unwrap();
         bytes_of_all(out.path())
     };
@@ -376,7 +377,7 @@ fn an_analysis_in_a_process_of_its_own() {
 }
 
 fn large_options() -> Options {
-    Options { null_worlds: 50, bootstrap: 0, ..Options::default() }
+    Options { null_worlds: 50, halves: 0, ..Options::default() }
 }
 
 #[test]
@@ -479,7 +480,7 @@ fn another_seed_gives_other_worlds_and_the_same_statistics() {
     // Groups that have nothing to do with the gradients: of the usual ones no null world is as extreme.
     let study = Study::of(&[noisy().with_column("third", integers((0..22).map(|i| i % 3)))]);
     let with = |seed| {
-        let options = Options { seed, bootstrap: 40, group_by: Some("third".into()), ..options() };
+        let options = Options { seed, halves: 40, group_by: Some("third".into()), ..options() };
         bytes_of_all(study.analysed(&options).path())
     };
     let (one, other) = (with(1), with(2));

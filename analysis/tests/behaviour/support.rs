@@ -325,6 +325,12 @@ impl Table {
     }
 
     #[track_caller]
+    pub fn boolean(&self, column: &str, row: usize) -> Option<bool> {
+        assert!(self.0.kind(column).is_some(), "there is no column {column}");
+        self.0.boolean(column, row)
+    }
+
+    #[track_caller]
     pub fn rows(&self, wanted: Wanted<'_>) -> Vec<usize> {
         let holds = |row: usize| wanted.iter().all(|(column, value)| self.text(column, row) == *value);
         (0..self.len()).filter(|&row| holds(row)).collect()
@@ -364,12 +370,12 @@ impl Table {
     }
 }
 
-/// As little as possible of these statistics: no null worlds, no resamples.
+/// As little as possible of these statistics: no null worlds, no halves.
 pub fn only(statistics: &[&str]) -> Options {
     Options {
         null_worlds: 0,
         kept_worlds: 0,
-        bootstrap: 0,
+        halves: 0,
         statistics: Some(statistics.iter().map(|name| name.to_string()).collect()),
         ..Options::default()
     }

@@ -1,6 +1,5 @@
 //! The statistics a second time, by plain loops in f64: one file a statistic. Nothing here is shared with the analysis.
 
-pub(crate) mod bootstrap;
 pub(crate) mod clopper_pearson;
 pub(crate) mod contribution;
 pub(crate) mod coordinates;
@@ -9,6 +8,7 @@ pub(crate) mod cumulative;
 pub(crate) mod curves;
 pub(crate) mod example_file;
 pub(crate) mod groups;
+pub(crate) mod halves;
 pub(crate) mod holm;
 pub(crate) mod learned;
 pub(crate) mod matched;
@@ -24,3 +24,4 @@ pub(crate) mod random;
 pub(crate) mod share;
 pub(crate) mod student_t;
 pub(crate) mod worlds;
+pub(crate) mod zero;

@@ -13,25 +13,28 @@ pub(crate) struct Overfit {
     pub train: Option<f64>,
     pub test: Option<f64>,
     pub overfit: Option<f64>,
+    /// The accuracy on permuted test labels.
+    pub chance: Option<f64>,
 }
 
-/// One value a step with an evaluation of all examples of a split, ascending; there is no overfit unless ε and the number of
-/// classes are known.
-pub(crate) fn curve(metrics: &[Metric], noise: Option<f64>, classes: Option<u64>) -> Vec<Overfit> {
-    let accuracy = |split: &str| -> BTreeMap<i64, f64> {
+/// One value a step with an evaluation of all examples of a split, ascending; there is no overfit unless ε and the chance level are
+/// known: the metric `chance`, or else this one.
+pub(crate) fn curve(metrics: &[Metric], noise: Option<f64>, chance: Option<f64>) -> Vec<Overfit> {
+    let metric = |split: &str, name: &str| -> BTreeMap<i64, f64> {
         // Of two at one step the first.
-        curves::curve(metrics, split, "accuracy").into_iter().rev().collect()
+        curves::curve(metrics, split, name).into_iter().rev().collect()
     };
-    let (train, test) = (accuracy("train"), accuracy("test"));
+    let (train, test, chances) = (metric("train", "accuracy"), metric("test", "accuracy"), metric("test", "chance"));
     let at = |step: i64| {
         let (train, test) = (train.get(&step).copied(), test.get(&step).copied());
-        let overfit = match (train, test, noise, classes.filter(|classes| *classes > 0)) {
-            (Some(train), Some(test), Some(noise), Some(classes)) => {
-                Some(train - (noise * (1.0 / classes as f64) + (1.0 - noise) * test))
+        let chance = chances.get(&step).copied().or(chance);
+        let overfit = match (train, test, noise, chance) {
+            (Some(train), Some(test), Some(noise), Some(chance)) => {
+                Some(train - (noise * chance + (1.0 - noise) * test))
             }
             _ => None,
         };
-        Overfit { step, train, test, overfit }
+        Overfit { step, train, test, overfit, chance }
     };
     curves::steps(metrics.iter().filter(|metric| metric.group == "all")).into_iter().map(at).collect()
 }

@@ -55,13 +55,13 @@ pub(crate) const CLASSES: usize = 1;
 #[derive(Clone, Debug)]
 pub(crate) struct PairSums {
     groups: usize,
-    pub weight: Vec<f64>,
+    pub count: Vec<f64>,
     pub sign: Vec<f64>,
-    /// Weight of the pairs whose sign rounding decides.
+    /// Number of the pairs whose sign rounding decides.
     pub doubtful: Vec<f64>,
     pub cosine: Vec<f64>,
-    /// Weight of the pairs that have a cosine.
-    pub cosine_weight: Vec<f64>,
+    /// Number of the pairs that have a cosine.
+    pub cosine_count: Vec<f64>,
 }
 
 impl PairSums {
@@ -69,11 +69,11 @@ impl PairSums {
         let zeros = vec![0.0; groups * groups];
         PairSums {
             groups,
-            weight: zeros.clone(),
+            count: zeros.clone(),
             sign: zeros.clone(),
             doubtful: zeros.clone(),
             cosine: zeros.clone(),
-            cosine_weight: zeros,
+            cosine_count: zeros,
         }
     }
 
@@ -99,7 +99,7 @@ impl PairSums {
     }
 }
 
-/// Signs and cosines of every pair, computed once for all resamples.
+/// Signs and cosines of every pair, computed once for all halves.
 pub(crate) struct Pairs<'a> {
     gram: &'a Gram,
     sign: Vec<f64>,
@@ -142,29 +142,28 @@ impl<'a> Pairs<'a> {
         Pairs { gram, sign, cosine }
     }
 
-    /// Sums with example i counted `weights[i]` times; a pair of an example with itself is never one.
-    pub(crate) fn sum(&self, weights: &[f64], groupings: &Groupings<'_>) -> Summed {
+    /// Sums over the pairs of distinct examples of those `chosen`.
+    pub(crate) fn sum(&self, chosen: &[usize], groupings: &Groupings<'_>) -> Summed {
         let n = self.gram.examples;
         let mut by = groupings.counts.map(PairSums::new);
         let mut minimum = f64::INFINITY;
-        let drawn: Vec<usize> = (0..n).filter(|&i| weights[i] > 0.0).collect();
-        for (place, &i) in drawn.iter().enumerate() {
-            for &j in &drawn[place + 1..] {
+        for (place, &i) in chosen.iter().enumerate() {
+            for &j in &chosen[place + 1..] {
                 let at = i * n + j;
-                let (weight, inner) = (weights[i] * weights[j], self.gram.inner[at]);
+                let inner = self.gram.inner[at];
                 minimum = minimum.min(inner);
                 let cosine = self.cosine[at];
                 let doubtful = inner != 0.0 && cosine.abs() < ROUNDING;
                 for (sums, of) in by.iter_mut().zip(&groupings.of) {
                     let pair = of[i] * sums.groups + of[j];
-                    sums.weight[pair] += weight;
-                    sums.sign[pair] += weight * self.sign[at];
+                    sums.count[pair] += 1.0;
+                    sums.sign[pair] += self.sign[at];
                     if doubtful {
-                        sums.doubtful[pair] += weight;
+                        sums.doubtful[pair] += 1.0;
                     }
                     if !cosine.is_nan() {
-                        sums.cosine[pair] += weight * cosine;
-                        sums.cosine_weight[pair] += weight;
+                        sums.cosine[pair] += cosine;
+                        sums.cosine_count[pair] += 1.0;
                     }
                 }
             }
@@ -184,12 +183,13 @@ mod tests {
         assert_eq!(gram.inner, [25.0, 0.0, 50.0, 0.0, 25.0, 0.0, 50.0, 0.0, 100.0]);
         let groups = [0, 1, 1];
         let groupings = Groupings { of: [&groups; 2], counts: [2; 2] };
-        let summed = Pairs::of(&gram).sum(&[1.0, 2.0, 3.0], &groupings);
+        let summed = Pairs::of(&gram).sum(&[0, 1, 2], &groupings);
         let sums = &summed.by[GROUPS];
-        assert_eq!(sums.of_pair(|sums| &sums.weight, 0, 1), 5.0);
-        assert_eq!(sums.of_pair(|sums| &sums.sign, 0, 1), 3.0);
-        assert_eq!(sums.of_pair(|sums| &sums.cosine, 0, 1), 3.0);
-        assert_eq!(sums.of_pair(|sums| &sums.weight, 1, 1), 6.0);
+        assert_eq!(sums.of_pair(|sums| &sums.count, 0, 1), 2.0);
+        assert_eq!(sums.of_pair(|sums| &sums.sign, 0, 1), 1.0);
+        assert_eq!(sums.of_pair(|sums| &sums.cosine, 0, 1), 1.0);
+        assert_eq!(sums.of_pair(|sums| &sums.count, 1, 1), 1.0);
+        assert_eq!(Pairs::of(&gram).sum(&[2, 0], &groupings).by[GROUPS].of_pair(|sums| &sums.count, 0, 1), 1.0);
         assert_eq!(summed.minimum, 0.0);
     }
 }

@@ -14,7 +14,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::plain::clopper_pearson;
-use crate::plain::moments::Moments;
+use crate::plain::moments::{Moments, Scores as Series};
 use crate::plain::worlds::Worlds;
 use crate::sheet::Value;
 use crate::tally::Number;
@@ -95,10 +95,10 @@ pub(crate) struct Tests {
     pub worlds: u32,
 }
 
-/// Tests families of `series` (each n scores, `None` where the statistic is missing), of which `larger` families are made,
+/// Tests families of `series` (n scores each, `None` where the statistic is missing), of which `larger` families are made,
 /// in `worlds` null worlds.
 pub(crate) fn test(
-    series: &[Option<Vec<f64>>],
+    series: &[Option<Series>],
     families: &[Family],
     larger: usize,
     groups: &Groups,
@@ -171,7 +171,7 @@ struct Counts {
 }
 
 impl<'a> Scores<'a> {
-    fn new(series: &[Option<Vec<f64>>], families: &'a [Family], larger: usize, groups: &'a Groups) -> Scores<'a> {
+    fn new(series: &[Option<Series>], families: &'a [Family], larger: usize, groups: &'a Groups) -> Scores<'a> {
         let (rows, examples) = (series.len(), groups.of.len());
         let mut centred = vec![0.0; rows * examples];
         let mut spreads = vec![None; rows];
@@ -179,7 +179,7 @@ impl<'a> Scores<'a> {
             let Some(scores) = scores else { continue };
             let Some(moments) = Moments::of(scores).filter(|moments| !moments.is_constant()) else { continue };
             spreads[row] = Some(moments.spread);
-            for (example, score) in scores.iter().enumerate() {
+            for (example, score) in scores.values.iter().enumerate() {
                 centred[example * rows + row] = score - moments.mean;
             }
         }

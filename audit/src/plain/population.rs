@@ -2,8 +2,8 @@
 //! Σ_{t'≤t} N̂^k_t'/n_k, n_k of all m examples.
 
 use crate::coherence::{GroupNorms, StepCoherence};
-use crate::plain::bootstrap::{Estimate, Resampled};
 use crate::plain::cumulative::{contiguous, difference};
+use crate::plain::halves::{Estimate, OfHalf};
 use crate::record::pairs;
 use crate::tally::Number;
 
@@ -35,6 +35,13 @@ impl Estimated {
         let sizes: Vec<usize> =
             sampled.iter().zip(all).map(|(&sampled, &all)| if sampled > 0 { all } else { 0 }).collect();
         let mut sums: Vec<GroupNorms> = Vec::new();
+        let examples: usize = sampled.iter().sum();
+        let estimate = |norms: &[GroupNorms], groups: &[usize], value: &dyn Fn(&GroupNorms) -> Option<Number>| {
+            let of_half = |norms| OfHalf::from(value(norms).map_or(f64::NAN, |number| number.value));
+            let halves: Vec<OfHalf> = norms[1..].iter().map(of_half).collect();
+            let is_told = groups.iter().all(|&group| sampled[group] >= 4);
+            Estimate::new(examples, value(&norms[0]), 0.0, &halves).only_if(is_told)
+        };
         let (mut cumulative, mut differences) = (Vec::new(), Vec::new());
         for step in &coherence[..contiguous(steps)] {
             sums.resize(step.norms.len(), GroupNorms::none(sizes.len()));
@@ -45,8 +52,8 @@ impl Estimated {
                 let size = sizes[group] as f64;
                 (sizes[group] > 0).then(|| Number::near(of.norms[group] / size, of.sizes[group] / size))
             };
-            cumulative.push((0..sizes.len()).map(|group| estimate(&sums, |of| mean(of, group))).collect());
-            let of_pair = |(a, b)| estimate(&sums, |of: &GroupNorms| difference(mean(of, a), mean(of, b)));
+            cumulative.push((0..sizes.len()).map(|group| estimate(&sums, &[group], &|of| mean(of, group))).collect());
+            let of_pair = |(a, b)| estimate(&sums, &[a, b], &|of| difference(mean(of, a), mean(of, b)));
             differences.push(pairs(sizes.len()).into_iter().map(of_pair).collect());
         }
         let are_several = sizes.iter().filter(|size| **size > 0).count() > 1;
@@ -57,7 +64,9 @@ impl Estimated {
             is_defined.then(|| Number::near(share, total.scale / total.value * share.abs().max(1.0)))
         };
         let shares = |step: &StepCoherence| {
-            (0..sizes.len()).map(|group| estimate(&step.norms, |of| share(of, group))).collect::<Vec<Estimate>>()
+            (0..sizes.len())
+                .map(|group| estimate(&step.norms, &[group], &|of| share(of, group)))
+                .collect::<Vec<Estimate>>()
         };
         Some(Estimated {
             norm_sq: coherence.iter().map(|step| step.norms[0].total()).collect(),
@@ -66,12 +75,6 @@ impl Estimated {
             differences,
         })
     }
-}
-
-/// A function of the first of the norms, those of the sample, and of the others, those of the resamples.
-fn estimate(norms: &[GroupNorms], of: impl Fn(&GroupNorms) -> Option<Number>) -> Estimate {
-    let values: Vec<Resampled> = norms[1..].iter().filter_map(&of).map(|number| number.value.into()).collect();
-    Estimate::new(of(&norms[0]), 0.0, &values)
 }
 
 #[cfg(test)]

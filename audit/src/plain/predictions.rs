@@ -255,7 +255,7 @@ mod tests {
     fn run(rule: &str, noise: f64, percent: Option<f64>, train: f64) -> Evidence {
         let conditions = Conditions::new(Some(1)).with("rule", rule).with("noise", noise);
         let conditions = percent.into_iter().fold(conditions, |all, percent| all.with("winsorization", percent));
-        let overfit = |step| Overfit { step, train: Some(train), test: None, overfit: Some(train - 0.5) };
+        let overfit = |step| Overfit { step, train: Some(train), test: None, overfit: Some(train - 0.5), chance: None };
         let tested = Tested { z: 3.0, exceedances: Exceedances { low: 1, high: 1 } };
         Evidence {
             overfit: vec![overfit(0), overfit(10)],

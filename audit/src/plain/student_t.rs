@@ -2,6 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::plain::zero;
 use crate::sheet::Value;
 use crate::tally::Number;
 
@@ -21,6 +22,12 @@ pub(crate) fn cells(values: &[f64], quantiles: &[f64]) -> Vec<Value> {
     cells.push(Value::near(Some(mean), size));
     if values.len() < 2 {
         cells.resize(4, Value::Null);
+        return cells;
+    }
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let farthest = values.iter().fold(0.0_f64, |farthest, value| farthest.max((value - mean).abs()));
+    if zero::or_zero(farthest, n, largest) == 0.0 {
+        cells.extend([Value::near(Some(mean), size), Value::near(Some(mean), size)]);
         return cells;
     }
     let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0);

@@ -8,7 +8,7 @@ use crate::table::Tables;
 pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     run.grouping()?;
     let keys = &["estimator", "step", "layer", "statistic", "group_a", "group_b"];
-    let mut sheet = Sheet::new(keys, &["value", "lower", "upper"]);
+    let mut sheet = Sheet::new(keys, &["value", "lower", "upper", "unbounded"]);
     let mut add = |step: i64, row: &Row| {
         let (a, b) = match &row.groups {
             Some((a, b)) => (Key::from(a.as_str()), Key::from(b.as_str())),
@@ -16,7 +16,7 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
         };
         let layer = Key::from(row.layer.map(|layer| run.layers[layer].as_str()));
         let key = vec![row.estimator.into(), Key::from(step), layer, row.statistic.into(), a, b];
-        sheet.push(key, row.estimate.cells());
+        sheet.push(key, [row.estimate.cells(), vec![row.estimate.unbounded.clone()]].concat());
     };
     for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
         coherence.rows.iter().for_each(|row| add(step, row));

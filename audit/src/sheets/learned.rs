@@ -17,11 +17,20 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     // All examples, as the only group, are there once.
     let others = grouping.names.iter().enumerate().filter(|(_, name)| *name != "all");
     groups.extend(others.map(|(group, name)| (name.as_str(), of_group(group))));
+    // Where more were right than are known to be learned, it is not known which.
+    let all: Vec<usize> = (0..run.examples.count).collect();
+    let is_unknown = run.overfit().iter().any(|at| {
+        let right = at.train.map_or(0.0, |accuracy| accuracy * all.len() as f64);
+        (learned(&run.examples, &all, at.step) as f64) < right - 0.5
+    });
     for step in steps(&run.metrics) {
         for (name, members) in &groups {
             let (size, count) = (members.len(), learned(&run.examples, members, step));
             let fraction = (size > 0).then(|| count as f64 / size as f64);
-            let values = vec![Value::int(size), Value::int(count), Value::plain(fraction)];
+            let values = match is_unknown {
+                true => vec![Value::int(size), Value::Null, Value::Null],
+                false => vec![Value::int(size), Value::int(count), Value::plain(fraction)],
+            };
             sheet.push(vec![Key::from(step), (*name).into()], values);
         }
     }

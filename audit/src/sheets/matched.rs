@@ -47,7 +47,13 @@ mod tests {
     #[test]
     fn conditions_of_a_noise_level_are_matched_at_the_accuracy_that_all_reach() {
         let run = |rule: &str, noise: f64, reached: [f64; 2]| {
-            let at = |(step, train)| Overfit { step, train: Some(train), test: Some(train / 2.0), overfit: None };
+            let at = |(step, train)| Overfit {
+                step,
+                train: Some(train),
+                test: Some(train / 2.0),
+                overfit: None,
+                chance: None,
+            };
             let conditions = Conditions::new(None).with("rule", rule).with("noise", noise);
             let overfit = [0, 10].into_iter().zip(reached).map(at).collect();
             Evidence { overfit, ..Evidence::for_tests(rule, conditions) }

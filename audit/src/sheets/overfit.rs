@@ -5,11 +5,12 @@ use crate::sheet::{Key, Sheet, Value};
 use crate::table::Tables;
 
 pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
-    let columns = &["train_accuracy", "test_accuracy", "overfit", "proper_accuracy"];
+    let columns = &["train_accuracy", "test_accuracy", "overfit", "chance", "proper_accuracy"];
     let mut sheet = Sheet::new(&["step"], columns);
     for at in run.overfit() {
         let proper = Value::plain(run.examples.proper_accuracy());
-        let values = vec![Value::exact(at.train), Value::exact(at.test), Value::near(at.overfit, 1.0), proper];
+        let overfit = Value::near(at.overfit, 1.0);
+        let values = vec![Value::exact(at.train), Value::exact(at.test), overfit, Value::plain(at.chance), proper];
         sheet.push(vec![Key::from(at.step)], values);
     }
     Ok(sheet)

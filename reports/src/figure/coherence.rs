@@ -21,7 +21,7 @@ use crate::{ReportError, distinct};
 const ELSEWHERE: [&str; 4] = ["share", "cumulative", "difference", "cross_term"];
 const M_COHERENCE: &str = "m_coherence";
 /// They say what m-coherence says: each is a function of it.
-const SAME_AS_M_COHERENCE: [&str; 4] = ["diversity", "aligned_fraction", "noise_scale", "normalised_variance"];
+const SAME_AS_M_COHERENCE: [&str; 3] = ["diversity", "aligned_fraction", "noise_scale"];
 /// Curves of more layers are a heat map.
 const FEW_LAYERS: usize = 6;
 /// Pairs of more groups are drawn as matrices.

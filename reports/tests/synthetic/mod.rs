@@ -274,7 +274,7 @@ fn summary(study: &Study, conditions: &[BTreeMap<String, Value>]) -> Summary {
             layers: None,
             examples: None,
             statistics: None,
-            bootstrap: 200,
+            halves: 200,
             null_worlds: 1000,
             kept_worlds: KEPT_WORLDS as usize,
             seed: 0,

@@ -1,7 +1,7 @@
 //! The coherence statistics.
 
 use crate::table::common::{ESTIMATOR, GROUP_A, GROUP_B, LOWER, STEP, UPPER};
-use crate::table::{Column, Curve, CurveName, Scope, Table, number, text};
+use crate::table::{Column, Curve, CurveName, Scope, Table, boolean, number, text};
 
 /// One row an estimator, layer, statistic, pair and step.
 pub const COHERENCE: Table = Table {
@@ -12,7 +12,7 @@ pub const COHERENCE: Table = Table {
     curves: &CURVES,
 };
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     ESTIMATOR,
     STEP,
     text("layer", "name of the layer; null: all layers together"),
@@ -22,6 +22,7 @@ const COLUMNS: [Column; 9] = [
     number("value", "", "the statistic; null where [S 8] says \"missing\""),
     LOWER,
     UPPER,
+    boolean("unbounded", "whether the interval has no upper end: `upper` is then null though there is an interval"),
 ];
 
 const CURVES: [Curve; 1] =

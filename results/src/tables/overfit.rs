@@ -12,14 +12,19 @@ pub const OVERFIT: Table = Table {
     curves: &CURVES,
 };
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 6] = [
     EVALUATED,
     number("train_accuracy", "", "ta, accuracy on all training examples; null if they were not evaluated"),
     number("test_accuracy", "", "va, accuracy on all test examples; null if they were not evaluated"),
     number(
         "overfit",
         "",
-        "ta − (ε/K + (1 − ε) va); null if ta or va is, or if ε or the number of classes K is not known",
+        "ta − (ε c + (1 − ε) va), c the chance level; null if ta or va is, or if ε or c is not known",
+    ),
+    number(
+        "chance",
+        "",
+        "c, the accuracy on permuted test labels: the metric `chance`, else Σ p_k² of the label frequencies, else 1/K",
     ),
     number(
         "proper_accuracy",
