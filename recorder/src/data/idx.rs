@@ -1,21 +1,22 @@
-//! IDX files, MNIST's format: a big-endian header, then unsigned bytes. Plain or gzipped.
+//! IDX files, MNIST's format: a big-endian header, then numbers of one type. Plain or gzipped.
 //!
-//! A header is never believed before the bytes behind it have been read: memory follows the file, not its promises.
+//! A header is never believed before the bytes behind it have been read: memory follows the file, not its promises. Numbers of every type
+//! are read if they are whole and from 0 to 255. Images may have any number of dimensions: their pixels are taken row by row. Labels that begin at 1, as
+//! EMNIST's letters do, are counted from 0.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
+use super::gzip::Members;
 use super::{DataError, Dataset, Examples};
 
 /// Loads MNIST's four files, under their usual names, from `directory`.
 ///
 /// The number of classes is `classes`, or the largest label of both sets plus one.
 pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, DataError> {
-    let train = LabelledImages::read(directory, "train")?;
-    let test = LabelledImages::read(directory, "t10k")?;
+    let mut train = LabelledImages::read(directory, "train")?;
+    let mut test = LabelledImages::read(directory, "t10k")?;
     if train.size != test.size {
         return Err(DataError::ImageSizes {
             train_file: train.image_file,
@@ -23,6 +24,10 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
             test_file: test.image_file,
             test: test.size,
         });
+    }
+    let begins_at_1 = train.labels.iter().chain(&test.labels).all(|&label| label > 0);
+    if begins_at_1 && classes.is_none_or(|classes| classes + 1 == train.classes().max(test.classes())) {
+        [&mut train, &mut test].into_iter().flat_map(|set| &mut set.labels).for_each(|label| *label -= 1);
     }
     let classes = match classes {
         Some(classes) => classes,
@@ -41,16 +46,17 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
 struct LabelledImages {
     image_file: PathBuf,
     label_file: PathBuf,
-    size: [usize; 2],
+    /// Of an image, one number a dimension.
+    size: Vec<usize>,
     pixels: Vec<u8>,
     labels: Vec<u8>,
 }
 
 impl LabelledImages {
     fn read(directory: &Path, prefix: &str) -> Result<LabelledImages, DataError> {
-        let images = IdxFile::open(directory, &format!("{prefix}-images-idx3-ubyte"))?.read::<3>()?;
-        let labels = IdxFile::open(directory, &format!("{prefix}-labels-idx1-ubyte"))?.read::<1>()?;
-        let ([count, rows, columns], [label_count]) = (images.shape, labels.shape);
+        let images = IdxFile::open(directory, &format!("{prefix}-images-idx3-ubyte"))?.read("images")?;
+        let labels = IdxFile::open(directory, &format!("{prefix}-labels-idx1-ubyte"))?.read("labels")?;
+        let (count, label_count) = (images.shape[0], labels.shape[0]);
         if count != label_count {
             return Err(DataError::Counts {
                 image_file: images.path,
@@ -62,7 +68,7 @@ impl LabelledImages {
         Ok(LabelledImages {
             image_file: images.path,
             label_file: labels.path,
-            size: [rows, columns],
+            size: images.shape[1..].to_vec(),
             pixels: images.bytes,
             labels: labels.bytes,
         })
@@ -83,24 +89,42 @@ impl LabelledImages {
     }
 
     fn into_examples(self) -> Examples {
-        let width = self.size[0] * self.size[1];
+        let width = self.size.iter().product();
         Examples { pixels: self.pixels, width, maximum: u8::MAX, labels: self.labels }
     }
 }
 
-/// An IDX file opened for reading, unpacked on the way if it is gzipped.
+/// An IDX file opened for reading, unpacked on the way if its name ends in .gz.
 struct IdxFile {
     path: PathBuf,
     gzipped: bool,
     reader: Box<dyn Read>,
 }
 
-/// What an IDX file of unsigned bytes in D dimensions holds.
-struct Content<const D: usize> {
+/// What an IDX file holds.
+struct Content {
     path: PathBuf,
-    shape: [usize; D],
+    shape: Vec<usize>,
     bytes: Vec<u8>,
 }
+
+/// A type of numbers: its code, what they are called, and the value of so many bytes.
+struct Type {
+    code: u8,
+    name: &'static str,
+    width: usize,
+    value: fn(&[u8]) -> f64,
+}
+
+/// From the description of the format on MNIST's page.
+const TYPES: [Type; 6] = [
+    Type { code: 0x08, name: "unsigned bytes", width: 1, value: |bytes| f64::from(bytes[0]) },
+    Type { code: 0x09, name: "signed bytes", width: 1, value: |bytes| f64::from(bytes[0].cast_signed()) },
+    Type { code: 0x0b, name: "16-bit integers", width: 2, value: |b| f64::from(i16::from_be_bytes([b[0], b[1]])) },
+    Type { code: 0x0c, name: "32-bit integers", width: 4, value: |b| f64::from(i32::from_be_bytes(first(b))) },
+    Type { code: 0x0d, name: "32-bit floats", width: 4, value: |b| f64::from(f32::from_be_bytes(first(b))) },
+    Type { code: 0x0e, name: "64-bit floats", width: 8, value: |b| f64::from_be_bytes(first(b)) },
+];
 
 impl IdxFile {
     /// Opens `name`, or `name.gz` if that is not there.
@@ -108,8 +132,9 @@ impl IdxFile {
         for (suffix, gzipped) in [("", false), (".gz", true)] {
             let path = directory.join(format!("{name}{suffix}"));
             match File::open(&path) {
+                Ok(file) if !file.metadata().is_ok_and(|of| of.is_file()) => return Err(DataError::NoFile { path }),
                 Ok(file) if gzipped => {
-                    return Ok(IdxFile { path, gzipped, reader: Box::new(MultiGzDecoder::new(file)) });
+                    return Ok(IdxFile { path, gzipped, reader: Box::new(Members::new(BufReader::new(file))) });
                 }
                 Ok(file) => return Ok(IdxFile { path, gzipped, reader: Box::new(file) }),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -119,68 +144,96 @@ impl IdxFile {
         Err(DataError::Missing { path: directory.join(name) })
     }
 
-    /// Reads the whole file: magic number, D sizes, and exactly as many bytes as these promise.
-    fn read<const D: usize>(mut self) -> Result<Content<D>, DataError> {
-        let header_bytes = 4 + 4 * D;
-        let header = self.read_at_most(header_bytes as u64)?;
-        self.check_magic::<D>(&header)?;
-        if header.len() < header_bytes {
-            return Err(DataError::Truncated {
-                path: self.path,
-                expected: header_bytes as u128,
-                promise: "its header".into(),
-                found: header.len() as u64,
-            });
+    /// Reads the whole file: magic number, sizes, and exactly as many numbers as these promise. `what` it holds: images or labels.
+    fn read(mut self, what: &'static str) -> Result<Content, DataError> {
+        let magic = self.read_at_most(4)?;
+        let (kind, dimensions) = self.check_magic(&magic, what)?;
+        let sizes = self.read_at_most(4 * dimensions as u64)?;
+        let header = (4 + 4 * dimensions) as u128;
+        if sizes.len() < 4 * dimensions {
+            let found = (4 + sizes.len()) as u64;
+            let promise = "its header".into();
+            return Err(DataError::Truncated { path: self.path, expected: header, promise, found });
         }
-        let shape: [usize; D] = std::array::from_fn(|axis| number(&header, 4 + 4 * axis) as usize);
-        let expected: u128 = shape.iter().map(|&size| size as u128).product();
-        let promise = format!("says its header of {}", shape.map(|size| size.to_string()).join(" × "));
-        if expected == 0 {
+        let shape: Vec<usize> = sizes.chunks_exact(4).map(|size| u32::from_be_bytes(first(size)) as usize).collect();
+        let count: u128 = shape.iter().map(|&size| size as u128).product();
+        let of_shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
+        let promise = format!("says its header of {of_shape} {}", kind.name);
+        if count == 0 {
             return Err(DataError::Empty { path: self.path, promise });
+        }
+        if what == "labels" && count != shape[0] as u128 {
+            return Err(DataError::LabelShape { path: self.path, shape: of_shape });
         }
 
         // One byte more than promised, so that trailing bytes show and a gzip's checksum is verified.
-        let bytes = self.read_at_most(u64::try_from(expected + 1).unwrap_or(u64::MAX))?;
-        let whole_file = header_bytes as u128 + expected;
-        if (bytes.len() as u128) < expected {
-            let found = (header_bytes + bytes.len()) as u64;
-            return Err(DataError::Truncated { path: self.path, expected: whole_file, promise, found });
+        let length = count * kind.width as u128;
+        let bytes = self.read_at_most(u64::try_from(length + 1).unwrap_or(u64::MAX))?;
+        let expected = header + length;
+        if (bytes.len() as u128) < length {
+            let found = header as u64 + bytes.len() as u64;
+            return Err(DataError::Truncated { path: self.path, expected, promise, found });
         }
-        if bytes.len() as u128 > expected {
-            return Err(DataError::TrailingBytes { path: self.path, expected: whole_file, promise });
+        if bytes.len() as u128 > length {
+            return Err(DataError::TrailingBytes { path: self.path, expected, promise });
         }
+        let bytes = if kind.code == TYPES[0].code { bytes } else { self.as_bytes(kind, &bytes, what)? };
         Ok(Content { path: self.path, shape, bytes })
+    }
+
+    /// Numbers of another type as bytes.
+    fn as_bytes(&self, kind: &Type, bytes: &[u8], what: &'static str) -> Result<Vec<u8>, DataError> {
+        let byte = |(place, bytes): (usize, &[u8])| {
+            let value = (kind.value)(bytes);
+            let is_byte = (0.0..=255.0).contains(&value) && value.fract() == 0.0;
+            is_byte.then_some(value as u8).ok_or_else(|| DataError::Value {
+                path: self.path.clone(),
+                what,
+                kind: kind.name,
+                place,
+                value,
+            })
+        };
+        bytes.chunks_exact(kind.width).enumerate().map(byte).collect()
     }
 
     fn read_at_most(&mut self, limit: u64) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         match self.reader.by_ref().take(limit).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
-            Err(source) if self.gzipped => Err(DataError::Gzip { path: self.path.clone(), source }),
+            Err(source) if self.gzipped => Err(DataError::gzip(&self.path, source)),
             Err(source) => Err(DataError::Read { path: self.path.clone(), source }),
         }
     }
 
-    fn check_magic<const D: usize>(&self, header: &[u8]) -> Result<(), DataError> {
-        if header.len() < 4 {
-            return Ok(()); // too short for a magic number: reported as truncated
-        }
-        let (found, expected) = (number(header, 0), 0x0800 | D as u32);
-        if found == expected {
-            return Ok(());
-        }
-        let hint = match found {
-            _ if header.starts_with(&[0x1f, 0x8b]) => ": it is gzipped: let its name end in .gz",
-            0x0801 | 0x0803 => ": images and labels seem to be swapped",
-            _ => ": fetch it again",
+    /// The type and the number of dimensions.
+    fn check_magic(&self, magic: &[u8], what: &'static str) -> Result<(&'static Type, usize), DataError> {
+        let &[zero, other, code, dimensions] = magic else {
+            let (promise, found) = ("its header".into(), magic.len() as u64);
+            return Err(DataError::Truncated { path: self.path.clone(), expected: 8, promise, found });
         };
-        Err(DataError::Magic { path: self.path.clone(), dimensions: D as u8, found, expected, hint })
+        let kind = TYPES.iter().find(|kind| kind.code == code).filter(|_| (zero, other) == (0, 0));
+        let hint = match (kind, magic) {
+            (Some(kind), _) if (what == "images") == (dimensions > 1) || what == "labels" && dimensions == 2 => {
+                return Ok((kind, dimensions.into()));
+            }
+            (Some(_), _) => "images and labels seem to be swapped",
+            (None, [0x1f, 0x8b, ..]) if self.gzipped => "it is gzipped twice: unpack it once",
+            (None, [0x1f, 0x8b, ..]) => "it is gzipped: let its name end in .gz",
+            (None, [b'<', ..]) => "it is a web page: download the file itself",
+            (None, [_, code, 0, 0]) if TYPES.iter().any(|kind| kind.code == *code) => {
+                "its header is little-endian: write it with the most significant byte first"
+            }
+            (None, _) => "data.directory may be another data set's: IDX begins with two bytes of 0",
+        };
+        let found = u32::from_be_bytes([zero, other, code, dimensions]);
+        Err(DataError::Magic { path: self.path.clone(), what, found, hint })
     }
 }
 
-/// The big-endian number at `offset`.
-fn number(header: &[u8], offset: usize) -> u32 {
-    header[offset..offset + 4].iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
+/// The first bytes of a number, of which there are enough.
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    std::array::from_fn(|place| bytes[place])
 }
 
 #[cfg(test)]
@@ -282,7 +335,7 @@ mod tests {
         let directory = sound();
         fs::remove_file(directory.path().join(TRAIN_LABELS)).unwrap();
         fs::create_dir(directory.path().join(TRAIN_LABELS)).unwrap();
-        assert!(matches!(load(directory.path(), None), Err(DataError::Read { .. })));
+        assert!(matches!(load(directory.path(), None), Err(DataError::NoFile { .. })));
     }
 
     #[test]
@@ -306,7 +359,12 @@ mod tests {
     #[test]
     fn a_wrong_magic_number_is_shown() {
         let error = error_with(TRAIN_IMAGES, b"hello world, no images");
-        assert!(error.to_string().contains("0x68656c6c instead of 0x00000803"), "{error}");
+        assert!(error.to_string().contains("0x68656c6c"), "{error}");
+        let error = error_with(TRAIN_IMAGES, b"<!doctype html>");
+        assert!(error.to_string().contains("web page"), "{error}");
+        let mut little = file(&[3, 2, 1], &[0; 6]);
+        little[..4].reverse();
+        assert!(error_with(TRAIN_IMAGES, &little).to_string().contains("little-endian"));
         let error = error_with(TRAIN_IMAGES, &file(&[3], &[0; 3]));
         assert!(error.to_string().contains("swapped"), "{error}");
         let error = error_with(TRAIN_IMAGES, &gzip(&file(&[3, 2, 1], &[0; 6])));
@@ -321,11 +379,81 @@ mod tests {
         wrong_checksum[checksum] ^= 1;
         let mut garbage_after = sound.clone();
         garbage_after.extend(b"garbage");
-        for bytes in [&sound[..sound.len() - 3], &sound[..15], &wrong_checksum, &garbage_after, b"not gzip at all"] {
+        for bytes in [&sound[..sound.len() - 3], &sound[..15], &wrong_checksum, &garbage_after] {
             let error = error_with_packed(TRAIN_LABELS, bytes);
             assert!(matches!(error, DataError::Gzip { .. }), "{error}");
             assert!(error.to_string().contains("train-labels-idx1-ubyte.gz"), "{error}");
         }
+        for (bytes, hint) in [
+            (file(&[3], &[0, 1, 2]), "take .gz off its name"),
+            (b"<html>".to_vec(), "web page"),
+            (gzip(&sound), "gzipped twice"),
+        ] {
+            let message = error_with_packed(TRAIN_LABELS, &bytes).to_string();
+            assert!(message.contains(hint) && !message.contains("fetch"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_gzip_of_several_members_and_padding_is_read() {
+        let labels = file(&[3], &[0, 1, 0]);
+        let padded = [gzip(&labels[..5]), gzip(&labels[5..]), vec![0; 700]].concat();
+        let directory = sound();
+        fs::remove_file(directory.path().join(TRAIN_LABELS)).unwrap();
+        fs::write(directory.path().join(format!("{TRAIN_LABELS}.gz")), padded).unwrap();
+        assert_eq!(load(directory.path(), None).unwrap().train.labels, [0, 1, 0]);
+    }
+
+    /// A file of numbers of a type.
+    fn typed(code: u8, shape: &[u32], numbers: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = file(shape, &numbers.concat());
+        bytes[2] = code;
+        bytes
+    }
+
+    #[test]
+    fn numbers_of_every_type_are_read_if_they_are_bytes() {
+        let directory = sound();
+        let put = |name, bytes: Vec<u8>| fs::write(directory.path().join(name), bytes).unwrap();
+        put(TRAIN_LABELS, typed(0x0c, &[3, 1], &[&0_i32.to_be_bytes(), &200_i32.to_be_bytes(), &1_i32.to_be_bytes()]));
+        put(TEST_LABELS, typed(0x0b, &[2], &[&1_i16.to_be_bytes(), &2_i16.to_be_bytes()]));
+        let pixels = [9.0_f32, 8.0, 7.0, 255.0].map(f32::to_be_bytes);
+        put(TEST_IMAGES, typed(0x0d, &[2, 2, 1], &pixels.each_ref().map(|pixel| pixel.as_slice())));
+        let data = load(directory.path(), None).unwrap();
+        assert_eq!((data.train.labels, data.test.labels), (vec![0, 200, 1], vec![1, 2]));
+        assert_eq!(data.test.pixels, [9, 8, 7, 255]);
+        let half = [0.5_f64.to_be_bytes(); 4];
+        put(TEST_IMAGES, typed(0x0e, &[2, 2, 1], &half.each_ref().map(|pixel| pixel.as_slice())));
+        let message = load(directory.path(), None).unwrap_err().to_string();
+        assert!(message.contains("64-bit floats") && message.contains("0.5"), "{message}");
+    }
+
+    #[test]
+    fn images_of_any_dimensions_are_rows_of_pixels() {
+        let directory = sound();
+        let put = |name, bytes: Vec<u8>| fs::write(directory.path().join(name), bytes).unwrap();
+        put(TRAIN_IMAGES, file(&[3, 1, 2, 1], &[0, 255, 1, 2, 3, 4]));
+        put(TEST_IMAGES, file(&[2, 1, 2, 1], &[9, 8, 7, 6]));
+        assert_eq!(load(directory.path(), None).unwrap().train.width, 2);
+        put(TRAIN_IMAGES, file(&[3, 2], &[0, 255, 1, 2, 3, 4]));
+        assert!(matches!(load(directory.path(), None), Err(DataError::ImageSizes { .. })));
+        put(TEST_IMAGES, file(&[2, 2], &[9, 8, 7, 6]));
+        assert_eq!(load(directory.path(), None).unwrap().train.pixels, [0, 255, 1, 2, 3, 4]);
+        let message = error_with(TRAIN_LABELS, &file(&[3, 8], &[0; 24])).to_string();
+        assert!(message.contains("3 × 8"), "{message}");
+    }
+
+    #[test]
+    fn labels_that_begin_at_1_are_counted_from_0() {
+        let directory = sound();
+        fs::write(directory.path().join(TRAIN_LABELS), file(&[3], &[1, 2, 1])).unwrap();
+        fs::write(directory.path().join(TEST_LABELS), file(&[2], &[3, 2])).unwrap();
+        for classes in [None, Some(3)] {
+            let data = load(directory.path(), classes).unwrap();
+            assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![0, 1, 0], vec![2, 1], 3));
+        }
+        // Of four classes 0 may be one that no example is of.
+        assert_eq!(load(directory.path(), Some(4)).unwrap().train.labels, [1, 2, 1]);
     }
 
     #[test]

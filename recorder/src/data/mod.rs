@@ -3,9 +3,12 @@
 //! Pixels stay bytes in memory; minibatches are scaled to [0, 1] as they are gathered.
 
 mod digits;
+mod gzip;
 mod idx;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::experiment::{DataSettings, Source};
 use crate::network::Pixels;
@@ -73,8 +76,8 @@ pub enum DataError {
     /// A file is neither there plain nor gzipped.
     #[error(
         "{}: no such file, nor with .gz: put MNIST's four files (train-images-idx3-ubyte, train-labels-idx1-ubyte, \
-         t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz) there, or correct data.directory (a \
-         relative one starts at the working directory)",
+         t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz) there, or say where they are: `--data DIRECTORY`, \
+         or data.directory (a relative one starts at the working directory)",
         path.display()
     )]
     Missing {
@@ -89,31 +92,65 @@ pub enum DataError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// Something that is not a file: a directory, a pipe, a device.
+    #[error("{} is not a regular file: put the data file there", path.display())]
+    NoFile {
+        /// What has the file's name.
+        path: PathBuf,
+    },
     /// Not a whole gzip file.
-    #[error("{} is not a whole, sound gzip file: {source}: fetch it again", path.display())]
+    #[error("{} is gzipped and damaged: {source}: fetch it again", path.display())]
     Gzip {
         /// The file.
         path: PathBuf,
         /// What the decoder found.
         source: std::io::Error,
     },
-    /// The first four bytes are not those of the expected kind of IDX file.
-    #[error(
-        "{} is no IDX file of unsigned bytes in {dimensions} dimension(s): it begins with {found:#010x} instead of \
-         {expected:#010x}{hint}",
-        path.display()
-    )]
+    /// A file that is not gzipped, though its name says so.
+    #[error("{} is not gzipped: {hint}", path.display())]
+    NotGzipped {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be, and what to do.
+        hint: &'static str,
+    },
+    /// The first four bytes are not those of an IDX file of images or labels.
+    #[error("{} is no IDX file of {what}: it begins with {found:#010x}: {hint}", path.display())]
     Magic {
         /// The file.
         path: PathBuf,
-        /// Expected number of dimensions: 3 for images, 1 for labels.
-        dimensions: u8,
+        /// Images or labels.
+        what: &'static str,
         /// The number found.
         found: u32,
-        /// The number expected.
-        expected: u32,
-        /// A likely reason, or what to do.
+        /// A likely reason, and what to do.
         hint: &'static str,
+    },
+    /// A number that is no byte.
+    #[error(
+        "{} holds {kind}, of which number {place} (counted from 0) is {value}: cograd takes {what} as whole numbers from 0 to 255: \
+         convert it to unsigned bytes",
+        path.display()
+    )]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Images or labels.
+        what: &'static str,
+        /// The type of its numbers.
+        kind: &'static str,
+        /// Place of the number, from 0.
+        place: usize,
+        /// The number.
+        value: f64,
+    },
+    /// More than one label an example.
+    #[error("{} holds labels of the shape {shape}: cograd reads one label for each image: write that column alone", path.display())]
+    LabelShape {
+        /// The file.
+        path: PathBuf,
+        /// Its sizes.
+        shape: String,
     },
     /// The file ends before its header or its header's promise does.
     #[error("{} is truncated: it should hold {expected} bytes, {promise}, and holds {found}: fetch it again", path.display())]
@@ -162,18 +199,18 @@ pub enum DataError {
     },
     /// Training and test images are not of one size.
     #[error(
-        "{} holds images of {}×{} pixels and {} of {}×{}: training and test images must be of one size",
-        train_file.display(), train[0], train[1], test_file.display(), test[0], test[1]
+        "{} holds images of {} pixels and {} of {}: training and test images must be of one size",
+        train_file.display(), times(train), test_file.display(), times(test)
     )]
     ImageSizes {
         /// The training images' file.
         train_file: PathBuf,
-        /// Their rows and columns.
-        train: [usize; 2],
+        /// Their size, one number a dimension.
+        train: Vec<usize>,
         /// The test images' file.
         test_file: PathBuf,
-        /// Their rows and columns.
-        test: [usize; 2],
+        /// Their size, one number a dimension.
+        test: Vec<usize>,
     },
     /// A label is not below the number of classes.
     #[error("{}, label {row} (counted from 0) is {label}: with data.classes = {classes}, labels are 0 to {}", path.display(), classes - 1)]
@@ -201,4 +238,23 @@ pub enum DataError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl DataError {
+    /// A file that cannot be unpacked: damaged only if it begins as gzip does.
+    fn gzip(path: &Path, source: std::io::Error) -> DataError {
+        let mut begin = [0; 2];
+        let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok();
+        let path = path.to_path_buf();
+        match begin {
+            [0x1f, 0x8b] => DataError::Gzip { path, source },
+            [b'<', _] if is_read => DataError::NotGzipped { path, hint: "it is a web page: download the file itself" },
+            _ => DataError::NotGzipped { path, hint: "take .gz off its name" },
+        }
+    }
+}
+
+/// Sizes with × between.
+fn times(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
