@@ -240,8 +240,12 @@ pub struct Audit {
     #[arg(long, value_name = "DIRECTORY")]
     pub report: Option<PathBuf>,
 
-    /// Print the claims as JSON
+    /// Print every claim, not only those that do not pass
     #[arg(long)]
+    pub all: bool,
+
+    /// Print every claim as JSON
+    #[arg(long, conflicts_with = "all")]
     pub json: bool,
 }
 

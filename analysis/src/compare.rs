@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use cograd_results::summary::{self, Summary};
 use cograd_results::{EARLIER_NAMES, Kind, Results, ResultsWriter, SUMMARY, tables};
-use cograd_trace::sha256_of_file;
 use polars::prelude::*;
 
 use crate::expression::{holm, welch};
@@ -63,7 +62,8 @@ struct Study {
     curves: DataFrame,
 }
 
-/// Compares the results of studies, each a study's directory or a directory of results, and writes tables to `out`.
+/// Compares the results of studies, each a study's directory or a directory of results, and writes tables to `out`, which is new
+/// or empty: see [`OutputDirectory`](cograd_files::OutputDirectory).
 ///
 /// # Errors
 /// Fewer than two studies, one without results, one twice, an unknown curve or estimator, nothing in common, or results that
@@ -89,14 +89,18 @@ pub fn compare(studies: &[PathBuf], options: &CompareOptions, out: &Path) -> Res
 }
 
 fn open(studies: &[PathBuf]) -> Result<Vec<Study>, AnalysisError> {
-    let mut opened = Vec::new();
+    let (mut opened, mut directories) = (Vec::new(), Vec::new());
     for study in studies {
-        let results = results_of(study)?;
-        let summary_sha256 =
-            sha256_of_file(&results.directory().join(SUMMARY)).map_err(|error| AnalysisError::Study(error.into()))?;
-        let curves = frame::read(&results, "curves")?.unwrap_or_default();
-        let summary = results.summary().clone();
-        opened.push(Study { name: summary.study.name.clone(), summary_sha256, summary, curves });
+        let directory = results_of(study);
+        if let Some(twice) = directories.iter().position(|known| *known == real(&directory)) {
+            return Err(AnalysisError::StudyTwice { path: studies[twice].clone() });
+        }
+        directories.push(real(&directory));
+        opened.push(Results::read_whole(&directory, |results| -> Result<Study, AnalysisError> {
+            let curves = frame::read(results, "curves")?.unwrap_or_default();
+            let (summary, summary_sha256) = (results.summary().clone(), results.summary_sha256().to_string());
+            Ok(Study { name: summary.study.name.clone(), summary_sha256, summary, curves })
+        })?);
     }
     // Studies of one name are told apart by where they are.
     let names: Vec<String> = opened.iter().map(|study| study.name.clone()).collect();
@@ -112,10 +116,15 @@ fn open(studies: &[PathBuf]) -> Result<Vec<Study>, AnalysisError> {
 }
 
 /// The results of a study, or the directory itself if it is one of results.
-fn results_of(study: &Path) -> Result<Results, AnalysisError> {
+fn results_of(study: &Path) -> PathBuf {
     let inside = study.join("analysis");
     let is_results = |directory: &Path| directory.join(SUMMARY).is_file();
-    Ok(Results::open(if is_results(study) && !is_results(&inside) { study } else { &inside })?)
+    if is_results(study) && !is_results(&inside) { study.to_path_buf() } else { inside }
+}
+
+/// The directory itself, however it is named.
+fn real(directory: &Path) -> PathBuf {
+    directory.canonicalize().unwrap_or_else(|_| directory.to_path_buf())
 }
 
 /// The conditions that runs are matched by, by name; of a type that holds the values of every study.

@@ -115,16 +115,9 @@ pub enum AnalysisError {
         /// What is wrong with it.
         message: String,
     },
-    /// The operating system refused to write results.
-    #[error("cannot {action} {}", path.display())]
-    Output {
-        /// What was tried.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
+    /// An output directory is not the command's own, is being written, or cannot be written.
+    #[error(transparent)]
+    Output(#[from] cograd_files::OutputError),
     /// A table could not be written in another format.
     #[error("cannot write {}", path.display())]
     Export {

@@ -3,12 +3,13 @@
 //! A table becomes a file of its name: CSV with a header row, or a JSON array of one object a row. A missing value is an empty
 //! field in CSV, where no text is empty, and `null` in JSON; numbers are the shortest that read back as the same f64.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::json::writer::{JsonArray, WriterBuilder};
+use cograd_files::{FileError, OutputDirectory, OutputError};
 use cograd_results::Results;
 
 use crate::AnalysisError;
@@ -31,62 +32,50 @@ impl Format {
     }
 }
 
-/// Writes tables of the results in `analysis` to `out`, which is created where it does not exist, in every format asked for;
-/// returns the files. `tables` are names without ending; empty for all.
+/// Writes tables of the results in `analysis` to `out` in every format asked for; returns the files. `tables` are names without
+/// ending; empty for all. An earlier export in `out` is replaced, in one swap of directories.
 ///
-/// Batches stream through: memory does not grow with a table. Every file appears whole or not at all.
+/// Batches stream through: memory does not grow with a table.
 ///
 /// # Errors
-/// No results, an unknown table (the message lists the known ones), a table that cannot be read, a file that cannot be written.
+/// No results, an unknown table (the message lists the known ones), a table that cannot be read, an `out` that holds something else
+/// or cannot be written.
 pub fn export(
     analysis: &Path,
     formats: &[Format],
     tables: &[String],
     out: &Path,
 ) -> Result<Vec<PathBuf>, AnalysisError> {
-    let results = Results::open(analysis)?;
-    let known: Vec<String> = results.tables().map(str::to_string).collect();
-    if let Some(unknown) = tables.iter().find(|table| !known.contains(table)) {
-        return Err(AnalysisError::unknown("table", unknown, known));
-    }
-    let wanted: Vec<&String> = known.iter().filter(|table| tables.is_empty() || tables.contains(table)).collect();
-    fs::create_dir_all(out).map_err(output("create the directory", out))?;
-    let mut files = Vec::new();
-    for table in wanted {
-        for &format in formats {
-            let path = out.join(format!("{table}.{}", format.extension()));
-            write(&results, table, &path, format)?;
-            files.push(path);
+    Results::read_whole(analysis, |results| {
+        let known: Vec<String> = results.tables().map(str::to_string).collect();
+        if let Some(unknown) = tables.iter().find(|table| !known.contains(table)) {
+            return Err(AnalysisError::unknown("table", unknown, known));
         }
-    }
-    Ok(files)
+        let output = OutputDirectory::claim(out, "export")?;
+        let mut files = Vec::new();
+        for table in known.iter().filter(|table| tables.is_empty() || tables.contains(table)) {
+            for &format in formats {
+                let path = output.path().join(format!("{table}.{}", format.extension()));
+                write(results, table, &path, format)?;
+                files.push(path);
+            }
+        }
+        Ok(output.publish(&files)?)
+    })
 }
 
-/// Under a temporary name until it is whole.
 fn write(results: &Results, table: &str, path: &Path, format: Format) -> Result<(), AnalysisError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = path.with_file_name(format!(".{name}.partial"));
-    let written = convert(results, table, &temporary, path, format);
-    if written.is_err() {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-fn convert(results: &Results, table: &str, temporary: &Path, path: &Path, format: Format) -> Result<(), AnalysisError> {
     let unwritable = |source: Failure| AnalysisError::Export { path: path.to_path_buf(), source };
     let Some(batches) = results.batches(table)? else { return Ok(()) };
     let schema = batches.schema();
-    let file = File::create(temporary).map_err(output("write", temporary))?;
+    let file = File::create(path).map_err(|error| OutputError::from(FileError::io("write", path)(error)))?;
     let mut writer = Writer::new(BufWriter::new(file), format);
     // A table without rows has its header too.
     writer.batch(&RecordBatch::new_empty(schema)).map_err(unwritable)?;
     for batch in batches {
         writer.batch(&batch.map_err(|error| unwritable(error.into()))?).map_err(unwritable)?;
     }
-    writer.finish().map_err(unwritable)?;
-    fs::rename(temporary, path).map_err(output("replace", path))
+    writer.finish().map_err(unwritable)
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -125,10 +114,4 @@ impl Writer {
         };
         Ok(file.into_inner()?.sync_all()?)
     }
-}
-
-/// An I/O error on `path`.
-fn output(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AnalysisError + use<> {
-    let path = path.to_path_buf();
-    move |source| AnalysisError::Output { action, path, source }
 }

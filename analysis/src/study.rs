@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cograd_files::OutputDirectory;
 use cograd_results::summary::{self, Summary};
 use cograd_results::{ResultsWriter, Scope, Table, table as definition};
 use cograd_trace::{Run, Study};
@@ -29,7 +30,8 @@ pub struct Report {
 /// Analyses every finished run of `study` and writes the results to `out`, by default `STUDY/analysis`.
 ///
 /// Results are a pure function of the trace and the options, whatever the number of threads of the current rayon pool and of
-/// polars'. Nothing appears in `out` before every run is done; earlier results there are replaced.
+/// polars'. Nothing appears in `out` before every run is done; then earlier results there are replaced, in one swap
+/// of directories.
 ///
 /// # Errors
 /// If the study cannot be read or has no finished run, if a file of a run is altered, truncated or malformed, or if the
@@ -49,7 +51,9 @@ pub fn analyze(
         None => groups::usual(study.runs())?,
     };
     let directory = out.map_or_else(|| study.directory().join("analysis"), Path::to_path_buf);
-    let mut over_runs = OverRuns::new(&conditions, ResultsWriter::create(&directory).map_err(AnalysisError::Results)?);
+    let output = OutputDirectory::claim(&directory, "analyze")?;
+    let mut over_runs =
+        OverRuns::new(&conditions, ResultsWriter::create(output.path()).map_err(AnalysisError::Results)?);
     over_runs.begin(&statistics)?;
     for (index, run) in study.runs().iter().enumerate() {
         let population = if options.examples.is_none() { run.population_steps().len() } else { 0 };
@@ -75,7 +79,7 @@ pub fn analyze(
         files,
         seal: String::new(),
     };
-    let files = writer.publish(&summary).map_err(AnalysisError::Results)?;
+    let files = output.publish(&writer.publish(&summary).map_err(AnalysisError::Results)?)?;
     Ok(Report { directory, files, summary })
 }
 

@@ -24,8 +24,6 @@ fn run() -> Result<(), Box<dyn Error>> {
     for claim in audit.claims.iter().filter(|claim| claim.verdict == Verdict::Fail) {
         println!("{}, {}: {}", claim.subject, claim.claim, claim.why);
     }
-    let [pass, fail, unchecked] =
-        [Verdict::Pass, Verdict::Fail, Verdict::NotCheckable].map(|verdict| audit.count(verdict));
-    println!("{pass} claims hold, {fail} fail, {unchecked} cannot be checked");
+    println!("{}", audit.tally());
     Ok(())
 }

@@ -11,18 +11,25 @@ pub enum Verdict {
     /// It was checked and does not hold.
     #[serde(rename = "fail")]
     Fail,
-    /// What is there does not tell.
+    /// What is there does not tell; the reason says what would.
     #[serde(rename = "not checkable")]
     NotCheckable,
+    /// It is odd, but contradicts nothing.
+    #[serde(rename = "note")]
+    Note,
 }
 
 impl Verdict {
+    /// All verdicts, in the order in which they are counted.
+    pub const ALL: [Verdict; 4] = [Verdict::Pass, Verdict::Fail, Verdict::NotCheckable, Verdict::Note];
+
     /// The verdict as tables show it.
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::Pass => "pass",
             Verdict::Fail => "FAIL",
             Verdict::NotCheckable => "not checkable",
+            Verdict::Note => "note",
         }
     }
 }
@@ -61,14 +68,21 @@ impl Claim {
         Claim::new(claim, subject, Verdict::NotCheckable, why.into())
     }
 
+    /// Something odd that contradicts nothing.
+    pub(crate) fn note(claim: &str, subject: &str, why: impl Into<String>) -> Claim {
+        Claim::new(claim, subject, Verdict::Note, why.into())
+    }
+
     fn new(claim: &str, subject: &str, verdict: Verdict, why: String) -> Claim {
         Claim { claim: claim.to_string(), subject: subject.to_string(), verdict, why, deviation: None, allowed: None }
     }
 }
 
-/// The result of an audit.
+/// The result of an audit. Its JSON has the form that `docs/audit.md` describes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Audit {
+    /// Version of the JSON form: a field may be added without another, none changes its meaning.
+    pub format: u32,
     /// Directory of the study.
     pub study: String,
     /// Every claim, in the order in which it was judged.
@@ -79,6 +93,11 @@ impl Audit {
     /// Number of claims with this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.claims.iter().filter(|claim| claim.verdict == verdict).count()
+    }
+
+    /// How many claims have each verdict, in words.
+    pub fn tally(&self) -> String {
+        Verdict::ALL.map(|verdict| format!("{} {}", self.count(verdict), verdict.as_str())).join(", ")
     }
 
     /// Whether no claim fails.

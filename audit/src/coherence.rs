@@ -1,25 +1,17 @@
-//! The coherence statistics of one step, by layer and in total, with their intervals [S 8].
+//! The coherence statistics of one step, by layer and in total, with their intervals from random halves [S 8].
 
 use cograd_results::summary::Options;
 
-use crate::plain::coordinates::{Coordinates, Signs};
-use crate::plain::halves::{Chosen, Estimate, Halves, OfHalf};
+use crate::plain::coordinates::{Batches, Coordinates, varies};
+use crate::plain::halves::{Half, Halves};
+use crate::plain::interval::{Estimate, OfHalf};
 use crate::plain::moments_of_gradients::{NAMES, Norms};
-use crate::plain::pairs::{CLASSES, GROUPS, Gram, Groupings, PairSums, Pairs, Summed};
-use crate::plain::zero;
+use crate::plain::pairs::{Gram, Groups, PairSum, Pairs, Summed};
+use crate::plain::zero::rounded;
 use crate::tally::Number;
 
-/// By sign and by cosine: of all pairs, of those within a class, of those between classes.
-const STIFFNESS: [[&str; 2]; 3] = [
-    ["stiffness_sign", "stiffness_cosine"],
-    ["stiffness_sign_within_class", "stiffness_cosine_within_class"],
-    ["stiffness_sign_between_classes", "stiffness_cosine_between_classes"],
-];
-/// The means over the classes, and over the pairs of two.
-const MACRO: [[&str; 2]; 2] = [
-    ["stiffness_sign_within_class_macro", "stiffness_cosine_within_class_macro"],
-    ["stiffness_sign_between_classes_macro", "stiffness_cosine_between_classes_macro"],
-];
+/// Of a group with fewer examples nothing has an interval.
+const FEWEST_OF_GROUP: usize = 4;
 
 /// What is the same at every step of a run.
 pub(crate) struct Setting {
@@ -27,10 +19,10 @@ pub(crate) struct Setting {
     population: usize,
     layers: Vec<Layer>,
     halves: Halves,
-    groups: Vec<usize>,
+    groups: Groups,
     group_names: Vec<String>,
     /// One for all if there are none, or too many: then without names.
-    classes: Vec<usize>,
+    classes: Groups,
     class_names: Vec<String>,
 }
 
@@ -45,6 +37,8 @@ pub(crate) struct Layer {
 /// A parameter, of whose values some are recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Stratum {
+    /// Its place among the parameters of the run; among those that are analysed, once that is known.
+    pub parameter: usize,
     /// Places of its coordinates.
     pub places: Vec<usize>,
     /// Its size; `None` if it is not known.
@@ -67,7 +61,7 @@ pub(crate) struct Row {
     pub estimator: &'static str,
     /// Place of its layer.
     pub layer: Option<usize>,
-    pub statistic: &'static str,
+    pub statistic: String,
     pub groups: Option<(String, String)>,
     pub estimate: Estimate,
 }
@@ -77,12 +71,15 @@ pub(crate) struct Row {
 pub(crate) struct GroupNorms {
     pub norms: Vec<f64>,
     pub sizes: Vec<f64>,
+    /// m, and m Σ_i ‖g_i‖²/n: what N̂ is a sum of m² terms of.
+    pub examples: f64,
+    pub self_sum: f64,
 }
 
 impl GroupNorms {
     /// Of so many groups.
     pub(crate) fn none(groups: usize) -> GroupNorms {
-        GroupNorms { norms: vec![0.0; groups], sizes: vec![0.0; groups] }
+        GroupNorms { norms: vec![0.0; groups], sizes: vec![0.0; groups], examples: 0.0, self_sum: 0.0 }
     }
 
     /// Adds those of another step.
@@ -91,9 +88,9 @@ impl GroupNorms {
         add(&mut self.sizes, &other.sizes);
     }
 
-    /// N̂; `None` if it is not finite.
+    /// N̂ of one step; `None` if it is not finite.
     pub(crate) fn total(&self) -> Option<Number> {
-        let total: f64 = self.norms.iter().sum();
+        let total: f64 = rounded(self.norms.iter().sum(), self.examples * self.examples, self.self_sum);
         total.is_finite().then(|| Number::near(total, self.sizes.iter().sum()))
     }
 }
@@ -102,8 +99,9 @@ impl GroupNorms {
 #[derive(Default)]
 pub(crate) struct StepCoherence {
     pub rows: Vec<Row>,
-    /// ⟨g^a, g^b⟩ of the groups.
+    /// ⟨g^a, g^b⟩ of the groups, and their sum, which is 0 where rounding is all that is left of it.
     pub cross_terms: Vec<Vec<Number>>,
+    pub cross_total: f64,
     /// The population's norms as estimated from the sample, then from each half; empty if they cannot be.
     pub norms: Vec<GroupNorms>,
 }
@@ -111,11 +109,11 @@ pub(crate) struct StepCoherence {
 /// One parameter, or several together.
 struct Part {
     gram: Gram,
-    signs: Signs,
+    coordinates: Coordinates,
     /// Of the sample, then of each half.
-    coordinates: Vec<Coordinates>,
+    batches: Vec<Batches>,
     means: Vec<Means>,
-    /// The same scaled to all values of the parameters, of the sample and then of the halves if they tell their spread.
+    /// The same scaled to all values of the parameters; of the halves over the coordinates taken, if they tell their spread.
     scaled: Option<Vec<Means>>,
 }
 
@@ -129,26 +127,26 @@ struct Means {
 }
 
 impl Setting {
-    pub(crate) fn new(sample: Sample<'_>, options: &Options) -> Setting {
+    pub(crate) fn new(mut sample: Sample<'_>, options: &Options) -> Setting {
         let n = sample.groups.len();
         let (class_names, classes) = sample.classes.unwrap_or_else(|| (Vec::new(), vec![0; n]));
-        let strata = sample.layers.iter().flat_map(|layer| &layer.strata);
-        let parameters: Vec<(usize, Option<u64>)> =
-            strata.map(|stratum| (stratum.places.len(), stratum.size)).collect();
+        let mut strata: Vec<&mut Stratum> = sample.layers.iter_mut().flat_map(|layer| &mut layer.strata).collect();
+        strata.sort_by_key(|stratum| stratum.parameter);
+        let parameters: Vec<(usize, Option<u64>)> = strata.iter().map(|of| (of.places.len(), of.size)).collect();
+        strata.iter_mut().enumerate().for_each(|(place, stratum)| stratum.parameter = place);
         Setting {
             population: sample.population,
             layers: sample.layers,
             halves: Halves::new(options.seed, sample.run, n, options.halves, &parameters),
-            groups: sample.groups,
+            groups: Groups { of: sample.groups, count: sample.group_names.len() },
             group_names: sample.group_names.to_vec(),
-            classes,
+            classes: Groups { of: classes, count: class_names.len().max(1) },
             class_names,
         }
     }
 
-    fn groupings(&self) -> Groupings<'_> {
-        let counts = [self.group_names.len(), self.class_names.len().max(1)];
-        Groupings { of: [&self.groups, &self.classes], counts }
+    fn examples(&self) -> usize {
+        self.groups.of.len()
     }
 
     /// Of the gradients of one step, one row an example.
@@ -159,222 +157,235 @@ impl Setting {
             None => part,
             Some(sum) => sum.plus(&part),
         };
-        let mut parameter = 0..;
         for layer in &self.layers {
-            let strata =
-                layer.strata.iter().zip(&mut parameter).map(|(stratum, place)| self.part(rows, stratum, place));
+            let strata = layer.strata.iter().map(|stratum| self.part(rows, stratum));
             let Some(part) = strata.fold(None, |sum, part| Some(plus(sum, part))) else { continue };
             self.add_rows(Some(layer.place), &part, &mut step);
             together = Some(plus(together, part));
         }
         if let Some(together) = together {
             self.add_rows(None, &together, &mut step);
-            step.cross_terms = self.cross_terms(&together.gram);
+            self.add_cross_terms(&together.gram, &mut step);
             let m = self.population as f64;
             step.norms = together.scaled.iter().flatten().map(|means| means.norms(m)).collect();
         }
         step
     }
 
-    fn part(&self, rows: &[&[f32]], Stratum { places, size }: &Stratum, parameter: usize) -> Part {
-        let (gram, n) = (Gram::of(rows, places), rows.len());
-        let groups = (self.groups.as_slice(), self.group_names.len());
-        let of = |chosen: &Chosen| {
-            let taken = &chosen.coordinates[parameter];
-            Coordinates::of(rows, places, groups, &chosen.examples, (n / 10).max(1), taken)
-        };
-        let coordinates: Vec<Coordinates> = self.halves.all().map(of).collect();
-        let mut means = vec![self.means(&gram)];
-        means.extend(coordinates[1..].iter().map(|of| Means::of_sums(&of.all, n / 2)));
-        let scale = |recorded: usize| size.map(|size| size as f64 / recorded as f64);
-        let scaled = scale(places.len()).map(|of_sample| {
-            let halves = coordinates[1..].iter().zip(&self.halves.halves).filter(|_| self.halves.are_told);
-            let of_half = |(of, half): (&Coordinates, &Chosen)| {
-                Means::of_sums(&of.taken, n / 2).scaled(scale(half.coordinates[parameter].len()).unwrap_or(f64::NAN))
+    fn part(&self, rows: &[&[f32]], Stratum { parameter, places, size }: &Stratum) -> Part {
+        let n = rows.len();
+        let chosen = |row: &&[f32]| places.iter().map(|&place| f64::from(row[place])).collect();
+        let rows: Vec<Vec<f64>> = rows.iter().map(chosen).collect();
+        let (gram, varies) = (Gram::of(&rows), varies(&rows));
+        let halves = &self.halves.all;
+        let batches = |examples: &Vec<usize>| Batches::of(&rows, &varies, examples, (n / 10).max(1));
+        let batches =
+            std::iter::once(&self.halves.shuffled).chain(halves.iter().map(|half| &half.examples)).map(batches);
+        let everything: Vec<usize> = (0..n).collect();
+        let means = std::iter::once(&everything).chain(halves.iter().map(|half| &half.examples));
+        let means: Vec<Means> = means.map(|examples| self.means_of_pairs(&gram, examples)).collect();
+        let scaled = size.map(|size| {
+            let of_half = |(half, means): (&Half, &Means)| {
+                let taken = &half.coordinates[*parameter];
+                let scale = size as f64 / taken.len() as f64;
+                match taken.len() == places.len() {
+                    true => means.scaled(scale),
+                    false => self.means_of_products(&rows, &half.examples, taken).scaled(scale),
+                }
             };
-            std::iter::once(means[0].scaled(of_sample)).chain(halves.map(of_half)).collect()
+            let told = halves.iter().zip(&means[1..]).filter(|_| self.halves.tell_of_population);
+            let sample = means[0].scaled(size as f64 / places.len() as f64);
+            std::iter::once(sample).chain(told.map(of_half)).collect()
         });
-        Part { gram, signs: Signs::of(rows, places), means, scaled, coordinates }
+        Part { coordinates: Coordinates::of(&rows), batches: batches.collect(), gram, means, scaled }
     }
 
-    fn means(&self, gram: &Gram) -> Means {
-        let n = gram.examples;
-        let mut means = Means::none(self.group_names.len());
-        for i in 0..n {
-            let group = self.groups[i];
-            means.selves[group] += gram.at(i, i) / n as f64;
-            for j in (0..n).filter(|&j| j != i) {
-                means.pairs[group] += gram.at(i, j);
-                means.sizes[group] += gram.at(i, j).abs();
+    /// Of some examples, from the inner products of every two.
+    fn means_of_pairs(&self, gram: &Gram, examples: &[usize]) -> Means {
+        let mut means = Means::none(self.groups.count);
+        for &i in examples {
+            let (mut sum, mut size) = (0.0, 0.0);
+            let row = &gram.inner[i * gram.examples..];
+            for &j in examples {
+                sum += row[j];
+                size += row[j].abs();
             }
+            means.count(self.groups.of[i], sum, size, row[i]);
         }
-        let pairs = n as f64 * (n as f64 - 1.0);
-        means.pairs.iter_mut().chain(&mut means.sizes).for_each(|sum| *sum /= pairs);
-        means
+        means.over(examples.len())
+    }
+
+    /// Of some examples over some coordinates, from the sum of the gradients.
+    fn means_of_products(&self, rows: &[Vec<f64>], examples: &[usize], taken: &[usize]) -> Means {
+        let mut means = Means::none(self.groups.count);
+        let total: Vec<f64> =
+            taken.iter().map(|&place| examples.iter().map(|&example| rows[example][place]).sum()).collect();
+        for &i in examples {
+            let (mut sum, mut own) = (0.0, 0.0);
+            for (&place, total) in taken.iter().zip(&total) {
+                sum += rows[i][place] * total;
+                own += rows[i][place] * rows[i][place];
+            }
+            means.count(self.groups.of[i], sum, sum.abs(), own);
+        }
+        means.over(examples.len())
     }
 
     fn add_rows(&self, layer: Option<usize>, part: &Part, step: &mut StepCoherence) {
-        let n = self.groups.len();
-        let mut add = |estimator, statistic, groups, estimate| {
-            step.rows.push(Row { estimator, layer, statistic, groups, estimate });
+        let n = self.examples();
+        let mut add = |estimator, statistic: &str, groups, estimate| {
+            step.rows.push(Row { estimator, layer, statistic: statistic.to_string(), groups, estimate });
         };
         for (estimator, examples, means) in
             [("paper", n, Some(&part.means)), ("population", self.population, part.scaled.as_ref())]
         {
             let Some(means) = means else { continue };
             let is_sample = estimator == "paper";
-            let moments = |means: &Means| means.moments(examples, is_sample);
+            let norms: Vec<Option<Norms>> = means.iter().map(|means| means.moments(examples, is_sample)).collect();
             for statistic in NAMES {
-                let number = moments(&means[0]).and_then(|norms| norms.value(statistic));
-                let halves = |value: &dyn Fn(&Norms) -> Option<Number>| -> Vec<OfHalf> {
-                    let of = |means| moments(means).and_then(|norms| value(&norms)).map_or(f64::NAN, |of| of.value);
-                    means[1..].iter().map(|means| of(means).into()).collect()
+                let all = |of: fn(&Norms, &str) -> Option<Number>| {
+                    let numbers: Vec<Option<Number>> =
+                        norms.iter().map(|norms| norms.as_ref().and_then(|norms| of(norms, statistic))).collect();
+                    let halves: Vec<OfHalf> = numbers[1..].iter().map(|number| OfHalf::from(*number)).collect();
+                    (numbers[0], halves)
                 };
+                let ((number, halves), (reciprocal, of_halves)) = (all(Norms::value), all(Norms::reciprocal));
                 let estimate = match statistic {
-                    "diversity" | "noise_scale" => {
-                        let inverse = |norms: &Norms| norms.reciprocal(statistic);
-                        let of_sample = moments(&means[0]).as_ref().and_then(inverse);
-                        let of_sample = of_sample.unwrap_or(Number::plain(f64::NAN));
-                        Estimate::reciprocal(n, number, of_sample, &halves(&inverse))
-                    }
-                    _ => Estimate::new(n, number, 0.0, &halves(&|norms| norms.value(statistic))),
+                    "diversity" | "noise_scale" => Estimate::of_reciprocal(n, number, reciprocal, &of_halves),
+                    _ => Estimate::new(n, number, 0.0, &halves),
                 };
                 add(estimator, statistic, None, estimate);
             }
         }
-        let (actual, halves) = (&part.coordinates[0], &part.coordinates[1..]);
-        let signs = &part.signs;
-        for (name, bias) in [("gsnr", 0.0), ("gsnr_plugin", 1.0 / n as f64)] {
-            let value = |of: &Coordinates| of.ratios / signs.varying + bias;
+        let (coordinates, sample, halves) = (&part.coordinates, &part.batches[0], &part.batches[1..]);
+        for (statistic, floor) in [("gsnr", 0.0), ("gsnr_plugin", 1.0 / n as f64)] {
+            let value = |of: &Batches| of.ratios / coordinates.varying + floor;
             let of_halves: Vec<OfHalf> = halves.iter().map(|of| value(of).into()).collect();
-            let number = Number::near(value(actual), value(actual).abs() + 1.0 / n as f64);
-            add("paper", name, None, Estimate::new(n, Some(number), 0.0, &of_halves));
+            let number = Number::near(value(sample), value(sample).abs() + 1.0 / n as f64);
+            add("paper", statistic, None, Estimate::new(n, Some(number), 0.0, &of_halves));
         }
-        let same = |chosen: &Chosen| OfHalf { value: signs.fraction(&chosen.examples), slack: signs.slack() };
-        let of_halves: Vec<OfHalf> = self.halves.halves.iter().map(same).collect();
-        let number = Number::plain(same(&self.halves.sample).value);
-        add("paper", "same_sign", None, Estimate::new(n, Some(number), signs.slack(), &of_halves));
-        let chance = Number::plain(signs.chance / signs.signed);
-        add("paper", "same_sign_chance", None, Estimate::new(n, Some(chance), signs.slack(), &[]));
+        let slack = coordinates.slack();
+        let of_half = |half: &Half| OfHalf { value: coordinates.same_sign(&half.examples), slack };
+        let of_halves: Vec<OfHalf> = self.halves.all.iter().map(of_half).collect();
+        let number = Number::plain(coordinates.same_sign(&self.halves.shuffled));
+        add("paper", "same_sign", None, Estimate::new(n, Some(number), slack, &of_halves));
+        let chance = Number::plain(coordinates.chance / coordinates.signed);
+        add("paper", "same_sign_chance", None, Estimate::new(n, Some(chance), slack, &[]));
         let of_halves: Vec<OfHalf> = halves.iter().map(|of| of.disparity().into()).collect();
-        let number = Number::near(actual.disparity(), self.largest(&part.gram));
+        let number = Number::near(sample.disparity(), largest(&part.gram));
         add("paper", "disparity", None, Estimate::new(n, Some(number), 0.0, &of_halves));
-        self.add_pairs(part, &mut add);
+        self.add_pairs(part, &mut |statistic, groups, estimate| add("paper", statistic, groups, estimate));
     }
 
-    /// Norm of the largest gradient.
-    fn largest(&self, gram: &Gram) -> f64 {
-        (0..gram.examples).map(|i| gram.at(i, i)).fold(0.0, f64::max).sqrt()
-    }
-
-    fn add_pairs(
-        &self,
-        part: &Part,
-        add: &mut impl FnMut(&'static str, &'static str, Option<(String, String)>, Estimate),
-    ) {
-        let (n, groupings) = (part.gram.examples, self.groupings());
+    fn add_pairs(&self, part: &Part, add: &mut dyn FnMut(&str, Option<(String, String)>, Estimate)) {
+        let n = self.examples();
+        let value = confusion(&part.gram).map(|value| Number::near(value, largest(&part.gram).powi(2)));
+        add("confusion", None, Estimate::exact(value));
         let pairs = Pairs::of(&part.gram);
-        let all: Vec<Summed> = self.halves.all().map(|chosen| pairs.sum(&chosen.examples, &groupings)).collect();
-        let minimum = all[0].minimum;
-        let confusion = if minimum.is_infinite() { f64::NAN } else { (-minimum).max(0.0) };
-        let value = Number::near(confusion, self.largest(&part.gram).powi(2));
-        add("paper", "confusion", None, Estimate::new(n, Some(value), 0.0, &[]));
-
-        // Of all pairs, then those within a class and between classes.
-        let kinds = if self.class_names.is_empty() { &STIFFNESS[..1] } else { &STIFFNESS[..] };
-        for (kind, names) in kinds.iter().enumerate() {
-            let wanted = |a: usize, b: usize| [true, a == b, a != b][kind];
-            let total = |summed: &Summed, field: Field| summed.by[CLASSES].total(field, wanted);
-            for (name, estimate) in
-                names.iter().zip(stiffness(n, &all, |summed, mean| mean(&|field| total(summed, field))))
-            {
-                add("paper", name, None, estimate);
-            }
-        }
-        let sizes = |of: &[usize], count: usize| -> Vec<usize> {
-            (0..count).map(|group| of.iter().filter(|found| **found == group).count()).collect()
+        let everything: Vec<usize> = (0..n).collect();
+        let summed = |groups: &Groups| -> Vec<Summed> {
+            let halves = self.halves.all.iter().map(|half| &half.examples);
+            std::iter::once(&everything).chain(halves).map(|examples| pairs.sum(examples, groups)).collect()
         };
-        let class_sizes = sizes(&self.classes, self.class_names.len());
-        for (is_between, names) in MACRO.iter().enumerate().filter(|_| !self.class_names.is_empty()) {
-            let count = self.class_names.len();
-            let wanted: Vec<(usize, usize)> = (0..count)
-                .flat_map(|a| (a..count).map(move |b| (a, b)))
-                .filter(|(a, b)| (a != b) == (is_between == 1))
-                .collect();
-            let mean_of_means = |summed: &Summed, mean: Mean| {
-                let of_pair = |&(a, b): &(usize, usize)| mean(&|field| summed.by[CLASSES].of_pair(field, a, b));
-                let means: Vec<OfHalf> = wanted.iter().map(of_pair).filter(|mean| mean.value.is_finite()).collect();
-                let sum = |of: fn(&OfHalf) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
-                OfHalf { value: sum(|of| of.value), slack: sum(|of| of.slack) }
+        let by_class = summed(&self.classes);
+        let mut stiffness =
+            |prefix: &str, suffix: &str, groups: Option<(String, String)>, is_told: bool, all: &[[OfHalf; 2]]| {
+                for (place, kind) in ["sign", "cosine"].into_iter().enumerate() {
+                    let of_halves: Vec<OfHalf> = all[1..].iter().map(|of| of[place]).collect();
+                    let OfHalf { value, slack } = all[0][place];
+                    let estimate = Estimate::new(n, Some(Number::near(value, 1.0)), slack, &of_halves);
+                    add(&format!("{prefix}stiffness_{kind}{suffix}"), groups.clone(), estimate.told_if(is_told));
+                }
             };
-            for (name, estimate) in names.iter().zip(stiffness(n, &all, mean_of_means)) {
-                add("paper", name, None, estimate.only_if(class_sizes.iter().all(|size| *size >= 4)));
+        let pooled = |summed: &[Summed], wanted: &dyn Fn(usize, usize) -> bool| -> Vec<[OfHalf; 2]> {
+            summed.iter().map(|summed| both(&summed.total(wanted))).collect()
+        };
+        stiffness("", "", None, true, &pooled(&by_class, &|_, _| true));
+        let has_few =
+            |groups: &Groups, group: usize| groups.of.iter().filter(|of| **of == group).count() < FEWEST_OF_GROUP;
+        if !self.class_names.is_empty() {
+            let is_told = !(0..self.classes.count).any(|class| has_few(&self.classes, class));
+            let [within, between]: [fn(usize, usize) -> bool; 2] = [|a, b| a == b, |a, b| a != b];
+            for (suffix, wanted) in [("_within_class", within), ("_between_classes", between)] {
+                stiffness("", suffix, None, true, &pooled(&by_class, &wanted));
+                let of_classes: Vec<[OfHalf; 2]> =
+                    by_class.iter().map(|summed| mean_over_classes(summed, wanted)).collect();
+                stiffness("", &format!("{suffix}_macro"), None, is_told, &of_classes);
             }
         }
-        for (place, of, names, statistics) in [
-            (GROUPS, &self.groups, &self.group_names, STIFFNESS[0]),
-            (CLASSES, &self.classes, &self.class_names, ["class_stiffness_sign", "class_stiffness_cosine"]),
-        ] {
-            let sizes = sizes(of, names.len());
+        let by_group = summed(&self.groups);
+        for (prefix, groups, names, summed) in
+            [("", &self.groups, &self.group_names, &by_group), ("class_", &self.classes, &self.class_names, &by_class)]
+        {
             for a in 0..names.len() {
                 for b in a..names.len() {
-                    let of_pair = |summed: &Summed, mean: Mean| mean(&|field| summed.by[place].of_pair(field, a, b));
-                    for (name, estimate) in statistics.iter().zip(stiffness(n, &all, of_pair)) {
-                        let pair = Some((names[a].clone(), names[b].clone()));
-                        add("paper", name, pair, estimate.only_if(sizes[a].min(sizes[b]) >= 4));
-                    }
+                    let all: Vec<[OfHalf; 2]> = summed.iter().map(|summed| both(&summed.of_pair(a, b))).collect();
+                    let is_told = !has_few(groups, a) && !has_few(groups, b);
+                    stiffness(prefix, "", Some((names[a].clone(), names[b].clone())), is_told, &all);
                 }
             }
         }
     }
 
-    fn cross_terms(&self, gram: &Gram) -> Vec<Vec<Number>> {
-        let count = self.group_names.len();
+    fn add_cross_terms(&self, gram: &Gram, step: &mut StepCoherence) {
+        let (n, count) = (gram.examples, self.groups.count);
         let mut sums = vec![vec![(0.0, 0.0); count]; count];
-        for i in 0..gram.examples {
-            for j in 0..gram.examples {
-                let (sum, size) = &mut sums[self.groups[i]][self.groups[j]];
+        for i in 0..n {
+            for j in 0..n {
+                let (sum, size) = &mut sums[self.groups.of[i]][self.groups.of[j]];
                 *sum += gram.at(i, j);
                 *size += gram.at(i, j).abs();
             }
         }
-        let n = gram.examples as f64;
-        let self_sum: f64 = (0..gram.examples).map(|i| gram.at(i, i)).sum();
-        let number = |&(sum, size): &(f64, f64)| Number::near(zero::or_zero(sum, n, n * self_sum), size);
-        sums.iter().map(|row| row.iter().map(number).collect()).collect()
+        let self_sum: f64 = (0..n).map(|i| gram.at(i, i)).sum();
+        let total: f64 = sums.iter().flatten().map(|(sum, _)| sum).sum();
+        step.cross_total = rounded(total, (n * n) as f64, self_sum);
+        step.cross_terms =
+            sums.iter().map(|row| row.iter().map(|&(sum, size)| Number::near(sum, size)).collect()).collect();
+    }
+
+    /// Of the groups of the sample, which have examples enough for an interval.
+    pub(crate) fn told_groups(sizes: &[usize]) -> Vec<bool> {
+        sizes.iter().map(|size| *size >= FEWEST_OF_GROUP).collect()
     }
 }
 
-type Field = fn(&PairSums) -> &Vec<f64>;
-/// From the sums of the fields over some pairs to a mean over them.
-type Mean<'a> = &'a dyn Fn(&dyn Fn(Field) -> f64) -> OfHalf;
+/// Norm of the largest gradient.
+fn largest(gram: &Gram) -> f64 {
+    (0..gram.examples).map(|i| gram.at(i, i)).fold(0.0, f64::max).sqrt()
+}
 
-/// Mean sign and mean cosine; `of` says over which pairs the mean is.
-fn stiffness(examples: usize, all: &[Summed], of: impl Fn(&Summed, Mean<'_>) -> OfHalf) -> [Estimate; 2] {
-    let sign = |total: &dyn Fn(Field) -> f64| {
-        let count = total(|sums| &sums.count);
-        OfHalf { value: total(|sums| &sums.sign) / count, slack: 2.0 * total(|sums| &sums.doubtful) / count }
-    };
-    let cosine =
-        |total: &dyn Fn(Field) -> f64| OfHalf::from(total(|sums| &sums.cosine) / total(|sums| &sums.cosine_count));
-    [&sign as Mean<'_>, &cosine].map(|mean| {
-        let values: Vec<OfHalf> = all.iter().map(|summed| of(summed, mean)).collect();
-        Estimate::new(examples, Some(Number::near(values[0].value, 1.0)), values[0].slack, &values[1..])
+/// max(0, −min ⟨g_i, g_j⟩) over the pairs; `None` if there is none.
+fn confusion(gram: &Gram) -> Option<f64> {
+    let pairs = (0..gram.examples).flat_map(|i| (0..i).map(move |j| gram.at(i, j)));
+    pairs.reduce(f64::min).map(|minimum| (-minimum).max(0.0))
+}
+
+fn both(sum: &PairSum) -> [OfHalf; 2] {
+    [sum.sign(), sum.cosine()]
+}
+
+/// The mean over the wanted pairs of classes that have a pair of examples.
+fn mean_over_classes(summed: &Summed, wanted: fn(usize, usize) -> bool) -> [OfHalf; 2] {
+    let of_classes: Vec<[OfHalf; 2]> =
+        summed.each().filter(|(a, b, _)| wanted(*a, *b)).map(|(_, _, sum)| both(sum)).collect();
+    [0, 1].map(|place| {
+        let there: Vec<OfHalf> = of_classes.iter().map(|of| of[place]).filter(|of| !of.value.is_nan()).collect();
+        let mean = |of: fn(&OfHalf) -> f64| there.iter().map(of).sum::<f64>() / there.len() as f64;
+        OfHalf { value: mean(|of| of.value), slack: mean(|of| of.slack) }
     })
 }
 
 impl Part {
     fn plus(mut self, other: &Part) -> Part {
         self.gram.add(&other.gram);
+        self.coordinates.add(&other.coordinates);
+        self.batches.iter_mut().zip(&other.batches).for_each(|(sum, batches)| sum.add(batches));
         self.means.iter_mut().zip(&other.means).for_each(|(sum, means)| sum.add(means));
         self.scaled = self.scaled.zip(other.scaled.as_ref()).map(|(mut sums, others)| {
             sums.iter_mut().zip(others).for_each(|(sum, means)| sum.add(means));
             sums
         });
-        self.signs.add(&other.signs);
-        for (sum, coordinates) in self.coordinates.iter_mut().zip(&other.coordinates) {
-            sum.add(coordinates);
-        }
         self
     }
 }
@@ -389,14 +400,19 @@ impl Means {
         Means { pairs: zeros.clone(), sizes: zeros.clone(), selves: zeros }
     }
 
-    /// Of sums over pairs and over examples, by group, of `examples` examples.
-    fn of_sums(sums: &[[f64; 2]], examples: usize) -> Means {
-        let h = examples as f64;
-        Means {
-            pairs: sums.iter().map(|[pairs, _]| pairs / (h * (h - 1.0))).collect(),
-            selves: sums.iter().map(|[_, selves]| selves / h).collect(),
-            sizes: vec![0.0; sums.len()],
-        }
+    /// Counts an example: its products with all, itself included, their sizes, and that with itself.
+    fn count(&mut self, group: usize, sum: f64, size: f64, own: f64) {
+        self.pairs[group] += sum - own;
+        self.sizes[group] += size;
+        self.selves[group] += own;
+    }
+
+    /// The means of what was counted of so many examples.
+    fn over(mut self, examples: usize) -> Means {
+        let n = examples as f64;
+        self.pairs.iter_mut().chain(&mut self.sizes).for_each(|sum| *sum /= n * (n - 1.0));
+        self.selves.iter_mut().for_each(|sum| *sum /= n);
+        self
     }
 
     fn scaled(&self, scale: f64) -> Means {
@@ -418,7 +434,7 @@ impl Means {
         let self_sum = n * sum(&self.selves);
         let norm_sq = n * (n - 1.0) * pair + self_sum;
         let size = n * (n - 1.0) * size + self_sum;
-        norm_sq.is_finite().then_some(Norms { examples: n, norm_sq, self_sum, size, is_sample })
+        norm_sq.is_finite().then(|| Norms::new(examples, norm_sq, self_sum, size, is_sample))
     }
 
     /// N̂ of each group, of m examples.
@@ -427,7 +443,8 @@ impl Means {
         let of = |means: &[f64]| {
             means.iter().zip(&self.selves).map(|(mean, own)| pairs(*mean) + m * own).collect::<Vec<f64>>()
         };
-        GroupNorms { norms: of(&self.pairs), sizes: of(&self.sizes) }
+        let self_sum = m * self.selves.iter().sum::<f64>();
+        GroupNorms { norms: of(&self.pairs), sizes: of(&self.sizes), examples: m, self_sum }
     }
 }
 
@@ -435,21 +452,16 @@ impl Means {
 pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<Row> {
     let mut parts: Vec<(Option<usize>, [f64; 3])> = layers.iter().map(|&(layer, sums)| (Some(layer), sums)).collect();
     let mut together = [0.0; 3];
-    for (_, sums) in layers {
-        for (sum, value) in together.iter_mut().zip(sums) {
-            *sum += value;
-        }
-    }
+    layers.iter().for_each(|(_, sums)| add(&mut together, sums));
     parts.push((None, together));
-    let mut rows = Vec::new();
-    for (layer, [norm_sq, size, self_sum]) in parts {
-        let norms = Norms { examples: examples as f64, norm_sq, self_sum, size, is_sample: false };
-        for statistic in NAMES {
+    let of_part = |(layer, [norm_sq, size, self_sum]): (Option<usize>, [f64; 3])| {
+        let norms = Norms::new(examples, norm_sq, self_sum, size, false);
+        NAMES.map(|statistic| {
             let estimate = Estimate::exact(norms.value(statistic));
-            rows.push(Row { estimator: "exact", layer, statistic, groups: None, estimate });
-        }
-    }
-    rows
+            Row { estimator: "exact", layer, statistic: statistic.to_string(), groups: None, estimate }
+        })
+    };
+    parts.into_iter().flat_map(of_part).collect()
 }
 
 #[cfg(test)]
@@ -458,7 +470,7 @@ mod tests {
     use crate::sheet::Value;
 
     fn value(step: &StepCoherence, estimator: &str, layer: Option<usize>, statistic: &str) -> f64 {
-        let is = |row: &&Row| (row.estimator, row.layer, row.statistic) == (estimator, layer, statistic);
+        let is = |row: &&Row| (row.estimator, row.layer, row.statistic.as_str()) == (estimator, layer, statistic);
         match step.rows.iter().find(is).map(|row| &row.estimate.value) {
             Some(Value::Number(value)) => value.value,
             other => panic!("{statistic} is {other:?}"),
@@ -466,7 +478,8 @@ mod tests {
     }
 
     fn setting(layers: &[&[(&[usize], Option<u64>)]], classes: Option<(Vec<String>, Vec<usize>)>) -> Setting {
-        let stratum = |(places, size): &(&[usize], Option<u64>)| Stratum { places: places.to_vec(), size: *size };
+        let stratum =
+            |(places, size): &(&[usize], Option<u64>)| Stratum { parameter: 0, places: places.to_vec(), size: *size };
         let layer = |(place, strata): (usize, &&[_])| Layer { place, strata: strata.iter().map(stratum).collect() };
         let names = ["pristine".to_string(), "corrupt".to_string()];
         let sample = Sample {

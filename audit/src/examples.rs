@@ -1,6 +1,6 @@
 //! What a run says of its m training examples.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use cograd_trace::{ExampleColumn, Run, TraceError};
 
@@ -71,16 +71,12 @@ impl Examples {
         (0..flags.len()).filter(|&example| flags[example] == wanted).collect()
     }
 
-    /// Σ_k p_k² of the frequencies of the labels; of so many classes one over their number where there are no labels.
-    pub(crate) fn chance(&self, classes: Option<u64>) -> Option<f64> {
-        let Some(labels) = integers(&self.label) else {
-            return classes.filter(|classes| *classes > 0).map(|classes| 1.0 / classes as f64);
-        };
-        let labels: Vec<i64> = labels.iter().copied().flatten().collect();
-        let frequency =
-            |label: &i64| labels.iter().filter(|other| *other == label).count() as f64 / labels.len() as f64;
-        let distinct: BTreeSet<i64> = labels.iter().copied().collect();
-        (!labels.is_empty()).then(|| distinct.iter().map(|label| frequency(label) * frequency(label)).sum())
+    /// Σ_k p_k², p_k the part of the labels that is k: how often two of them, at random, are the same.
+    pub(crate) fn same_label(&self) -> Option<f64> {
+        let mut counts: BTreeMap<String, f64> = BTreeMap::new();
+        texts(self.label.as_ref()?).into_iter().flatten().for_each(|label| *counts.entry(label).or_default() += 1.0);
+        let all: f64 = counts.values().sum();
+        (all > 0.0).then(|| counts.values().map(|count| (count / all) * (count / all)).sum())
     }
 
     /// |P|/m.

@@ -109,7 +109,11 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
         if is_whole {
             claims.extend(check::summary::check(&results.summary, study, &by, &runs));
         }
-        let whole = if is_whole { Ok(runs) } else { Err("not every run could be recomputed".to_string()) };
+        let whole = if is_whole {
+            Ok(runs)
+        } else {
+            Err("not every run could be recomputed: see the other claims".to_string())
+        };
         let (conditions, tables) = (&results.summary.conditions, &results.tables);
         // The directory of a run may be named as other programs find a column in it.
         let names = names.iter().map(|name| name.strip_prefix("run=").unwrap_or(name)).collect();
@@ -117,7 +121,7 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
     }
     let holds = claims.iter().all(|claim| claim.verdict != Verdict::Fail);
     claims.extend(check::report::check(report, analysis, holds));
-    Ok(Audit { study: study.display().to_string(), claims })
+    Ok(Audit { format: 1, study: study.display().to_string(), claims })
 }
 
 /// What the examples of the runs must be grouped by; the reason if that cannot be told.

@@ -61,9 +61,20 @@ impl Chosen {
     }
 }
 
+/// Null worlds, and halves, that an audit draws again, at most.
+const MOST_WORLDS: usize = 1_000_000;
+const MOST_HALVES: usize = 10_000;
+
 impl Selection {
     /// What of a run was analysed; the reason if that cannot be told from the study alone.
     pub(crate) fn of(options: &Options) -> Result<Selection, String> {
+        if options.null_worlds > MOST_WORLDS || options.kept_worlds > MOST_WORLDS || options.halves > MOST_HALVES {
+            return Err(format!(
+                "the summary tells of {} null worlds, {} of them kept, and {} halves; at most {MOST_WORLDS} and {MOST_HALVES} \
+                 are drawn again: analyse with fewer",
+                options.null_worlds, options.kept_worlds, options.halves
+            ));
+        }
         let steps = match &options.steps {
             Some(text) => Some(Span::parse(text).ok_or_else(|| format!("the steps were chosen by `{text}`"))?),
             None => None,

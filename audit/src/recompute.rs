@@ -75,21 +75,18 @@ impl Recomputed {
         let mut exact_coherence = Vec::new();
         let is_population_left_out = !whole.is_empty() && trace.leaves_out_population(selection);
         let contributions = terms.iter().map(|terms| terms.contributions.clone()).collect();
-        let self_sums = terms.iter().map(|terms| terms.self_terms.iter().sum()).collect();
-        let mut records = vec![Record { estimator: "paper", groups, steps, contributions, self_sums }];
+        let mut records = vec![Record { estimator: "paper", groups, steps, contributions }];
         if !whole.is_empty() && !is_population_left_out {
-            let (mut steps, mut contributions, mut self_sums) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut steps, mut contributions) = (Vec::new(), Vec::new());
             for step in whole.into_iter().filter(|step| selection.has_step(step.step)) {
                 let layers = step.sums.into_iter().enumerate().filter(|(layer, _)| chosen[*layer]);
-                let layers: Vec<(usize, [f64; 3])> = layers.collect();
-                self_sums.push(layers.iter().map(|(_, sums)| sums[2]).sum());
-                let rows = coherence::exact(trace.examples.population.len(), &layers);
+                let rows = coherence::exact(trace.examples.population.len(), &layers.collect::<Vec<_>>());
                 exact_coherence.push((step.step, rows));
                 steps.push(step.step);
                 contributions.push(step.contributions);
             }
             let groups = groups_of(&trace.examples.population);
-            records.push(Record { estimator: "exact", groups, steps, contributions, self_sums });
+            records.push(Record { estimator: "exact", groups, steps, contributions });
         }
         Ok(Recomputed {
             estimates: records.into_iter().map(|record| record.numbers(&manifest.run, options)).collect(),
@@ -123,7 +120,8 @@ impl Recomputed {
 
     /// Accuracies and overfit by evaluated step.
     pub(crate) fn overfit(&self) -> Vec<Overfit> {
-        let chance = self.examples.chance(self.manifest.task.classes);
+        let equal = self.manifest.task.classes.filter(|classes| *classes > 0).map(|classes| 1.0 / classes as f64);
+        let chance = self.examples.same_label().or(equal);
         overfit::curve(&self.metrics, self.manifest.conditions.number("noise"), chance)
     }
 

@@ -8,7 +8,6 @@ use crate::plain::moments::{Moments, Scores};
 use crate::plain::permutation::{Contrast, Family, FamilyTest, Groups, Tested, test};
 use crate::plain::share::{Decomposition, decompose};
 use crate::plain::worlds::Worlds;
-use crate::plain::zero;
 use crate::sheet::Value;
 use crate::tally::Number;
 
@@ -26,8 +25,6 @@ pub(crate) struct Record {
     pub steps: Vec<i64>,
     /// Of each step, one an example.
     pub contributions: Vec<Vec<f64>>,
-    /// Σ q of each step; NaN if it is not known.
-    pub self_sums: Vec<f64>,
 }
 
 /// The curves of one world.
@@ -81,14 +78,19 @@ impl Record {
         contiguous(&self.steps)
     }
 
-    /// ‖g‖² of each step. ‖g‖ is 0 if it is the rounding of sums of n numbers, of size √(n Σ q) at most.
-    fn totals(&self) -> Vec<f64> {
-        let n = self.groups.of.len() as f64;
-        let total = |(row, self_sum): (&Vec<f64>, &f64)| {
-            let total: f64 = row.iter().sum();
-            if total > 0.0 && zero::or_zero(total.sqrt(), n, (n * self_sum).sqrt()) == 0.0 { 0.0 } else { total }
-        };
-        self.contributions.iter().zip(&self.self_sums).map(total).collect()
+    /// The contributions summed over the steps so far, of each contiguous step.
+    fn summed(&self) -> Vec<Scores> {
+        let mut sums = vec![0.0; self.groups.of.len()];
+        let mut sizes = sums.clone();
+        let mut rows = Vec::new();
+        for row in &self.contributions[..self.contiguous()] {
+            for ((sum, size), value) in sums.iter_mut().zip(&mut sizes).zip(row) {
+                *sum += value;
+                *size += value.abs();
+            }
+            rows.push(Scores::of_sums(sums.clone(), rows.len() + 1, &sizes));
+        }
+        rows
     }
 
     fn world(&self, number: u64, groups: &Groups) -> World {
@@ -99,12 +101,7 @@ impl Record {
         };
         World {
             number,
-            decomposition: self
-                .contributions
-                .iter()
-                .zip(self.totals())
-                .map(|(row, total)| decompose(row, total, groups))
-                .collect(),
+            decomposition: self.contributions.iter().map(|row| decompose(row, groups)).collect(),
             means: (0..groups.sizes.len()).map(of_group).collect(),
         }
     }
@@ -120,18 +117,16 @@ impl Record {
 
         // Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each
         // contiguous step; then those of the crossover statistic.
-        let totals = self.totals();
-        let of_step =
-            |(row, total): (&Vec<f64>, &f64)| (*total > 0.0 && total.is_finite()).then(|| Scores::plain(row.clone()));
+        let of_step = |row: &Vec<f64>| {
+            let total: f64 = row.iter().sum();
+            (total > 0.0 && total.is_finite()).then(|| Scores::of_terms(row.clone()))
+        };
         let is_there: Vec<bool> =
             worlds[0].decomposition.iter().map(|at| at.shares.iter().any(Option::is_some)).collect();
         let weights = crossover::weights(&is_there);
-        let of_crossover =
-            weights.as_ref().and_then(|weights| crossover::scores(&self.contributions, weights, &totals));
-        let series: Vec<Option<Scores>> = self.contributions.iter().zip(&totals).map(of_step).collect();
-        let contiguous = &self.contributions[..self.contiguous()];
-        let summed = Scores::sums(contiguous, &vec![1.0; contiguous.len()]);
-        let series = [series, summed.into_iter().map(Some).collect(), vec![of_crossover]].concat();
+        let of_crossover = weights.as_ref().map(|weights| crossover::scores(&self.contributions, weights));
+        let series: Vec<Option<Scores>> = self.contributions.iter().map(of_step).collect();
+        let series = [series, self.summed().into_iter().map(Some).collect(), vec![of_crossover]].concat();
 
         let last = series.len() - 1;
         let (shares, differences, crossover) = (0..steps, steps..last, last..last + 1);
@@ -198,7 +193,7 @@ impl Record {
             let scores = |place: usize| {
                 let at = &actual.decomposition[place];
                 let total = at.shares[group].and(at.norm_sq)?.value;
-                Some(Scores::plain(self.contributions[place].iter().map(|s| s / total).collect()))
+                Some(Scores::of_terms(self.contributions[place].iter().map(|s| s / total).collect()))
             };
             let point = |place: usize| {
                 null_cells(mean, scores(place).as_ref(), groups.factor(Contrast::Sum(group)), test, place, worlds)
@@ -298,7 +293,6 @@ mod tests {
             groups: Groups::new(vec![0, 1, 0, 1, 1], 2),
             steps: vec![0, 1, 3],
             contributions: vec![vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]],
-            self_sums: vec![f64::NAN; 3],
         };
         let found = record.numbers("run", &options);
         assert_eq!((found.worlds.len(), found.null.len(), found.tests.len()), (2, 3, 10));

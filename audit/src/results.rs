@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cograd_results::{Kind, SUMMARY, Scope, Summary, TABLES};
-use cograd_trace::{Manifest, check_seal};
+use cograd_trace::Manifest;
 use serde_json::Value as Json;
 
 use crate::check::files::{self, Listed};
@@ -36,7 +36,7 @@ impl Results {
     pub(crate) fn open(directory: &Path, claims: &mut Vec<Claim>) -> Option<Results> {
         let published = "the published numbers are those of the trace";
         if !directory.is_dir() {
-            claims.push(Claim::unchecked(published, SUBJECT, "not analysed"));
+            claims.push(Claim::unchecked(published, SUBJECT, "not analysed: analyse it with `cograd analyze`"));
             return None;
         }
         let text = match fs::read(directory.join(SUMMARY)) {
@@ -47,10 +47,7 @@ impl Results {
                 return None;
             }
         };
-        claims.push(match check_seal(&text) {
-            Ok(()) => Claim::pass("the summary's seal is that of its text", SUMMARY, "sealed"),
-            Err(error) => Claim::fail("the summary's seal is that of its text", SUMMARY, error.to_string()),
-        });
+        claims.push(files::seal("the summary's seal is that of its text", SUMMARY, &text));
         let summary: Summary = match serde_json::from_slice(&text) {
             Ok(summary) => summary,
             Err(error) => {
@@ -146,7 +143,7 @@ impl Results {
         claims.push(self.no_other_runs(study));
         claims.extend(self.invariants());
         let unchecked = |name: &String| {
-            let why = "not checkable: the audit does not recompute it yet";
+            let why = "the audit does not recompute it yet: a version that does would";
             Claim::unchecked(&format!("{name} is recomputed"), SUBJECT, why)
         };
         claims.extend(self.unknown.borrow().iter().map(unchecked));
@@ -165,10 +162,16 @@ impl Results {
             // What statistics that were not asked for have, is not there.
             (_, Some(found)) if is_part && found.rows() == 0 => return None,
             _ if is_part && definition.scope == Scope::Study => {
-                return Some(Claim::unchecked(&claim, subject, "it is of statistics some of which were not asked for"));
+                return Some(Claim::unchecked(
+                    &claim,
+                    subject,
+                    "it is of statistics some of which were not asked for: analyse without `--statistics`",
+                ));
             }
             (Err(why), _) => return Some(Claim::unchecked(&claim, subject, why)),
-            (_, None) => return Some(Claim::unchecked(&claim, subject, "the table cannot be read")),
+            (_, None) => {
+                return Some(Claim::unchecked(&claim, subject, "the table cannot be read: see the other claims"));
+            }
             (Ok(sheet), Some(found)) => (sheet, found),
         };
         let statistics = &self.summary.statistics;

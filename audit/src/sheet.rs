@@ -77,8 +77,10 @@ pub(crate) enum Value {
     Range(f64, f64),
     /// Any text.
     Words,
-    /// Anything, where rounding decides.
-    Any,
+    /// Any flag.
+    AnyFlag,
+    /// Missing, or at least this.
+    NullOr(f64),
 }
 
 impl Value {
@@ -124,7 +126,10 @@ impl Value {
 
     fn is(&self, found: Cell<'_>) -> bool {
         match (self, found) {
-            (Value::Null, Cell::Null) | (Value::Words, Cell::Text(_)) | (Value::Any, _) => true,
+            (Value::Null | Value::NullOr(_), Cell::Null)
+            | (Value::Words, Cell::Text(_))
+            | (Value::AnyFlag, Cell::Flag(_)) => true,
+            (Value::NullOr(from), Cell::Float(found)) => found >= *from,
             (Value::Text(expected), Cell::Text(found)) => expected == found,
             (Value::Int(expected), Cell::Int(found)) => *expected == found,
             (Value::Flag(expected), Cell::Flag(found)) => *expected == found,

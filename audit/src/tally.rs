@@ -10,7 +10,9 @@ const QUOTED: usize = 3;
 pub(crate) struct Tally {
     compared: u64,
     failed: u64,
+    odd: u64,
     quoted: Vec<String>,
+    oddities: Vec<String>,
     worst: Option<Worst>,
     notes: Vec<String>,
 }
@@ -45,6 +47,29 @@ impl Tally {
         self.check(holds, || format!("{} is {found:e}, recomputed {:e}", place(), expected.value));
     }
 
+    /// Counts a comparison that holds in an odd way.
+    pub(crate) fn odd(&mut self, message: impl FnOnce() -> String) {
+        self.compared += 1;
+        self.odd += 1;
+        if self.oddities.len() < QUOTED {
+            self.oddities.push(message());
+        }
+    }
+
+    /// As [`Tally::close`], but what is off by up to `possible` of the scale is odd, no failure.
+    pub(crate) fn close_or_odd(&mut self, found: f64, expected: Number, possible: f64, place: impl FnOnce() -> String) {
+        let deviation = expected.deviation(found);
+        if deviation <= expected.allowed || deviation > possible {
+            return self.close(found, expected, place);
+        }
+        self.odd(|| {
+            let (place, value) = (place(), expected.value);
+            format!(
+                "{place} is {found:e}, recomputed {value:e}: more than rounding of unlike terms, less than of like ones"
+            )
+        });
+    }
+
     /// Something worth knowing that is no failure.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
@@ -59,8 +84,11 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Tally) {
         self.compared += other.compared;
         self.failed += other.failed;
+        self.odd += other.odd;
         self.quoted.extend(other.quoted);
         self.quoted.truncate(QUOTED);
+        self.oddities.extend(other.oddities);
+        self.oddities.truncate(QUOTED);
         self.notes.extend(other.notes);
         if let Some(worst) = other.worst
             && self.worst.is_none_or(|so_far| worst.ratio() > so_far.ratio())
@@ -71,10 +99,11 @@ impl Tally {
 
     /// The claim that these comparisons make: not checkable if there were none.
     pub(crate) fn into_claim(self, claim: &str, subject: &str) -> Claim {
-        let (verdict, mut why) = match (self.compared, self.failed) {
-            (0, _) => (Verdict::NotCheckable, "there is nothing to compare".to_string()),
-            (compared, 0) => (Verdict::Pass, format!("{compared} compared")),
-            (compared, failed) => (Verdict::Fail, format!("{failed} of {compared}: {}", self.quoted.join("; "))),
+        let (verdict, mut why) = match (self.compared, self.failed, self.odd) {
+            (0, _, _) => (Verdict::NotCheckable, "nothing of it was recorded".to_string()),
+            (compared, 0, 0) => (Verdict::Pass, format!("{compared} compared")),
+            (compared, 0, odd) => (Verdict::Note, format!("{odd} of {compared}: {}", self.oddities.join("; "))),
+            (compared, failed, _) => (Verdict::Fail, format!("{failed} of {compared}: {}", self.quoted.join("; "))),
         };
         for note in &self.notes {
             why = format!("{why}; {note}");

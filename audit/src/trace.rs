@@ -8,6 +8,7 @@ use cograd_trace::{
 };
 use rayon::prelude::*;
 
+use crate::check::seeds::is_ours;
 use crate::check::{gradients, learned_steps, population};
 use crate::coherence::{self, Sample, Setting, StepCoherence, Stratum};
 use crate::examples::Examples;
@@ -79,6 +80,7 @@ impl Trace {
         let mut places = vec![Vec::new(); parameters.len()];
         coordinates.iter().enumerate().for_each(|(place, (parameter, _))| places[*parameter].push(place));
         let stratum = |parameter: usize, is_known: bool| Stratum {
+            parameter,
             places: places[parameter].clone(),
             size: is_known.then(|| parameters[parameter].size()),
         };
@@ -126,7 +128,10 @@ impl Trace {
         for (&step, network) in &self.networks {
             tally.add(self.each_sampled(|example, _, input, tally| {
                 let forward = network.forward(input);
-                learned_steps::check(&self.examples, example, step, &forward, evaluated.contains(&step), tally);
+                // A null of another program may mean that it is not known.
+                let is_known = is_ours(self.manifest()) || self.examples.learned(example).is_some();
+                let is_told = evaluated.contains(&step) && is_known;
+                learned_steps::check(&self.examples, example, step, &forward, is_told, tally);
             }));
         }
         tally

@@ -139,7 +139,9 @@ fn hexadecimal(hasher: Sha256) -> String {
 pub fn check_file(path: &Path, entry: &FileEntry) -> Result<(), FileError> {
     let altered = |message| FileError::Altered { path: path.to_path_buf(), message };
     let bytes = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        // A pipe would be waited for.
+        Ok(_) => return Err(altered("it is not a regular file".to_string())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(FileError::Missing { path: path.to_path_buf() });
         }

@@ -4,9 +4,13 @@
 //! with size and SHA-256, and that is sealed itself. This crate is what they have in common.
 
 mod file;
+mod lock;
+mod output;
 mod seal;
 
 pub use file::{
     FileEntry, FileError, HashedFile, check_file, sha256, sha256_of_file, sync_directory, write_atomically,
 };
+pub use lock::{Attempt, Lock, retire};
+pub use output::{MARKER, OutputDirectory, OutputError};
 pub use seal::{SealError, check_seal, seal_of, sealed};

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cograd_trace::TraceError;
 
+use cograd_files::{FileError, OutputError};
+
 use crate::data::DataError;
 use crate::experiment::ExperimentError;
 use crate::rule::RuleError;
@@ -112,18 +114,6 @@ pub enum RecordError {
         /// The runs and who records them.
         runs: String,
     },
-    /// Two processes could not be kept apart.
-    #[error(
-        "cannot lock {}: {source}; the filesystem must support file locks: on a network mount, enable them, or record \
-         onto a local disk",
-        path.display()
-    )]
-    NoLocks {
-        /// The lock's file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
     /// The recording was asked to stop, and did so between two steps.
     #[error("stopped{}; the same command continues from there", places(runs))]
     Stopped {
@@ -147,6 +137,9 @@ pub enum RecordError {
     /// The state of a run cannot be put into a checkpoint.
     #[error("cannot encode a checkpoint: {0}")]
     Checkpoint(#[from] safetensors::SafeTensorError),
+    /// A lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] OutputError),
     /// The operating system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -170,7 +163,9 @@ impl RecordError {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let full = match &self {
             RecordError::Trace(error) => error.is_disk_full(),
-            RecordError::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            RecordError::Io { source, .. } | RecordError::Lock(OutputError::File(FileError::Io { source, .. })) => {
+                matches!(source.kind(), StorageFull | QuotaExceeded)
+            }
             _ => false,
         };
         if full { RecordError::DiskFull { run: run.to_string(), source: Box::new(self) } } else { self }

@@ -20,7 +20,6 @@ pub mod data;
 mod error;
 mod experiment;
 mod lanes;
-mod lock;
 mod minibatches;
 pub mod network;
 mod noise;

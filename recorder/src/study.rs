@@ -12,9 +12,9 @@ use crate::data::{self, Dataset};
 use crate::error::RecordError;
 use crate::experiment::{Experiment, Grid, Rule};
 use crate::lanes::for_each_run;
-use crate::lock::{self, Attempt, Lock};
 use crate::selection::{Selection, select};
 use crate::training::{Trained, train};
+use cograd_files::{Attempt, Lock, retire};
 
 /// One run of the grid.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,7 +186,7 @@ impl Recording<'_> {
     /// The outcome of a run that is finished.
     fn already_there(&self, plan: &Plan) -> Result<Option<RunOutcome>, RecordError> {
         let Some(manifest) = finished(self.study, &plan.id)? else { return Ok(None) };
-        lock::retire(&self.lock_path(plan));
+        retire(&self.lock_path(plan));
         let outcome = outcome(&manifest, 0.0, true);
         self.observer.run_finished(&outcome);
         Ok(Some(outcome))
@@ -257,7 +257,7 @@ fn conclude(study: &Path, ends: impl Iterator<Item = End>, left: usize) -> Resul
 fn claim(study: &Path, experiment: &Experiment) -> Result<(), RecordError> {
     let (file, lock) = (study.join("study.toml"), study.join(".study.lock"));
     if let Some(theirs) = read_if_there(&file)? {
-        lock::retire(&lock);
+        retire(&lock);
         return ensure_same(study, experiment, &theirs);
     }
     fs::create_dir_all(study).map_err(RecordError::io("create the directory", study))?;

@@ -1,4 +1,4 @@
-use cograd_files::FileError;
+use cograd_files::{FileError, OutputError};
 use cograd_results::ResultsError;
 
 /// Why a report could not be made.
@@ -11,6 +11,9 @@ pub enum ReportError {
     /// A file of the report could not be read, written or removed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The directory of the report is not a report's, or is being written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A figure could not be drawn.
     #[error("cannot draw a figure: {reason}")]
     Draw {

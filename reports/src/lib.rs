@@ -25,7 +25,8 @@ pub use error::ReportError;
 
 use std::path::{Path, PathBuf};
 
-use cograd_results::{Results, SUMMARY};
+use cograd_files::OutputDirectory;
+use cograd_results::Results;
 
 use comparison::Comparison;
 use figure::Figure;
@@ -34,26 +35,31 @@ use study::Study;
 /// Draws every figure and the page of a study's results and returns the files written: the figures, `index.html`, and
 /// `manifest.json`, which has their hashes and is written last.
 ///
-/// `analysis` is the directory that analysis wrote; `out` is created where it does not exist. Each file appears
-/// whole or not at all, and the same results give the same bytes.
+/// `analysis` is the directory that analysis wrote; `out` is new, empty or an earlier report, which is replaced in one swap of
+/// directories. The same results give the same bytes.
 ///
 /// # Errors
-/// Results that are missing, altered or unreadable, or an `out` that cannot be written.
+/// Results that are missing, altered or unreadable, or an `out` that holds something else or cannot be written.
 pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let study = Study::read(&Results::open(analysis)?)?;
+    let output = OutputDirectory::claim(out, "report")?;
+    let (study, sha256) = Results::read_whole(analysis, |results| -> Result<_, ReportError> {
+        Ok((Study::read(results)?, results.summary_sha256().to_owned()))
+    })?;
     let figures = figure::draw_all(&study)?;
-    write(analysis, out, &figures, &page::of_study(&study, &figures)?)
+    let written = write(&sha256, output.path(), &figures, &page::of_study(&study, &figures)?)?;
+    Ok(output.publish(&written)?)
 }
 
-/// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, and returns the files
-/// written: the figures, `index.html`, and `manifest.json` last.
+/// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, which nobody reads yet, and returns the
+/// files written: the figures, `index.html`, and `manifest.json` last.
 ///
 /// # Errors
 /// Tables of the comparison that are missing, altered or unreadable, or a file that cannot be written.
 pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let comparison = Comparison::read(&Results::open(directory)?)?;
+    let results = Results::open(directory)?;
+    let comparison = Comparison::read(&results)?;
     let figures = figure::comparison::draw_all(&comparison)?;
-    write(directory, directory, &figures, &page::of_comparison(&comparison, &figures)?)
+    write(results.summary_sha256(), directory, &figures, &page::of_comparison(&comparison, &figures)?)
 }
 
 /// Each value once, in the order of first appearance.
@@ -67,9 +73,9 @@ fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     distinct
 }
 
-fn write(results: &Path, out: &Path, figures: &[Figure], page: &str) -> Result<Vec<PathBuf>, ReportError> {
+fn write(sha256: &str, directory: &Path, figures: &[Figure], page: &str) -> Result<Vec<PathBuf>, ReportError> {
     let drawings = figures.iter().flat_map(|figure| &figure.drawings);
     let mut files: Vec<(&str, &str)> = drawings.map(|(name, svg)| (name.as_str(), svg.as_str())).collect();
     files.push(("index.html", page));
-    manifest::write(&results.join(SUMMARY), out, &files)
+    manifest::write(sha256, directory, &files)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt64Type};
-use cograd_files::{check_file, check_seal};
+use cograd_files::{check_file, check_seal, sha256};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::{Kind, ResultsError, Summary};
@@ -23,9 +23,33 @@ const BATCH: usize = 1 << 14;
 pub struct Results {
     directory: PathBuf,
     summary: Summary,
+    summary_sha256: String,
 }
 
+/// How often results are read again that were replaced while they were read.
+const ATTEMPTS: usize = 5;
+
 impl Results {
+    /// What `read` makes of the results in `directory`, all of one analysis: if they are replaced meanwhile, they are read again.
+    ///
+    /// # Errors
+    /// As [`Results::open`], and those of `read`.
+    pub fn read_whole<T, E: From<ResultsError>>(
+        directory: &Path,
+        mut read: impl FnMut(&Results) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut attempts = 1;
+        loop {
+            let results = Results::open(directory)?;
+            let found = read(&results);
+            let is_replaced = || Results::open(directory).is_ok_and(|now| now.summary_sha256 != results.summary_sha256);
+            if found.is_ok() || attempts == ATTEMPTS || !is_replaced() {
+                return found;
+            }
+            attempts += 1;
+        }
+    }
+
     /// Opens the results in `directory`: verifies the seal of the summary, then reads it.
     ///
     /// # Errors
@@ -43,9 +67,13 @@ impl Results {
         };
         let wrong = |message: String| ResultsError::Summary { path: path.clone(), message };
         check_seal(&text).map_err(|error| wrong(error.to_string()))?;
-        let summary = serde_json::from_slice(&text)
+        let summary: Summary = serde_json::from_slice(&text)
             .map_err(|error| wrong(format!("it is of another version of the program ({error})")))?;
-        Ok(Results { directory: directory.to_path_buf(), summary })
+        let is_name = |name: &&String| Path::new(name).file_name().is_some_and(|file| file == name.as_str());
+        if let Some(name) = summary.files.keys().find(|name| !is_name(name)) {
+            return Err(wrong(format!("it lists a file outside of its directory: {name}")));
+        }
+        Ok(Results { directory: directory.to_path_buf(), summary, summary_sha256: sha256(&text) })
     }
 
     /// The directory.
@@ -56,6 +84,11 @@ impl Results {
     /// The summary.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// SHA-256 of the summary's file.
+    pub fn summary_sha256(&self) -> &str {
+        &self.summary_sha256
     }
 
     /// Names of the tables there are, those of which nothing is defined included, sorted.

@@ -1,4 +1,4 @@
-//! Writing results: under temporary names until everything is there.
+//! Writing results into a directory that nobody reads yet.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,24 +17,21 @@ use crate::{ResultsError, SUMMARY, Summary};
 /// Rows of a row group at most: bounds the memory of writer and reader.
 const ROW_GROUP: usize = 1 << 17;
 
-/// The tables of a directory of results while they are written.
-///
-/// Nothing appears under its name before [`ResultsWriter::publish`]; dropped without it, nothing is left.
+/// The tables of a directory of results while they are written. The directory is new or empty; see
+/// [`OutputDirectory`](cograd_files::OutputDirectory) for how results replace earlier ones.
 #[derive(Debug)]
 pub struct ResultsWriter {
     directory: PathBuf,
     tables: BTreeMap<String, Table>,
 }
 
-/// A table that is being written, or is complete under its temporary name.
+/// A table that is being written, or is complete.
 #[derive(Debug)]
 struct Table {
     path: PathBuf,
-    temporary: PathBuf,
     rows: u64,
     writer: Option<ArrowWriter<HashedFile>>,
     entry: Option<FileEntry>,
-    published: bool,
 }
 
 impl ResultsWriter {
@@ -59,7 +56,7 @@ impl ResultsWriter {
         self.tables.get_mut(name).map_or(Ok(()), |table| table.append(rows))
     }
 
-    /// Completes every table, still under its temporary name; returns what each holds, by its file name.
+    /// Completes every table; returns what each holds, by its file name.
     ///
     /// # Errors
     /// One cannot be written.
@@ -68,46 +65,25 @@ impl ResultsWriter {
         self.tables.iter_mut().map(complete).collect()
     }
 
-    /// Gives every table its name, removes tables of earlier results that there are no more, then writes the sealed summary;
-    /// returns the paths, the summary's last.
+    /// Writes the sealed summary; returns the paths, the summary's last.
     ///
     /// # Errors
-    /// A file cannot be replaced or written.
-    pub fn publish(mut self, summary: &Summary) -> Result<Vec<PathBuf>, ResultsError> {
+    /// It cannot be written.
+    pub fn publish(self, summary: &Summary) -> Result<Vec<PathBuf>, ResultsError> {
         let path = self.directory.join(SUMMARY);
         let text = sealed(summary).map_err(|error| ResultsError::Write(FileError::io("write", &path)(error.into())))?;
-        // From here to the end the directory mixes two analyses, so it must not have a summary.
-        let earlier = crate::Results::open(&self.directory).ok();
-        remove(&path)?;
-        for name in earlier.iter().flat_map(|results| results.summary().files.keys()) {
-            if !summary.files.contains_key(name) && !name.contains('/') {
-                remove(&self.directory.join(name))?;
-            }
-        }
-        let mut files = self.tables.values_mut().map(Table::publish).collect::<Result<Vec<PathBuf>, ResultsError>>()?;
         write_atomically(&path, &text).map_err(ResultsError::Write)?;
-        files.push(path);
-        Ok(files)
-    }
-}
-
-fn remove(path: &Path) -> Result<(), ResultsError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ResultsError::Write(FileError::io("replace", path)(error)))
-        }
-        _ => Ok(()),
+        Ok(self.tables.into_values().map(|table| table.path).chain([path]).collect())
     }
 }
 
 impl Table {
     fn create(directory: &Path, name: &str, schema: SchemaRef) -> Result<Table, ResultsError> {
-        let (path, temporary) =
-            (directory.join(format!("{name}.parquet")), directory.join(format!(".{name}.parquet.partial")));
+        let path = directory.join(format!("{name}.parquet"));
         let encode = |source| ResultsError::Encode { path: path.clone(), source };
-        let file = HashedFile::create(&temporary).map_err(ResultsError::Write)?;
+        let file = HashedFile::create(&path).map_err(ResultsError::Write)?;
         let writer = ArrowWriter::try_new(file, schema, Some(properties().map_err(encode)?)).map_err(encode)?;
-        Ok(Table { path, temporary, rows: 0, writer: Some(writer), entry: None, published: false })
+        Ok(Table { path, rows: 0, writer: Some(writer), entry: None })
     }
 
     fn append(&mut self, rows: &RecordBatch) -> Result<(), ResultsError> {
@@ -119,26 +95,10 @@ impl Table {
     fn complete(&mut self) -> Result<FileEntry, ResultsError> {
         if let Some(mut writer) = self.writer.take() {
             writer.finish().map_err(|source| ResultsError::Encode { path: self.path.clone(), source })?;
-            let entry = writer.inner_mut().close(&self.temporary, self.rows).map_err(ResultsError::Write)?;
+            let entry = writer.inner_mut().close(&self.path, self.rows).map_err(ResultsError::Write)?;
             self.entry = Some(entry);
         }
         Ok(self.entry.clone().unwrap_or(FileEntry { rows: 0, bytes: 0, sha256: String::new() }))
-    }
-
-    fn publish(&mut self) -> Result<PathBuf, ResultsError> {
-        fs::rename(&self.temporary, &self.path)
-            .map_err(|error| ResultsError::Write(FileError::io("replace", &self.path)(error)))?;
-        self.published = true;
-        Ok(self.path.clone())
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        if !self.published {
-            // Nothing to be done if this fails too: a temporary name is never read.
-            let _ = fs::remove_file(&self.temporary);
-        }
     }
 }
 

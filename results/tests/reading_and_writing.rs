@@ -81,13 +81,6 @@ fn rows(directory: &Path, table: &str) -> Rows {
     Results::open(directory).unwrap().rows(table).unwrap().unwrap()
 }
 
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn what_is_written_is_what_is_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -277,46 +270,36 @@ fn a_directory_without_a_summary_is_not_analysed() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_leaves_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut writer = ResultsWriter::create(directory.path()).unwrap();
-    writer.append("shares", &shares()).unwrap();
-    writer.append("tests", &shares()).unwrap();
-    drop(writer);
-    assert_eq!(names(directory.path()), Vec::<String>::new());
-
-    let mut writer = ResultsWriter::create(directory.path()).unwrap();
-    writer.append("shares", &shares()).unwrap();
-    writer.complete().unwrap();
-    drop(writer);
-    assert_eq!(names(directory.path()), Vec::<String>::new(), "complete, but not published");
-}
-
-#[test]
-fn earlier_results_stay_until_others_are_published() {
+fn results_that_are_replaced_while_they_are_read_are_read_again() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), &[("shares", vec![shares()])]);
-    let mut writer = ResultsWriter::create(directory.path()).unwrap();
-    writer.append("shares", &shares().slice(0, 1)).unwrap();
-    writer.complete().unwrap();
-    assert_eq!(rows(directory.path(), "shares").len(), 3);
-    drop(writer);
-    assert_eq!(rows(directory.path(), "shares").len(), 3);
+    let mut reads = 0;
+    let read = |results: &Results| -> Result<usize, ResultsError> {
+        reads += 1;
+        if reads == 1 {
+            // Another analysis takes the place of this one between its summary and its table.
+            fs::remove_file(directory.path().join("shares.parquet")).unwrap();
+            write(directory.path(), &[("shares", vec![shares().slice(0, 1)])]);
+        }
+        Ok(results.rows("shares")?.unwrap().len())
+    };
+    assert_eq!(Results::read_whole(directory.path(), read).unwrap(), 1);
+    assert_eq!(reads, 2);
+    // What is wrong stays wrong.
+    fs::write(directory.path().join("shares.parquet"), "altered").unwrap();
+    let again = Results::read_whole(directory.path(), |results| results.rows("shares").map(|_| ()));
+    assert!(matches!(again, Err(ResultsError::File { .. })));
 }
 
 #[test]
-fn publishing_replaces_earlier_results_and_removes_tables_that_are_no_more() {
+fn a_summary_that_lists_a_file_outside_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let tables = [("shares", vec![shares()]), ("tests", vec![shares()]), ("of_tomorrow", vec![shares()])];
-    write(directory.path(), &tables);
-    fs::write(directory.path().join("notes.txt"), "mine").unwrap();
-    let later = shares().slice(1, 1);
-    let mut writer = ResultsWriter::create(directory.path()).unwrap();
-    writer.append("shares", &later).unwrap();
-    let summary = Summary { files: writer.complete().unwrap(), ..summary() };
-    let written = writer.publish(&summary).unwrap();
-
-    assert_eq!(written, [directory.path().join("shares.parquet"), directory.path().join(SUMMARY)]);
-    assert_eq!(names(directory.path()), ["notes.txt", "shares.parquet", SUMMARY]);
-    assert_eq!(rows(directory.path(), "shares").text("run", 0), Some("b"));
+    for name in ["../shares.parquet", "a/b.parquet", "/etc/passwd", ""] {
+        let mut writer = ResultsWriter::create(directory.path()).unwrap();
+        writer.append("shares", &shares()).unwrap();
+        let entry = writer.complete().unwrap().into_values().next().unwrap();
+        writer.publish(&Summary { files: [(name.to_string(), entry)].into(), ..summary() }).unwrap();
+        let message = Results::open(directory.path()).unwrap_err().to_string();
+        assert!(message.contains("outside of its directory"), "{message}");
+    }
 }

@@ -11,13 +11,13 @@ pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
     let analysis = arguments.analysis.clone().unwrap_or_else(|| study.join("analysis"));
     let report = arguments.report.clone().unwrap_or_else(|| study.join("report"));
     let audit = cograd_audit::audit(study, &analysis, &report)?;
-    let counts = [Verdict::Pass, Verdict::Fail, Verdict::NotCheckable].map(|verdict| audit.count(verdict));
-    let tally = format!("{} pass, {} FAIL, {} not checkable", counts[0], counts[1], counts[2]);
+    let tally = audit.tally();
     if arguments.json {
         output.result(serde_json::to_string_pretty(&audit)?);
     } else {
         let header = ["claim", "of", "verdict", "why"].map(str::to_string).to_vec();
-        let rows: Vec<Vec<String>> = std::iter::once(header).chain(audit.claims.iter().map(row)).collect();
+        let shown = audit.claims.iter().filter(|claim| arguments.all || claim.verdict != Verdict::Pass);
+        let rows: Vec<Vec<String>> = std::iter::once(header).chain(shown.map(row)).collect();
         table(&rows).iter().for_each(|line| output.line(line));
         output.line(&tally);
     }

@@ -7,4 +7,5 @@ mod common;
 mod comparing;
 mod interruptions;
 mod other_writers;
+mod outputs;
 mod whole_path;

@@ -41,7 +41,7 @@ fn summary_of(files: BTreeMap<String, cograd_files::FileEntry>) -> Summary {
 fn exported(analysis: &TempDir, format: Format) -> String {
     let out = TempDir::new().unwrap();
     let files = export(analysis.path(), &[format], &[], out.path()).unwrap();
-    assert_eq!(fs::read_dir(out.path()).unwrap().count(), files.len(), "no temporary file is left");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), files.len() + 1, "the marker, and no temporary file");
     fs::read_to_string(&files[0]).unwrap()
 }
 
@@ -125,7 +125,11 @@ fn an_altered_table_or_summary_is_named_before_it_is_parsed_and_leaves_nothing()
     let analysis = results(vec![("step", Arc::new(Int64Array::from(vec![1])))]);
     let path = analysis.path().join("odd.parquet");
     fs::write(&path, vec![b'x'; fs::metadata(&path).unwrap().len() as usize]).unwrap();
-    let error = export(analysis.path(), &[Format::Json], &[], analysis.path()).unwrap_err();
+    let out = TempDir::new().unwrap();
+    let error = export(analysis.path(), &[Format::Json], &[], out.path()).unwrap_err();
     assert!(matches!(error, AnalysisError::Results(ResultsError::File { .. })), "{error}");
+    // Results are no export: what they are is told before a byte is written.
+    let error = export(analysis.path(), &[Format::Json], &[], analysis.path()).unwrap_err();
+    assert!(matches!(&error, AnalysisError::Output(_)) && error.to_string().contains("odd.parquet"), "{error}");
     assert_eq!(fs::read_dir(analysis.path()).unwrap().count(), 2);
 }

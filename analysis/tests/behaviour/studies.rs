@@ -140,7 +140,7 @@ fn the_summary_says_what_was_analysed_and_how_and_what_every_file_holds() {
         assert_eq!(entry.bytes, fs::metadata(&path).unwrap().len(), "{name}");
         assert_eq!(entry.rows, analysed.table(name.strip_suffix(".parquet").unwrap()).len() as u64, "{name}");
     }
-    assert_eq!(summary.files.len(), bytes_of_all(analysed.path()).len() - 1, "all but the summary");
+    assert_eq!(summary.files.len(), bytes_of_all(analysed.path()).len() - 2, "all but the summary and the marker");
     let path = analysed.path().join("summary.json");
     let altered = fs::read_to_string(&path).unwrap().replacen("\"seed\": 3", "\"seed\": 4", 1);
     fs::write(&path, altered).unwrap();
@@ -360,7 +360,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 19);
+    assert_eq!(one.len(), 20);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -516,13 +516,14 @@ fn results_of_an_earlier_analysis_are_replaced() {
     assert_eq!(analyse(&options()), analysis);
     let tests = Table(Results::open(&analysis).unwrap().rows("tests").unwrap().unwrap());
     assert_eq!(tests.rows(&[("statistic", "share"), ("group_a", "pristine")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 19);
+    assert_eq!(bytes_of_all(&analysis).len(), 20);
     // Tables that there are no more go.
     analyse(&only(&["metrics"]));
     let left: Vec<String> = bytes_of_all(&analysis).into_keys().map(|name| name.display().to_string()).collect();
     let expected =
         ["curves", "groups", "metrics", "over_seeds", "predictions", "runs"].map(|name| format!("{name}.parquet"));
-    assert_eq!(left, expected.into_iter().chain(["summary.json".to_string()]).collect::<Vec<_>>());
+    let marker = cograd_files::MARKER.to_string();
+    assert_eq!(left, [vec![marker], expected.to_vec(), vec!["summary.json".to_string()]].concat());
 }
 
 #[test]
@@ -539,7 +540,7 @@ fn results_that_cannot_be_written_are_an_error_that_names_the_path() {
     let study = Study::of(&[noisy()]);
     let error = |out: &Path| {
         let error = analyze(study.path(), Some(out), &options(), &NoObserver).unwrap_err();
-        assert!(matches!(error, AnalysisError::Results(_)), "{error}");
+        assert!(matches!(error, AnalysisError::Output(_)), "{error}");
         error.to_string()
     };
     let file = study.path().join("in-the-way");

@@ -7,13 +7,13 @@ use crate::claim::Claim;
 
 const CLAIM: &str = "every entry there belongs to the study";
 
-/// Of the study's directory: entries that the audit knows nothing of are not checkable, there may be notes.
+/// Of the study's directory, in which anything may lie beside.
 pub(crate) fn of_study(study: &Path) -> Claim {
     let known = ["study.toml", ".study.lock", "runs", "analysis", "report", "export"];
     match unknown(study, |name| known.contains(&name)) {
         Err(error) => Claim::fail(CLAIM, "study", error),
         Ok(names) if names.is_empty() => Claim::pass(CLAIM, "study", "no other entry"),
-        Ok(names) => Claim::unchecked(CLAIM, "study", format!("not of a study: {}", names.join(", "))),
+        Ok(names) => Claim::note(CLAIM, "study", format!("not of a study: {}", names.join(", "))),
     }
 }
 
@@ -29,10 +29,11 @@ pub(crate) fn of_runs(runs: &Path, finished: &[String]) -> Vec<Claim> {
     let (unfinished, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| is_partial(name));
     let mut claims = vec![match others.is_empty() {
         true => Claim::pass(CLAIM, "runs", format!("{} runs", finished.len())),
-        false => Claim::fail(CLAIM, "runs", format!("neither a run nor one being recorded: {}", others.join(", "))),
+        false => Claim::note(CLAIM, "runs", format!("neither a run nor one being recorded: {}", others.join(", "))),
     }];
     claims.extend(unfinished.iter().map(|name| {
-        Claim::unchecked("the run is what its manifest says", name, "it is not finished and has no manifest")
+        let why = "it is not finished and has no manifest: record it to the end";
+        Claim::unchecked("the run is what its manifest says", name, why)
     }));
     claims
 }

@@ -131,35 +131,43 @@ fn schedules(experiment: &Table, manifest: &Manifest, metrics: &[Metric], snapsh
         Some(Schedule { every_step_until: u64::try_from(until).ok()?, per_decade: u64::try_from(per_decade).ok()? })
     };
     let last = manifest.steps;
-    let updates =
-        |name: &str| schedule(name).map_or(BTreeSet::new(), |schedule| schedule.steps(last.saturating_sub(1)));
-    let gradients = updates("gradients");
-    let mut compare = |name: &str, expected: &BTreeSet<u64>, found: BTreeSet<i64>| {
-        let expected: BTreeSet<i64> = expected.iter().map(|&step| step as i64).collect();
-        tally.check(expected == found, || format!("the steps of {name} are not those of its schedule"));
+    let mut compare = |name: &str, found: &BTreeSet<u64>, end: u64, expected: &dyn Fn(u64) -> Option<u64>| {
+        // Of each step that is there the next must be there, and no other: never more are told than there are.
+        let next = |from: u64| expected(from).filter(|step| *step < end);
+        let first_and_next = std::iter::once(0).chain(found.iter().map(|step| step + 1));
+        let is = first_and_next.map(next).eq(found.iter().copied().map(Some).chain([None]));
+        tally.check(is, || format!("the steps of {name} are not those of its schedule"));
     };
-    compare("gradients", &gradients, manifest.recorded_steps.iter().copied().collect());
-    compare("population", &updates("population"), manifest.population_steps.iter().copied().collect());
-    let mut evaluations = schedule("evaluations").map_or(BTreeSet::new(), |schedule| schedule.steps(last));
-    evaluations.insert(last);
-    compare("evaluations", &evaluations, metrics.iter().map(|metric| metric.step).collect());
-    // A snapshot waits for the next step whose gradients are recorded.
-    let due = schedule("snapshots").map_or(BTreeSet::new(), |schedule| schedule.steps(last));
-    let mut kept: BTreeSet<u64> = due.iter().filter_map(|&step| gradients.range(step..).next().copied()).collect();
-    kept.insert(last);
-    compare("snapshots", &kept, snapshots.iter().copied().collect());
+    let steps = |steps: &[i64]| -> BTreeSet<u64> { steps.iter().filter_map(|&step| step.try_into().ok()).collect() };
+    let scheduled = |name: &str| {
+        let schedule = schedule(name);
+        move |from: u64| schedule?.next(from)
+    };
+    let gradients = steps(&manifest.recorded_steps);
+    compare("gradients", &gradients, last, &scheduled("gradients"));
+    compare("population", &steps(&manifest.population_steps), last, &scheduled("population"));
+    let evaluated: Vec<i64> = metrics.iter().map(|metric| metric.step).collect();
+    let due = scheduled("evaluations");
+    let evaluation = |from: u64| due(from).filter(|step| *step < last).or(Some(last)).filter(|_| from <= last);
+    compare("evaluations", &steps(&evaluated), last + 1, &evaluation);
+    // A snapshot waits for the next step whose gradients are recorded; there is one after the last update.
+    let due = scheduled("snapshots");
+    let snapshot = |from: u64| due(from).and_then(|step| gradients.range(step..).next().copied()).or(Some(last));
+    compare("snapshots", &steps(snapshots), last + 1, &|from| snapshot(from).filter(|_| from <= last));
 }
 
 impl Schedule {
-    /// Every step up to the bound, and round(10^(k/per_decade)), k = 0, 1, …, up to `last`.
-    fn steps(self, last: u64) -> BTreeSet<u64> {
-        let mut steps: BTreeSet<u64> = (0..=self.every_step_until.min(last)).collect();
-        if self.per_decade > 0 {
-            let spaced = (0..).map(|k| 10_f64.powf(f64::from(k) / self.per_decade as f64).round() as u64);
-            let later = spaced.take_while(|&step| step <= last).filter(|&step| step > self.every_step_until);
-            steps.extend(later);
+    /// The first step from this one on: every step up to the bound, and round(10^(k/per_decade)), k = 0, 1, ….
+    fn next(self, from: u64) -> Option<u64> {
+        if from <= self.every_step_until {
+            return Some(from);
         }
-        steps
+        let per_decade = self.per_decade as f64;
+        // From two before the one that the logarithm gives, which rounding may have moved by one.
+        let first = ((from as f64 - 0.5).log10() * per_decade).floor() - 2.0;
+        let spaced = |k: i32| 10_f64.powf((first + f64::from(k)).max(0.0) / per_decade).round() as u64;
+        // So many a decade that adding one changes nothing: every step is one.
+        (self.per_decade > 0).then(|| (0..8).map(spaced).find(|step| *step >= from).unwrap_or(from))
     }
 }
 
@@ -168,6 +176,22 @@ mod tests {
     use cograd_trace::Conditions;
 
     use super::*;
+
+    #[test]
+    fn the_next_step_of_a_schedule_is_found_without_going_through_the_others() {
+        for (every_step_until, per_decade) in [(0, 0), (3, 0), (0, 1), (10, 20), (100, 7), (5, 300)] {
+            let schedule = Schedule { every_step_until, per_decade };
+            let spaced = (0..4 * per_decade + 1).map(|k| 10_f64.powf(k as f64 / per_decade as f64).round() as u64);
+            let spaced = spaced.filter(|_| per_decade > 0);
+            let all: BTreeSet<u64> = (0..=every_step_until).chain(spaced).collect();
+            for from in 0..9_000 {
+                assert_eq!(schedule.next(from), all.range(from..).next().copied(), "{schedule:?} {from}");
+            }
+        }
+        for per_decade in [1_000_000_000, u64::MAX >> 1] {
+            assert_eq!(Schedule { every_step_until: 0, per_decade }.next(7), Some(7));
+        }
+    }
 
     #[test]
     fn the_conditions_of_a_run_are_of_the_grid() {

@@ -1,11 +1,13 @@
-//! Every file that a manifest lists is there, with the size and the SHA-256 that it says; and nothing else is.
+//! Every file that a manifest lists is there, with the size and the SHA-256 that it says; and nothing else is that a reader would
+//! take for a part of it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use cograd_trace::sha256_of_file;
+use cograd_trace::{check_seal, sha256_of_file};
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::claim::Claim;
 use crate::tally::Tally;
@@ -20,13 +22,19 @@ pub(crate) struct Listed {
 /// Compares the files of `directory` with what is listed of them, by path relative to it with `/` between the parts.
 pub(crate) fn listed(directory: &Path, files: &BTreeMap<String, Listed>, subject: &str) -> Claim {
     let compare = |(name, listed): (&String, &Listed)| {
-        problem(&directory.join(name), listed).map(|what| format!("{name} {what}"))
+        let path = directory.join(name);
+        let mut tally = Tally::default();
+        match problem(&path, listed) {
+            Some(_) if is_text(name) && is_same_text(&path, &listed.sha256) => {
+                tally.odd(|| format!("{name} has other line ends"));
+            }
+            problem => tally.check(problem.is_none(), || format!("{name} {}", problem.unwrap_or_default())),
+        }
+        tally
     };
-    let problems: Vec<Option<String>> = files.par_iter().map(compare).collect();
+    let tallies: Vec<Tally> = files.par_iter().map(compare).collect();
     let mut tally = Tally::default();
-    for problem in problems {
-        tally.check(problem.is_none(), || problem.unwrap_or_default());
-    }
+    tallies.into_iter().for_each(|of_file| tally.add(of_file));
     tally.into_claim("every file has the size and SHA-256 listed of it", subject)
 }
 
@@ -46,7 +54,33 @@ fn problem(path: &Path, listed: &Listed) -> Option<String> {
     }
 }
 
-/// Checks that `directory` holds no file but those that `known` says yes to, by path relative to it.
+fn is_text(name: &str) -> bool {
+    [".svg", ".html", ".json", ".toml", ".csv"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether the file has this SHA-256 but for its line ends, which some programs change when they copy.
+pub(crate) fn is_same_text(path: &Path, sha256: &str) -> bool {
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    let unix = text.replace("\r\n", "\n");
+    [unix.replace('\n', "\r\n"), unix].iter().any(|text| hex(&Sha256::digest(text)) == sha256)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The claim that the seal of a JSON text is right, which it may be but for its line ends.
+pub(crate) fn seal(claim: &str, subject: &str, text: &[u8]) -> Claim {
+    let unix = String::from_utf8_lossy(text).replace("\r\n", "\n");
+    match check_seal(text) {
+        Ok(()) => Claim::pass(claim, subject, "sealed"),
+        Err(_) if check_seal(unix.as_bytes()).is_ok() => Claim::note(claim, subject, "it has other line ends"),
+        Err(error) => Claim::fail(claim, subject, error.to_string()),
+    }
+}
+
+/// Checks that `directory` holds no file but those that `known` says yes to, by path relative to it. What no reader takes for a
+/// part of it is odd only: what file managers and killed writers leave, and notes.
 pub(crate) fn nothing_else(directory: &Path, known: impl Fn(&str) -> bool, subject: &str) -> Claim {
     let claim = "every file there belongs to it";
     let mut found = Vec::new();
@@ -55,8 +89,14 @@ pub(crate) fn nothing_else(directory: &Path, known: impl Fn(&str) -> bool, subje
     }
     found.sort();
     let mut tally = Tally::default();
-    for name in &found {
-        tally.check(known(name), || format!("{name} belongs to nothing"));
+    // The marker says which command wrote the directory, and holds no claim.
+    for name in found.iter().filter(|name| *name != cograd_files::MARKER) {
+        let is_hidden = name.split('/').any(|part| part.starts_with('.'));
+        let is_data = [".parquet", ".safetensors"].iter().any(|end| name.ends_with(end)) && !is_hidden;
+        match known(name) || is_data {
+            true => tally.check(known(name), || format!("{name} belongs to nothing")),
+            false => tally.odd(|| format!("{name} belongs to nothing")),
+        }
     }
     tally.into_claim(claim, subject)
 }
@@ -99,7 +139,12 @@ mod tests {
         assert!(listed(directory.path(), &files, "s").why.contains("c cannot be read"));
         fs::create_dir(directory.path().join("a/c")).unwrap();
         assert_eq!(nothing_else(directory.path(), known, "s").verdict, Verdict::Pass);
-        fs::write(directory.path().join("a/c/d"), "").unwrap();
-        assert!(nothing_else(directory.path(), known, "s").why.contains("a/c/d belongs to nothing"));
+        for (name, verdict) in
+            [("a/c/.d.parquet", Verdict::Note), ("a/c/notes", Verdict::Note), ("a/c/d.parquet", Verdict::Fail)]
+        {
+            fs::write(directory.path().join(name), "").unwrap();
+            let claim = nothing_else(directory.path(), known, "s");
+            assert!(claim.verdict == verdict && claim.why.contains(&format!("{name} belongs to nothing")), "{claim:?}");
+        }
     }
 }

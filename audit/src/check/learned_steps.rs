@@ -17,13 +17,13 @@ pub(crate) fn evaluated(metrics: &[Metric]) -> BTreeSet<i64> {
     metrics.iter().filter(of_all).map(|metric| metric.step).collect()
 }
 
-/// Compares one example at the step of a snapshot.
+/// Compares one example at the step of a snapshot; `is_told` says whether one that was right there would have been learned.
 pub(crate) fn check(
     examples: &Examples,
     example: usize,
     step: i64,
     forward: &Forward,
-    is_evaluated: bool,
+    is_told: bool,
     tally: &mut Tally,
 ) {
     let Some(label) = examples.class(example).filter(|_| examples.learned_step.is_some()) else { return };
@@ -37,7 +37,7 @@ pub(crate) fn check(
         tally.check(right, || {
             format!("example {example} was learned at step {step}, but its snapshot says {prediction}, not {label}")
         });
-    } else if is_evaluated && learned.is_none_or(|learned| learned > step) {
+    } else if is_told && learned.is_none_or(|learned| learned > step) {
         let why = || format!("example {example} is right at the snapshot of step {step}, before it was learned");
         tally.check(!right, why);
     }

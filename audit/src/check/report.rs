@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
-use cograd_trace::{check_seal, sha256_of_file};
+use cograd_trace::sha256_of_file;
 use serde::Deserialize;
 
 use crate::check::files::{self, Listed};
@@ -33,7 +33,7 @@ struct Entry {
 pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim> {
     let (sealed, drawn) = ("the report's seal is that of its text", "the report is drawn from these results");
     if !directory.is_dir() {
-        return vec![Claim::unchecked(drawn, SUBJECT, "not reported")];
+        return vec![Claim::unchecked(drawn, SUBJECT, "not reported: draw it with `cograd report`")];
     }
     let text = match fs::read(directory.join(MANIFEST)) {
         Ok(text) => text,
@@ -42,10 +42,7 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
             return vec![Claim::fail(sealed, SUBJECT, why)];
         }
     };
-    let mut claims = vec![match check_seal(&text) {
-        Ok(()) => Claim::pass(sealed, SUBJECT, "sealed"),
-        Err(error) => Claim::fail(sealed, SUBJECT, error.to_string()),
-    }];
+    let mut claims = vec![files::seal(sealed, SUBJECT, &text)];
     let manifest: Manifest = match serde_json::from_slice(&text) {
         Ok(manifest) => manifest,
         Err(error) => {
@@ -58,15 +55,25 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
     let listed = manifest.files.iter().map(of_file).collect();
     claims.push(files::listed(directory, &listed, SUBJECT));
     claims.push(files::nothing_else(directory, |name| name == MANIFEST || listed.contains_key(name), SUBJECT));
-    claims.push(match sha256_of_file(&analysis.join("summary.json")) {
+    let summary = analysis.join("summary.json");
+    claims.push(match sha256_of_file(&summary) {
         Ok(found) if found == manifest.analysis_sha256 => Claim::pass(drawn, SUBJECT, "of this summary"),
+        Ok(_) if files::is_same_text(&summary, &manifest.analysis_sha256) => {
+            Claim::note(drawn, SUBJECT, "of this summary, but for its line ends")
+        }
         Ok(_) => Claim::fail(drawn, SUBJECT, "it is of another summary.json; report again"),
         Err(error) => Claim::fail(drawn, SUBJECT, format!("its results are not there: {error}")),
     });
-    let whole = claims.iter().all(|claim| claim.verdict == Verdict::Pass);
-    claims.push(match whole && holds {
+    // A note says that files lie beside, or that line ends differ: then nothing can be drawn from the summary.
+    let is_whole = claims.iter().all(|claim| claim.verdict != Verdict::Fail);
+    let is_exact = claims.last().is_some_and(|claim| claim.verdict == Verdict::Pass);
+    claims.push(match is_whole && is_exact && holds {
         true => drawn_again(directory, analysis, &manifest),
-        false => Claim::unchecked(DRAWN_AGAIN, SUBJECT, "what it is drawn from does not hold"),
+        false => Claim::unchecked(
+            DRAWN_AGAIN,
+            SUBJECT,
+            "it, or what it is drawn from, is not as it was: see the other claims",
+        ),
     });
     claims
 }
@@ -77,7 +84,7 @@ const DRAWN_AGAIN: &str = "drawn again, the figures and the page are the same";
 fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim {
     let version = env!("CARGO_PKG_VERSION");
     if manifest.cograd != version {
-        let why = format!("it was drawn by version {}, this is {version}", manifest.cograd);
+        let why = format!("it was drawn by version {}, this is {version}: report again", manifest.cograd);
         return Claim::unchecked(DRAWN_AGAIN, SUBJECT, why);
     }
     let failed = |error: &dyn Display| Claim::fail(DRAWN_AGAIN, SUBJECT, format!("it cannot be drawn: {error}"));
@@ -93,8 +100,12 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
     // Not the manifest, whose text is free and whose content was checked.
     for path in written.iter().filter(|path| !path.ends_with(MANIFEST)) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let same = fs::read(path).ok() == fs::read(directory.join(&name)).ok();
-        tally.check(same, || format!("{name} is not what is drawn"));
+        let found = directory.join(&name);
+        let is_same = fs::read(path).ok() == fs::read(&found).ok();
+        match sha256_of_file(path).is_ok_and(|drawn| !is_same && files::is_same_text(&found, &drawn)) {
+            true => tally.odd(|| format!("{name} has other line ends")),
+            false => tally.check(is_same, || format!("{name} is not what is drawn")),
+        }
     }
     for name in manifest.files.keys() {
         tally.check(scratch.path().join(name).is_file(), || format!("{name} is not drawn"));

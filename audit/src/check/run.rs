@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use cograd_results::summary::Options;
-use cograd_trace::{Manifest, Run, check_seal};
+use cograd_trace::{Manifest, Run};
 
 use crate::check::files::{self, Listed};
 use crate::check::{examples, experiment, metrics, population, seeds};
@@ -36,13 +36,20 @@ pub(crate) fn check(
     claims: &mut Vec<Claim>,
 ) -> Option<Checked> {
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    claims.push(seal(directory, &name));
+    let sealed = seal(directory, &name);
+    let has_other_line_ends = sealed.verdict == Verdict::Note;
+    claims.push(sealed);
     let run = match Run::open(directory) {
         // The directory may be named as other programs find a column in it.
         Ok(run) if name == run.manifest().run || name.strip_prefix("run=") == Some(&run.manifest().run) => run,
         Ok(run) => {
             let why = format!("the manifest says that the run is `{}`", run.manifest().run);
             claims.push(Claim::fail(READABLE, &name, why));
+            return None;
+        }
+        Err(_) if has_other_line_ends => {
+            let why = "the line ends of manifest.json were changed: copy the run again without changing files";
+            claims.push(Claim::unchecked(READABLE, &name, why));
             return None;
         }
         Err(error) => {
@@ -58,12 +65,12 @@ pub(crate) fn check(
     let known = |file: &str| file == "manifest.json" || listed.contains_key(file);
     claims.push(files::nothing_else(directory, known, &name));
     if altered {
-        claims.push(Claim::unchecked(READABLE, &name, "files of it were altered"));
+        claims.push(Claim::unchecked(READABLE, &name, "files of it were altered: copy it again"));
         return None;
     }
     let read = Trace::read(&run).and_then(|trace| {
         let (grouping, setting) = match analysis {
-            None => (Err("not analysed".to_string()), None),
+            None => (Err("not analysed: analyse it first".to_string()), None),
             Some((options, by)) => {
                 let grouping = trace.grouping(by, selection);
                 let unknown = Grouping { names: vec!["unknown".to_string()], of: vec![0; trace.examples.count] };
@@ -95,10 +102,11 @@ fn seal(directory: &Path, subject: &str) -> Claim {
     };
     let version = serde_json::from_slice::<serde_json::Value>(&text).ok();
     let version = version.and_then(|manifest| manifest.get("format_version")?.as_u64());
-    match check_seal(&text) {
-        Ok(()) => Claim::pass(claim, subject, "sealed"),
-        Err(_) if version == Some(1) => Claim::unchecked(claim, subject, "version 1 of the format has no seal"),
-        Err(error) => Claim::fail(claim, subject, error.to_string()),
+    match files::seal(claim, subject, &text) {
+        sealed if sealed.verdict == Verdict::Fail && version == Some(1) => {
+            Claim::unchecked(claim, subject, "version 1 of the format has no seal; later ones have")
+        }
+        sealed => sealed,
     }
 }
 
@@ -145,14 +153,18 @@ fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, na
     if is_ours {
         claims.extend(seeds::check(trace, name));
         claims.push(match toml {
-            None => Claim::unchecked(of_experiment, name, "the study has no study.toml"),
+            None => Claim::unchecked(of_experiment, name, "the study has no study.toml: put it back"),
             Some(toml) => experiment::check(toml, trace, &trace.run.snapshots()).into_claim(of_experiment, name),
         });
     } else {
         let mut unknown = vec!["noisy labels", "sample", "initial weights", "study.toml"];
         unknown.extend((!has_curves).then_some("learning curves"));
         unknown.extend((!is_recomputed).then_some("gradients and self terms at snapshots"));
-        let why = format!("written by another program, `{}`: {}", manifest.writer, unknown.join(", "));
+        let why = format!(
+            "written by another program, `{}`, and only that one can make again its {}",
+            manifest.writer,
+            unknown.join(", ")
+        );
         claims.push(Claim::unchecked("the run is what its seed, experiment and snapshots make", name, why));
     }
     if is_recomputed {
@@ -165,11 +177,11 @@ fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, na
 /// Why nothing can be recomputed from snapshots, if so.
 fn without_snapshots(trace: &Trace) -> Option<&'static str> {
     if trace.widths.is_none() {
-        Some("its network is not one that the audit knows")
+        Some("its network is not one that the audit knows: it knows fully connected ones, `mlp`")
     } else if trace.inputs.is_none() {
-        Some("the run has no inputs")
+        Some("the run has no inputs.parquet, which holds those of the sampled examples")
     } else if trace.networks().is_empty() {
-        Some("there is no snapshot of the network")
+        Some("there is no snapshot of the network's weights")
     } else {
         None
     }

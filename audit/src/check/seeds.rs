@@ -33,12 +33,12 @@ pub(crate) fn check(trace: &Trace, subject: &str) -> Vec<Claim> {
         "the seed draws the initial weights",
     ];
     let (Some(seed), Some(widths)) = (manifest.conditions.seed(), &trace.widths) else {
-        let why = "the run has no seed, or its network is not known";
+        let why = "the run has no seed, or no network that the audit knows";
         return claims.iter().map(|claim| Claim::unchecked(claim, subject, why)).collect();
     };
     let initially = match trace.run.weights(0) {
         Ok(weights) => initial_weights(seed, widths, &weights).into_claim(claims[3], subject),
-        Err(_) => Claim::unchecked(claims[3], subject, "there is no snapshot at step 0"),
+        Err(_) => Claim::unchecked(claims[3], subject, "there is no snapshot at step 0, which holds them"),
     };
     vec![
         labels(manifest, seed, &trace.examples).into_claim(claims[0], subject),

@@ -6,6 +6,7 @@ use std::path::Path;
 use cograd_results::Summary;
 use cograd_trace::{Condition, Conditions, sha256_of_file};
 
+use crate::check::files::is_same_text;
 use crate::claim::Claim;
 use crate::evidence::{Evidence, conditions};
 use crate::tally::Tally;
@@ -35,7 +36,12 @@ fn of_study(summary: &Summary, study: &Path) -> Tally {
         tally.check(summary.study.name == name, || format!("the study is called `{}`", summary.study.name));
     }
     let sha256 = path.is_file().then(|| sha256_of_file(&path).unwrap_or_default());
-    tally.check(summary.study.experiment_sha256 == sha256, || "it is of another study.toml".to_string());
+    match &summary.study.experiment_sha256 {
+        Some(listed) if sha256.as_ref() != Some(listed) && is_same_text(&path, listed) => {
+            tally.odd(|| "study.toml has other line ends".to_string());
+        }
+        listed => tally.check(*listed == sha256, || "it is of another study.toml".to_string()),
+    }
     tally
 }
 

@@ -34,10 +34,19 @@ pub(crate) fn value(shares: &[Option<Number>], weights: &[f64]) -> Number {
     Number::near(sum, scale)
 }
 
-/// The scores of which K is the sum over the examples of the group: Σ_t w_t s_{t,i}/‖g_t‖²; `totals` are ‖g_t‖².
-pub(crate) fn scores(contributions: &[Vec<f64>], weights: &[f64], totals: &[f64]) -> Option<Scores> {
-    let per_total = |(weight, total): (&f64, &f64)| if *weight == 0.0 { 0.0 } else { weight / total };
-    Scores::sums(contributions, &weights.iter().zip(totals).map(per_total).collect::<Vec<f64>>()).pop()
+/// The scores of which K is the sum over the examples of the group: Σ_t w_t s_{t,i}/‖g_t‖².
+pub(crate) fn scores(contributions: &[Vec<f64>], weights: &[f64]) -> Scores {
+    let mut scores = vec![0.0; contributions.first().map_or(0, Vec::len)];
+    let (mut sizes, mut terms) = (scores.clone(), 0);
+    for (row, weight) in contributions.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
+        let total: f64 = row.iter().sum();
+        terms += 1;
+        for ((score, size), value) in scores.iter_mut().zip(&mut sizes).zip(row) {
+            *score += weight * value / total;
+            *size += (weight * value / total).abs();
+        }
+    }
+    Scores::of_sums(scores, terms, &sizes)
 }
 
 #[cfg(test)]
@@ -55,8 +64,6 @@ mod tests {
         assert!(super::weights(&[true]).is_none() && super::weights(&[false, true]).is_none());
         let shares = |last| [Some(Number::plain(0.75)), None, Some(Number::plain(last))];
         assert_eq!(value(&shares(0.25), &[1.0, 0.0, -1.0]).value, 0.5);
-        let rows = [vec![3.0, 1.0], vec![0.0, 0.0], vec![1.0, 3.0]];
-        let found = scores(&rows, &[1.0, 0.0, -1.0], &[4.0, 0.0, 4.0]).unwrap();
-        assert_eq!((found.values, found.size, found.terms), (vec![0.5, -0.5], 1.0, 2.0));
+        assert_eq!(scores(&[vec![3.0, 1.0], vec![0.0, 0.0], vec![1.0, 3.0]], &[1.0, 0.0, -1.0]).values, [0.5, -0.5]);
     }
 }

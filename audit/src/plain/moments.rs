@@ -1,40 +1,26 @@
 //! Mean and spread of n scores, from which the exact null moments follow [S 3.1].
 
-use crate::plain::zero;
-
-/// Scores that spread less than this, relative to the size of their terms, are equal.
+/// Scores that spread less than this, relative to the sizes of their terms, are equal.
 const RELATIVE_ZERO: f64 = 1e-12;
 
-/// Scores of n examples, each the sum of so many terms whose absolute values add up to `size` at most.
+/// n scores, and below what their spread is rounding.
 #[derive(Clone, Debug)]
 pub(crate) struct Scores {
     pub values: Vec<f64>,
-    pub terms: f64,
-    pub size: f64,
+    zero: f64,
 }
 
 impl Scores {
     /// Of one term each.
-    pub(crate) fn plain(values: Vec<f64>) -> Scores {
-        let size = values.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
-        Scores { values, terms: 1.0, size }
+    pub(crate) fn of_terms(values: Vec<f64>) -> Scores {
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        Scores { values, zero: RELATIVE_ZERO * largest }
     }
 
-    /// Σ_t w_t x_{t,i} of every example i, so far: one a step.
-    pub(crate) fn sums(rows: &[Vec<f64>], weights: &[f64]) -> Vec<Scores> {
-        let examples = rows.first().map_or(0, Vec::len);
-        let (mut sums, mut sizes, mut terms) = (vec![0.0; examples], vec![0.0; examples], 0.0);
-        let mut all = Vec::new();
-        for (row, weight) in rows.iter().zip(weights).filter(|(_, weight)| **weight != 0.0) {
-            terms += 1.0;
-            for ((sum, size), value) in sums.iter_mut().zip(&mut sizes).zip(row) {
-                *sum += weight * value;
-                *size += (weight * value).abs();
-            }
-            let size = sizes.iter().copied().fold(0.0, f64::max);
-            all.push(Scores { values: sums.clone(), terms, size });
-        }
-        all
+    /// Of so many terms each, of which `sizes` are the absolute sums.
+    pub(crate) fn of_sums(values: Vec<f64>, terms: usize, sizes: &[f64]) -> Scores {
+        let largest = sizes.iter().copied().fold(0.0, f64::max);
+        Scores { values, zero: largest * RELATIVE_ZERO.max(8.0 * terms as f64 * f64::EPSILON) }
     }
 }
 
@@ -51,7 +37,7 @@ pub(crate) struct Moments {
 
 impl Moments {
     /// `None` if a score is not finite.
-    pub(crate) fn of(Scores { values: scores, terms, size }: &Scores) -> Option<Moments> {
+    pub(crate) fn of(Scores { values: scores, zero }: &Scores) -> Option<Moments> {
         let n = scores.len() as f64;
         let (mut sum, mut largest) = (0.0, 0.0_f64);
         for &score in scores {
@@ -67,8 +53,7 @@ impl Moments {
             squares += (score - mean) * (score - mean);
         }
         let spread = (squares / n).sqrt();
-        let is_constant = spread <= RELATIVE_ZERO * size || zero::or_zero(spread, *terms, *size) == 0.0;
-        Some(Moments { mean, spread, largest, is_constant })
+        Some(Moments { mean, spread, largest, is_constant: spread <= *zero })
     }
 
     /// Whether the scores differ by rounding only.

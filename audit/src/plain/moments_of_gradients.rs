@@ -1,64 +1,67 @@
 //! The statistics that are functions of ‖Σ g_i‖² and Σ ‖g_i‖² alone [S 8].
 
-use crate::plain::zero;
+use crate::plain::zero::rounded;
 use crate::tally::Number;
 
 /// ‖Σ g_i‖² and Σ ‖g_i‖² of a number of examples, or estimates of them, and the sum of the absolute terms of the former.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Norms {
-    pub examples: f64,
-    pub norm_sq: f64,
-    pub self_sum: f64,
-    pub size: f64,
+    examples: f64,
+    norm_sq: f64,
+    self_sum: f64,
+    size: f64,
     /// Whether the examples are a sample of those that are meant.
-    pub is_sample: bool,
+    is_sample: bool,
 }
 
 /// The statistics, in any order.
 pub(crate) const NAMES: [&str; 4] = ["m_coherence", "diversity", "aligned_fraction", "noise_scale"];
 
 impl Norms {
-    /// The statistic of one of the [`NAMES`].
-    pub(crate) fn value(&self, name: &str) -> Option<Number> {
-        let n = self.examples;
-        let norm_sq = zero::or_zero(self.norm_sq, n, n * self.self_sum);
-        // The part of the rounding of a quotient that comes from its denominator ‖Σ g‖².
-        let of_norm = self.size.max(norm_sq.abs()) / norm_sq;
-        let (value, scale) = match name {
-            "m_coherence" => return number(norm_sq / self.self_sum, self.size / self.self_sum, self.self_sum),
-            "diversity" => (self.self_sum / norm_sq, self.self_sum / norm_sq),
-            "aligned_fraction" => ((norm_sq - self.self_sum) / norm_sq, (self.size + self.self_sum) / norm_sq),
-            _ => {
-                let (variance, mean_sq) = self.variance_and_mean()?;
-                let of_mean = (self.size / (n * n) + variance / n).max(mean_sq) / mean_sq;
-                let scale = (self.self_sum + self.size / n) / (n - 1.0) / mean_sq;
-                return number(variance / mean_sq, scale * of_mean, mean_sq);
-            }
-        };
-        number(value, scale * of_norm, norm_sq)
+    pub(crate) fn new(examples: usize, norm_sq: f64, self_sum: f64, size: f64, is_sample: bool) -> Norms {
+        let n = examples as f64;
+        // Its n² terms add up to n Σ ‖g‖² at most.
+        Norms { examples: n, norm_sq: rounded(norm_sq, n * n, self_sum), self_sum, size, is_sample }
     }
 
-    /// Of noise scale and diversity the reciprocal, which the interval is made of.
+    /// The statistic of one of the [`NAMES`].
+    pub(crate) fn value(&self, name: &str) -> Option<Number> {
+        let (norm_sq, self_sum) = (self.norm_sq, self.self_sum);
+        let (value, scale) = match name {
+            "m_coherence" => return number(norm_sq / self_sum, self.size / self_sum, self_sum),
+            "diversity" => (self_sum / norm_sq, self_sum / norm_sq),
+            "aligned_fraction" => ((norm_sq - self_sum) / norm_sq, (self.size + self_sum) / norm_sq),
+            _ => {
+                let (spread, signal) = self.spread_and_signal()?;
+                let size = (self_sum / self.examples + self.signal_size()) / signal;
+                return number(spread.max(0.0) / signal, size * (1.0 + self.signal_size() / signal), signal);
+            }
+        };
+        // The part of the rounding of a quotient that comes from its denominator.
+        number(value, scale * self.size.max(norm_sq.abs()) / norm_sq, norm_sq)
+    }
+
+    /// What the interval of diversity and noise scale is made of; `None` of the others.
     pub(crate) fn reciprocal(&self, name: &str) -> Option<Number> {
         match name {
             "diversity" => self.value("m_coherence"),
-            _ => {
-                let (variance, mean_sq) = self.variance_and_mean()?;
-                Some(Number::near(mean_sq / variance, self.size / (self.examples * self.examples) / variance))
+            "noise_scale" => {
+                let (spread, signal) = self.spread_and_signal()?;
+                number(signal / spread, self.signal_size() / spread, spread)
             }
+            _ => None,
         }
     }
 
-    /// tr Σ and |G|²; `None` for one example.
-    fn variance_and_mean(&self) -> Option<(f64, f64)> {
-        let n = self.examples;
-        if n < 2.0 {
-            return None;
-        }
-        let norm_sq = zero::or_zero(self.norm_sq, n, n * self.self_sum);
-        let variance = zero::or_zero(self.self_sum - norm_sq / n, n, self.self_sum) / (n - 1.0);
-        let pairs = zero::or_zero(norm_sq - self.self_sum, n, n * self.self_sum);
-        Some((variance, if self.is_sample { pairs / (n * (n - 1.0)) } else { norm_sq / (n * n) }))
+    /// tr Σ and the squared norm of the mean gradient, which a sample tells from its pairs; `None` of one example.
+    fn spread_and_signal(&self) -> Option<(f64, f64)> {
+        let (n, own) = (self.examples, self.self_sum / self.examples);
+        let pairs = rounded(self.norm_sq - self.self_sum, n * n, self.self_sum) / (n * (n - 1.0));
+        (n > 1.0).then(|| (own - pairs, if self.is_sample { pairs } else { self.norm_sq / (n * n) }))
+    }
+
+    fn signal_size(&self) -> f64 {
+        (self.size + self.self_sum) / (self.examples * (self.examples - 1.0))
     }
 }
 
@@ -72,8 +75,7 @@ mod tests {
 
     #[test]
     fn equal_and_orthogonal_gradients_by_hand() {
-        let norms =
-            |norm_sq| Norms { examples: 4.0, norm_sq, self_sum: 8.0, size: f64::abs(norm_sq), is_sample: false };
+        let norms = |norm_sq: f64| Norms::new(4, norm_sq, 8.0, norm_sq.abs(), false);
         let value = |norm_sq, name| norms(norm_sq).value(name).map(|number| number.value);
         assert_eq!(value(8.0, "m_coherence"), Some(1.0));
         assert_eq!(value(32.0, "m_coherence"), Some(4.0));
@@ -82,9 +84,16 @@ mod tests {
         assert_eq!(value(32.0, "noise_scale"), Some(0.0));
         // tr Σ = (8 − 8/4)/3 = 2, ‖ḡ‖² = 8/16.
         assert_eq!(value(8.0, "noise_scale"), Some(4.0));
-        assert_eq!((value(0.0, "diversity"), value(1e-15, "diversity")), (None, None));
-        // ‖ḡ‖² of orthogonal gradients of a sample is all bias; of 20 there is (20 − 8)/12 left, and tr Σ = 1.
-        let sampled = |norm_sq| Norms { is_sample: true, ..norms(norm_sq) }.value("noise_scale");
-        assert_eq!((sampled(8.0), sampled(20.0).unwrap().value), (None, 1.0));
+        // What is left of terms of size 32 by rounding is 0.
+        assert_eq!((value(1e-14, "m_coherence"), value(1e-14, "diversity")), (Some(0.0), None));
+    }
+
+    #[test]
+    fn a_sample_tells_the_signal_from_its_pairs() {
+        // O = (20 − 8)/12 = 1, Q = 2.
+        let of = |norm_sq: f64| Norms::new(4, norm_sq, 8.0, norm_sq.abs(), true);
+        assert_eq!(of(20.0).value("noise_scale").unwrap().value, 1.0);
+        assert!(of(8.0).value("noise_scale").is_none() && of(8.0).reciprocal("noise_scale").unwrap().value == 0.0);
+        assert!(Norms::new(1, 2.0, 2.0, 2.0, true).value("noise_scale").is_none());
     }
 }

@@ -13,21 +13,22 @@ pub(crate) struct Overfit {
     pub train: Option<f64>,
     pub test: Option<f64>,
     pub overfit: Option<f64>,
-    /// The accuracy on permuted test labels.
+    /// Accuracy on permuted labels.
     pub chance: Option<f64>,
 }
 
 /// One value a step with an evaluation of all examples of a split, ascending; there is no overfit unless ε and the chance level are
-/// known: the metric `chance`, or else this one.
+/// known, which is `chance` where none was recorded.
 pub(crate) fn curve(metrics: &[Metric], noise: Option<f64>, chance: Option<f64>) -> Vec<Overfit> {
     let metric = |split: &str, name: &str| -> BTreeMap<i64, f64> {
         // Of two at one step the first.
         curves::curve(metrics, split, name).into_iter().rev().collect()
     };
-    let (train, test, chances) = (metric("train", "accuracy"), metric("test", "accuracy"), metric("test", "chance"));
+    let (train, test) = (metric("train", "accuracy"), metric("test", "accuracy"));
+    let recorded = metric("test", "chance");
     let at = |step: i64| {
         let (train, test) = (train.get(&step).copied(), test.get(&step).copied());
-        let chance = chances.get(&step).copied().or(chance);
+        let chance = recorded.get(&step).copied().or(chance);
         let overfit = match (train, test, noise, chance) {
             (Some(train), Some(test), Some(noise), Some(chance)) => {
                 Some(train - (noise * chance + (1.0 - noise) * test))

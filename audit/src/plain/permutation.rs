@@ -95,7 +95,7 @@ pub(crate) struct Tests {
     pub worlds: u32,
 }
 
-/// Tests families of `series` (n scores each, `None` where the statistic is missing), of which `larger` families are made,
+/// Tests families of `series` (each n scores, `None` where the statistic is missing), of which `larger` families are made,
 /// in `worlds` null worlds.
 pub(crate) fn test(
     series: &[Option<Series>],

@@ -1,9 +1,9 @@
 //! The population as estimated from the sample [S 8.1]: the share of group k is N̂^k/N̂, its mean cumulative contribution
 //! Σ_{t'≤t} N̂^k_t'/n_k, n_k of all m examples.
 
-use crate::coherence::{GroupNorms, StepCoherence};
+use crate::coherence::{GroupNorms, Setting, StepCoherence};
 use crate::plain::cumulative::{contiguous, difference};
-use crate::plain::halves::{Estimate, OfHalf};
+use crate::plain::interval::{Estimate, OfHalf};
 use crate::record::pairs;
 use crate::tally::Number;
 
@@ -34,14 +34,8 @@ impl Estimated {
         // Nothing is known of a group of which there is no example in the sample.
         let sizes: Vec<usize> =
             sampled.iter().zip(all).map(|(&sampled, &all)| if sampled > 0 { all } else { 0 }).collect();
+        let (n, told) = (sampled.iter().sum(), Setting::told_groups(sampled));
         let mut sums: Vec<GroupNorms> = Vec::new();
-        let examples: usize = sampled.iter().sum();
-        let estimate = |norms: &[GroupNorms], groups: &[usize], value: &dyn Fn(&GroupNorms) -> Option<Number>| {
-            let of_half = |norms| OfHalf::from(value(norms).map_or(f64::NAN, |number| number.value));
-            let halves: Vec<OfHalf> = norms[1..].iter().map(of_half).collect();
-            let is_told = groups.iter().all(|&group| sampled[group] >= 4);
-            Estimate::new(examples, value(&norms[0]), 0.0, &halves).only_if(is_told)
-        };
         let (mut cumulative, mut differences) = (Vec::new(), Vec::new());
         for step in &coherence[..contiguous(steps)] {
             sums.resize(step.norms.len(), GroupNorms::none(sizes.len()));
@@ -52,8 +46,11 @@ impl Estimated {
                 let size = sizes[group] as f64;
                 (sizes[group] > 0).then(|| Number::near(of.norms[group] / size, of.sizes[group] / size))
             };
-            cumulative.push((0..sizes.len()).map(|group| estimate(&sums, &[group], &|of| mean(of, group))).collect());
-            let of_pair = |(a, b)| estimate(&sums, &[a, b], &|of| difference(mean(of, a), mean(of, b)));
+            let of_group = |group: usize| estimate(n, &sums, |of| mean(of, group)).told_if(told[group]);
+            cumulative.push((0..sizes.len()).map(of_group).collect());
+            let of_pair = |(a, b): (usize, usize)| {
+                estimate(n, &sums, |of| difference(mean(of, a), mean(of, b))).told_if(told[a] && told[b])
+            };
             differences.push(pairs(sizes.len()).into_iter().map(of_pair).collect());
         }
         let are_several = sizes.iter().filter(|size| **size > 0).count() > 1;
@@ -64,9 +61,8 @@ impl Estimated {
             is_defined.then(|| Number::near(share, total.scale / total.value * share.abs().max(1.0)))
         };
         let shares = |step: &StepCoherence| {
-            (0..sizes.len())
-                .map(|group| estimate(&step.norms, &[group], &|of| share(of, group)))
-                .collect::<Vec<Estimate>>()
+            let of_group = |group: usize| estimate(n, &step.norms, |of| share(of, group)).told_if(told[group]);
+            (0..sizes.len()).map(of_group).collect::<Vec<Estimate>>()
         };
         Some(Estimated {
             norm_sq: coherence.iter().map(|step| step.norms[0].total()).collect(),
@@ -77,6 +73,12 @@ impl Estimated {
     }
 }
 
+/// A function of the first of the norms, those of the sample of n examples, and of the others, those of the halves.
+fn estimate(n: usize, norms: &[GroupNorms], of: impl Fn(&GroupNorms) -> Option<Number>) -> Estimate {
+    let halves: Vec<OfHalf> = norms[1..].iter().map(|norms| of(norms).into()).collect();
+    Estimate::new(n, of(&norms[0]), 0.0, &halves)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +87,11 @@ mod tests {
     #[test]
     fn three_groups_by_hand_one_of_them_not_in_the_sample() {
         let step = |norms: [f64; 3]| StepCoherence {
-            norms: vec![GroupNorms { norms: norms.to_vec(), sizes: norms.map(f64::abs).to_vec() }],
+            norms: vec![GroupNorms {
+                norms: norms.to_vec(),
+                sizes: norms.map(f64::abs).to_vec(),
+                ..GroupNorms::none(0)
+            }],
             ..StepCoherence::default()
         };
         let steps = [step([6.0, 2.0, 0.0]), step([-1.0, -3.0, 0.0])];

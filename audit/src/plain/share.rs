@@ -12,13 +12,14 @@ pub(crate) struct Decomposition {
     pub norm_sq: Option<Number>,
 }
 
-/// Of the contributions of one step, and their sum.
-pub(crate) fn decompose(contributions: &[f64], total: f64, groups: &Groups) -> Decomposition {
+/// Of the contributions of one step.
+pub(crate) fn decompose(contributions: &[f64], groups: &Groups) -> Decomposition {
     let (mut sums, mut size) = (vec![0.0; groups.sizes.len()], 0.0);
     for (value, &group) in contributions.iter().zip(&groups.of) {
         sums[group] += value;
         size += value.abs();
     }
+    let total: f64 = sums.iter().sum();
     let is_defined = groups.are_several() && total > 0.0 && total.is_finite();
     let share = |sum: &f64| is_defined.then(|| Number::near(sum / total, (sum.abs() + size) / total));
     let norm_sq = total.is_finite().then(|| Number::near(total, size));
@@ -32,7 +33,7 @@ mod tests {
     #[test]
     fn shares_by_hand_and_where_they_are_missing() {
         let of = |contributions: &[f64], groups: &[usize], count| {
-            let found = decompose(contributions, contributions.iter().sum(), &Groups::new(groups.to_vec(), count));
+            let found = decompose(contributions, &Groups::new(groups.to_vec(), count));
             let value = |number: Option<Number>| number.map(|number| number.value);
             (found.shares.into_iter().map(value).collect::<Vec<_>>(), value(found.norm_sq))
         };

@@ -2,7 +2,6 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::plain::zero;
 use crate::sheet::Value;
 use crate::tally::Number;
 
@@ -24,15 +23,12 @@ pub(crate) fn cells(values: &[f64], quantiles: &[f64]) -> Vec<Value> {
         cells.resize(4, Value::Null);
         return cells;
     }
-    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let farthest = values.iter().fold(0.0_f64, |farthest, value| farthest.max((value - mean).abs()));
-    if zero::or_zero(farthest, n, largest) == 0.0 {
-        cells.extend([Value::near(Some(mean), size), Value::near(Some(mean), size)]);
-        return cells;
-    }
-    let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (n - 1.0);
+    // In units of the largest, whose square may be beyond the range of f64.
+    let unit = values.iter().fold(f64::MIN_POSITIVE, |unit, value| unit.max(value.abs()));
+    let squares = values.iter().map(|value| (value / unit - mean / unit).powi(2));
+    let variance = squares.sum::<f64>() / (n - 1.0);
     let quantile = quantiles.get(values.len()).copied().unwrap_or(f64::NAN);
-    let half = quantile * (variance / n).sqrt();
+    let half = quantile * (variance / n).sqrt() * unit;
     let end = |value: f64| Value::Number(Number { value, scale: half + 0.01 * size, allowed: ALLOWED });
     cells.extend([end(mean - half), end(mean + half)]);
     cells

@@ -15,7 +15,7 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
             None => (Key::Null, Key::Null),
         };
         let layer = Key::from(row.layer.map(|layer| run.layers[layer].as_str()));
-        let key = vec![row.estimator.into(), Key::from(step), layer, row.statistic.into(), a, b];
+        let key = vec![row.estimator.into(), Key::from(step), layer, row.statistic.as_str().into(), a, b];
         sheet.push(key, [row.estimate.cells(), vec![row.estimate.unbounded.clone()]].concat());
     };
     for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {

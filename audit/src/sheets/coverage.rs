@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::keys;
 use crate::plain::cumulative::difference;
-use crate::plain::halves::Estimate;
+use crate::plain::interval::Estimate;
 use crate::recompute::Recomputed;
 use crate::record::{Subject, pairs};
 use crate::sheet::{Key, Sheet, Value};
@@ -60,15 +60,14 @@ fn covered(intervals: &[&Estimate], values: impl Iterator<Item = Option<Number>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plain::halves::OfHalf;
+    use crate::plain::interval::OfHalf;
 
     #[test]
     fn steps_that_have_both_are_counted_and_the_edge_may_count_either_way() {
-        let values: Vec<OfHalf> = (0..200).map(|value| OfHalf::from(f64::from(value))).collect();
-        // From 5 to 194.
-        let interval = Estimate::new(10, Some(Number::plain(99.5)), 0.0, &values);
+        let halves: Vec<OfHalf> = (0..199).map(|value| OfHalf::from(f64::from(value))).collect();
+        let interval = Estimate::new(10, Some(Number::plain(100.0)), 0.0, &halves);
         let none = Estimate::exact(Some(Number::plain(100.0)));
-        let exact = [Some(50.0), Some(5.0), Some(500.0), None, Some(50.0)].map(|value| value.map(Number::plain));
+        let exact = [Some(50.0), Some(6.0), Some(500.0), None, Some(50.0)].map(|value| value.map(Number::plain));
         let intervals = [&interval, &interval, &interval, &interval, &none];
         assert_eq!(covered(&intervals, exact.into_iter()), Some(vec![Value::Ints(1, 2), Value::Int(3)]));
         assert_eq!(covered(&[&none], [Some(Number::plain(1.0))].into_iter()), None);

@@ -1,7 +1,6 @@
 //! cross_terms.parquet: ⟨g^a, g^b⟩ of every two groups, and its fraction of ‖g‖².
 
 use super::keys;
-use crate::plain::zero;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet};
 use crate::table::Tables;
@@ -12,9 +11,7 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     let mut sheet = Sheet::new(&["estimator", "step", "group_a", "group_b"], &["value", "fraction"]);
     for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
         let terms = &coherence.cross_terms;
-        let count = terms.iter().flatten().count() as f64;
-        let sum = |of: fn(f64) -> f64| terms.iter().flatten().map(|term| of(term.value)).sum::<f64>();
-        let total = zero::or_zero(sum(|value| value), count, sum(f64::abs));
+        let total = coherence.cross_total;
         let size: f64 = terms.iter().flatten().map(|term| term.scale).sum();
         for (a, row) in terms.iter().enumerate() {
             for (b, term) in row.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! learned.parquet: how many examples of each group were learned by each evaluated step.
 
-use crate::plain::curves::steps;
+use crate::plain::curves::{curve, steps};
 use crate::plain::learned::learned;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
@@ -17,20 +17,17 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     // All examples, as the only group, are there once.
     let others = grouping.names.iter().enumerate().filter(|(_, name)| *name != "all");
     groups.extend(others.map(|(group, name)| (name.as_str(), of_group(group))));
-    // Where more were right than are known to be learned, it is not known which.
-    let all: Vec<usize> = (0..run.examples.count).collect();
-    let is_unknown = run.overfit().iter().any(|at| {
-        let right = at.train.map_or(0.0, |accuracy| accuracy * all.len() as f64);
-        (learned(&run.examples, &all, at.step) as f64) < right - 0.5
-    });
+    let accuracies = curve(&run.metrics, "train", "accuracy");
     for step in steps(&run.metrics) {
+        // More are right than were ever learned: then nothing is known of it.
+        let right =
+            accuracies.iter().find(|(at, _)| *at == step).map_or(0.0, |(_, part)| part * run.examples.count as f64);
+        let is_known = right.round() <= learned(&run.examples, &groups[0].1, step) as f64;
         for (name, members) in &groups {
             let (size, count) = (members.len(), learned(&run.examples, members, step));
-            let fraction = (size > 0).then(|| count as f64 / size as f64);
-            let values = match is_unknown {
-                true => vec![Value::int(size), Value::Null, Value::Null],
-                false => vec![Value::int(size), Value::int(count), Value::plain(fraction)],
-            };
+            let fraction = (size > 0 && is_known).then(|| count as f64 / size as f64);
+            let learned = if is_known { Value::int(count) } else { Value::Null };
+            let values = vec![Value::int(size), learned, Value::plain(fraction)];
             sheet.push(vec![Key::from(step), (*name).into()], values);
         }
     }

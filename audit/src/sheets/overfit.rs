@@ -9,8 +9,8 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     let mut sheet = Sheet::new(&["step"], columns);
     for at in run.overfit() {
         let proper = Value::plain(run.examples.proper_accuracy());
-        let overfit = Value::near(at.overfit, 1.0);
-        let values = vec![Value::exact(at.train), Value::exact(at.test), overfit, Value::plain(at.chance), proper];
+        let (train, test) = (Value::exact(at.train), Value::exact(at.test));
+        let values = vec![train, test, Value::near(at.overfit, 1.0), Value::near(at.chance, 1.0), proper];
         sheet.push(vec![Key::from(at.step)], values);
     }
     Ok(sheet)

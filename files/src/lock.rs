@@ -7,18 +7,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::RecordError;
+use crate::{FileError, OutputError};
 
 /// A lock held by this process until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct Lock {
     path: PathBuf,
     file: File,
 }
 
 /// An attempt to take a lock.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub enum Attempt {
+    /// It is this process's now.
     Taken(Lock),
     /// Another process has it: which one, for people.
     HeldBy(String),
@@ -26,7 +27,10 @@ pub(crate) enum Attempt {
 
 impl Lock {
     /// Takes the lock on the file `path` if nobody has it.
-    pub fn attempt(path: &Path) -> Result<Attempt, RecordError> {
+    ///
+    /// # Errors
+    /// The file cannot be opened or written, or the file system has no locks.
+    pub fn attempt(path: &Path) -> Result<Attempt, OutputError> {
         let mut lock = Lock::open(path)?;
         match lock.file.try_lock() {
             Ok(()) => lock.sign().map(Attempt::Taken),
@@ -42,20 +46,27 @@ impl Lock {
     }
 
     /// Takes the lock on the file `path`, waiting for it.
-    pub fn wait(path: &Path) -> Result<Lock, RecordError> {
+    ///
+    /// # Errors
+    /// As [`Lock::attempt`].
+    pub fn wait(path: &Path) -> Result<Lock, OutputError> {
         let lock = Lock::open(path)?;
         lock.file.lock().map_err(|source| lock.impossible(source))?;
         lock.sign()
     }
 
-    fn open(path: &Path) -> Result<Lock, RecordError> {
+    fn open(path: &Path) -> Result<Lock, OutputError> {
+        // A link in place of the file would be followed, and what it points to be cut.
+        if path.is_symlink() {
+            std::fs::remove_file(path).map_err(FileError::io("replace the link", path))?;
+        }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(RecordError::io("open", path))?;
+        let file = file.map_err(FileError::io("open", path))?;
         Ok(Lock { path: path.to_path_buf(), file })
     }
 
     /// Writes who holds it.
-    fn sign(mut self) -> Result<Lock, RecordError> {
+    fn sign(mut self) -> Result<Lock, OutputError> {
         let holder = format!("process {} on {}\n", std::process::id(), host());
         let written = self.file.rewind().and_then(|()| self.file.set_len(0)).and_then(|()| {
             // No room for a name, and yet a lock.
@@ -64,12 +75,12 @@ impl Lock {
                 _ => Err(error),
             })
         });
-        written.map_err(RecordError::io("write", &self.path))?;
+        written.map_err(FileError::io("write", &self.path))?;
         Ok(self)
     }
 
-    fn impossible(&self, source: std::io::Error) -> RecordError {
-        RecordError::NoLocks { path: self.path.clone(), source }
+    fn impossible(&self, source: std::io::Error) -> OutputError {
+        OutputError::NoLocks { path: self.path.clone(), source }
     }
 
     /// Gives the lock back and removes its file, since what it protected is done and will not be begun again: whoever
@@ -80,7 +91,7 @@ impl Lock {
 }
 
 /// Removes the file of a lock that nobody needs any more, if an interrupted process left it.
-pub(crate) fn retire(path: &Path) {
+pub fn retire(path: &Path) {
     // A file too many does no harm.
     let _ = std::fs::remove_file(path);
 }
