@@ -1,7 +1,9 @@
 //! The command line as it is typed: one struct a command, its help and its example beside its flags.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use cograd_analysis::{ExampleSelection, Span};
@@ -105,7 +107,7 @@ pub struct Analyze {
     /// example_id and group, given with its ending or as a path [default: pristine; without label noise label, if there are
     /// at most 20]
     #[arg(long, value_name = "GROUPS")]
-    pub group_by: Option<String>,
+    pub group_by: Option<OsString>,
 
     /// Analyse these steps only: A..B (without B), A..=B, A.. or ..B
     #[arg(long, value_name = "A..B")]
@@ -116,7 +118,7 @@ pub struct Analyze {
     pub layers: Option<Vec<String>>,
 
     /// Analyse only those sampled examples with these ids, A..B, or in column example_id of a Parquet or CSV file
-    #[arg(long, value_name = "A..B|FILE")]
+    #[arg(long, value_name = "A..B|FILE", value_parser = OsStringValueParser::new().try_map(examples))]
     pub examples: Option<ExampleSelection>,
 }
 
@@ -142,16 +144,53 @@ impl Analyze {
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd report studies/demo")]
 pub struct Report {
+    #[command(flatten)]
+    pub results: Results,
+
+    /// Directory of the figures and the page [default: STUDY/report, or beside the results that --analysis names]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+}
+
+/// Results of a study
+#[derive(Args)]
+pub struct Results {
     /// Directory of the study
     pub study: PathBuf,
 
     /// Directory of the results [default: STUDY/analysis]
     #[arg(long, value_name = "DIRECTORY")]
     pub analysis: Option<PathBuf>,
+}
 
-    /// Directory of the figures and the page [default: STUDY/report]
-    #[arg(long, value_name = "DIRECTORY")]
-    pub out: Option<PathBuf>,
+impl Results {
+    /// Those of a study as analysed by default.
+    pub fn usual(study: &Path) -> Results {
+        Results { study: study.to_path_buf(), analysis: None }
+    }
+
+    /// Their directory.
+    ///
+    /// # Errors
+    /// There is no such study.
+    pub fn directory(&self) -> anyhow::Result<PathBuf> {
+        if !self.study.is_dir() {
+            anyhow::bail!("{} is not there; name the directory of a study", self.study.display());
+        }
+        Ok(self.analysis.clone().unwrap_or_else(|| self.study.join("analysis")))
+    }
+
+    /// Where something made of them is: in the study, or beside other results of it, which must not replace it.
+    pub fn made(&self, what: &str) -> PathBuf {
+        match &self.analysis {
+            Some(analysis) if *analysis != self.study.join("analysis") => {
+                let mut name = analysis.file_name().unwrap_or_default().to_os_string();
+                name.push(format!("-{what}"));
+                analysis.with_file_name(name)
+            }
+            _ => self.study.join(what),
+        }
+    }
 }
 
 /// Lay any curves of several analysed studies over each other and test where they differ
@@ -182,8 +221,8 @@ pub struct Compare {
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd export studies/demo --format json --table tests --table shares")]
 pub struct Export {
-    /// Directory of the study
-    pub study: PathBuf,
+    #[command(flatten)]
+    pub results: Results,
 
     /// A format; may be repeated
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
@@ -193,11 +232,7 @@ pub struct Export {
     #[arg(long, value_name = "NAME")]
     pub table: Vec<String>,
 
-    /// Directory of the results [default: STUDY/analysis]
-    #[arg(long, value_name = "DIRECTORY")]
-    pub analysis: Option<PathBuf>,
-
-    /// Directory of the files [default: STUDY/export]
+    /// Directory of the files [default: STUDY/export, or beside the results that --analysis names]
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
 }
@@ -240,6 +275,14 @@ pub struct Audit {
     #[arg(long, value_name = "DIRECTORY")]
     pub report: Option<PathBuf>,
 
+    /// Directory of the data set, to recompute what the trace says of every example at every snapshot; of the digits any directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data: Option<PathBuf>,
+
+    /// Record every run again from study.toml and compare it byte by byte
+    #[arg(long)]
+    pub replay: bool,
+
     /// Print every claim, not only those that do not pass
     #[arg(long)]
     pub all: bool,
@@ -254,6 +297,11 @@ pub struct Audit {
 #[command(after_help = "Example:\n  cograd completions bash > ~/.local/share/bash-completion/completions/cograd")]
 pub struct Completions {
     pub shell: Shell,
+}
+
+/// A span or a path, which may be any.
+fn examples(text: OsString) -> Result<ExampleSelection, String> {
+    text.to_str().map_or_else(|| Ok(ExampleSelection::File(text.clone().into())), str::parse)
 }
 
 fn threads(text: &str) -> Result<usize, String> {

@@ -7,6 +7,7 @@ mod output;
 mod progress;
 mod signals;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,10 +17,12 @@ use crate::arguments::{Arguments, Command};
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    // Usage errors end here with exit code 2, `--help` and `--version` with 0.
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => return usage(&told),
+    };
     let output = Output::new(arguments.quiet);
-    match bug::guarded(|| run(arguments, &output)) {
+    match bug::guarded(|| run(arguments, &output).and_then(|()| output.finish())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(code) = interrupted(&error) {
@@ -30,6 +33,19 @@ fn main() -> ExitCode {
             let usage = matches!(error.downcast_ref(), Some(RecordError::NothingSelected { .. }));
             if usage { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Usage errors end with exit code 2, `--help` and `--version` with 0, or 1 if they cannot be written.
+fn usage(told: &clap::Error) -> ExitCode {
+    let printed = output::seen(told.print().and_then(|()| std::io::stdout().flush()));
+    match (told.exit_code(), printed) {
+        (0, Ok(())) => ExitCode::SUCCESS,
+        (0, Err(error)) => {
+            output::warn(format_args!("error: cannot write to standard output\n  because: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::from(2),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a caller can choose, and how it hears of progress.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -99,6 +100,13 @@ impl From<&str> for GroupBy {
             (_, Some((column, count))) => GroupBy::Quantiles(column.to_string(), count),
             (column, None) => GroupBy::Column(column.to_string()),
         }
+    }
+}
+
+/// As of a text; a path may be any.
+impl From<&OsStr> for GroupBy {
+    fn from(text: &OsStr) -> GroupBy {
+        text.to_str().map_or_else(|| GroupBy::File(text.into()), GroupBy::from)
     }
 }
 

@@ -247,11 +247,7 @@ impl<'a> Analysis<'a> {
 
     /// The tables of what was computed step by step.
     fn add_values(&self, read: &Read, found: &mut Tables) -> PolarsResult<()> {
-        let is_of_a_step = |compute| match compute {
-            Compute::Moments(_) | Compute::Reciprocal(_) | Compute::Pairs(_) | Compute::Coordinates(_) => true,
-            _ => false,
-        };
-        if self.has(is_of_a_step) {
+        if self.has(Compute::is_of_a_step) {
             found.add("coherence", self.coherence(&read.values)?);
             if let Some((_, values)) = &read.population {
                 found.add("coherence", self.coherence(values)?);

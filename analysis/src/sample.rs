@@ -283,14 +283,19 @@ impl Sample {
 
 /// A statistic of moments, from those of the sample and then of each half; `None` for statistics of anything else.
 fn measure(statistic: &Statistic, examples: usize, moments: impl Iterator<Item = Option<Moments>>) -> Option<Measured> {
-    let (value, make): (_, fn(usize, Option<f64>, Vec<f64>) -> Measured) = match statistic.compute {
-        Compute::Moments(value) => (value, Measured::new),
-        Compute::Reciprocal(value) => (value, Measured::reciprocal),
+    let (value, is_reciprocal) = match statistic.compute {
+        Compute::Moments(value) => (value, false),
+        Compute::Reciprocal(value) => (value, true),
         _ => return None,
     };
     let mut values = moments.map(|moments| moments.as_ref().and_then(value));
     let actual = values.next().flatten();
-    Some(make(examples, actual, values.map(|value| value.unwrap_or(f64::NAN)).collect()))
+    let halves = values.map(|value| value.unwrap_or(f64::NAN));
+    Some(if is_reciprocal {
+        Measured::reciprocal(examples, actual, halves)
+    } else {
+        Measured::new(examples, actual, halves)
+    })
 }
 
 /// The values of the whole population at one step, from Σ s and, where it is known, Σ q of each of its layers.

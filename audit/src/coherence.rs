@@ -13,6 +13,9 @@ use crate::tally::Number;
 /// Of a group with fewer examples nothing has an interval.
 const FEWEST_OF_GROUP: usize = 4;
 
+/// Takes a statistic's name, its pair of groups and its estimate.
+type Adds<'a> = dyn FnMut(&str, Option<(String, String)>, Estimate) + 'a;
+
 /// What is the same at every step of a run.
 pub(crate) struct Setting {
     /// Examples that the sample was drawn from, m.
@@ -131,7 +134,6 @@ impl Setting {
         let n = sample.groups.len();
         let (class_names, classes) = sample.classes.unwrap_or_else(|| (Vec::new(), vec![0; n]));
         let mut strata: Vec<&mut Stratum> = sample.layers.iter_mut().flat_map(|layer| &mut layer.strata).collect();
-        strata.sort_by_key(|stratum| stratum.parameter);
         let parameters: Vec<(usize, Option<u64>)> = strata.iter().map(|of| (of.places.len(), of.size)).collect();
         strata.iter_mut().enumerate().for_each(|(place, stratum)| stratum.parameter = place);
         Setting {
@@ -277,7 +279,7 @@ impl Setting {
         self.add_pairs(part, &mut |statistic, groups, estimate| add("paper", statistic, groups, estimate));
     }
 
-    fn add_pairs(&self, part: &Part, add: &mut dyn FnMut(&str, Option<(String, String)>, Estimate)) {
+    fn add_pairs(&self, part: &Part, add: &mut Adds<'_>) {
         let n = self.examples();
         let value = confusion(&part.gram).map(|value| Number::near(value, largest(&part.gram).powi(2)));
         add("confusion", None, Estimate::exact(value));

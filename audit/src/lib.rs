@@ -27,6 +27,8 @@ use std::path::{Path, PathBuf};
 
 pub use claim::{Audit, Claim, Verdict};
 
+use cograd_recorder::Experiment;
+use cograd_recorder::data::Dataset;
 use cograd_results::summary::Options;
 use cograd_trace::{ExampleColumn, Run};
 use evidence::Evidence;
@@ -61,13 +63,52 @@ pub enum AuditError {
     },
 }
 
-/// Checks the study in a directory, its results in `analysis` and its report in `report`.
+/// What a study is held against beside itself.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Directory of the data set; of the embedded digits any.
+    pub data: Option<PathBuf>,
+    /// Whether every run is recorded again.
+    pub replay: bool,
+}
+
+impl Sources {
+    /// The experiment of study.toml with the data where they are now.
+    fn experiment(&self, text: Option<&str>) -> Result<Experiment, String> {
+        let text = text.ok_or("the study has no study.toml: put it back")?;
+        let mut experiment = Experiment::parse(text, "study.toml").map_err(|error| error.to_string())?;
+        if let Some(directory) = self.data.as_ref().filter(|_| experiment.data.directory.is_some()) {
+            experiment.data.directory = Some(directory.clone());
+        }
+        Ok(experiment)
+    }
+
+    /// The same with the data set, if it is asked for.
+    fn data(&self, experiment: &Result<Experiment, String>) -> Option<Result<(Experiment, Dataset), String>> {
+        self.data.as_ref()?;
+        let load = |experiment: Experiment| match cograd_recorder::data::load(&experiment.data) {
+            Ok(data) => Ok((experiment, data)),
+            Err(error) => Err(error.to_string()),
+        };
+        Some(experiment.clone().and_then(load))
+    }
+}
+
+/// Checks the study in a directory, its results in `analysis` and its report in `report`, by nothing but what is there.
 ///
 /// Works on the current rayon pool; reads files only, and one run at a time.
 ///
 /// # Errors
 /// The directory is no study with a finished run. Whatever else is wrong is a claim that fails.
 pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, AuditError> {
+    audit_with(study, analysis, report, &Sources::default())
+}
+
+/// As [`audit`], and holds the study against its data set, and against itself recorded again in a temporary directory.
+///
+/// # Errors
+/// As [`audit`].
+pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Sources) -> Result<Audit, AuditError> {
     let runs = study.join("runs");
     if !runs.is_dir() {
         return Err(AuditError::NotAStudy { path: study.to_path_buf() });
@@ -77,6 +118,8 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
         return Err(AuditError::NoFinishedRun { path: study.to_path_buf() });
     }
     let experiment = fs::read_to_string(study.join("study.toml")).ok();
+    let made_by = sources.experiment(experiment.as_deref());
+    let data = sources.data(&made_by);
     let mut claims = vec![check::directories::of_study(study)];
     claims.extend(check::directories::of_runs(&runs, &names));
     let results = Results::open(analysis, &mut claims);
@@ -88,7 +131,9 @@ pub fn audit(study: &Path, analysis: &Path, report: &Path) -> Result<Audit, Audi
         let (directory, whole) = (runs.join(name), Selection::default());
         let selected = selection.as_ref().unwrap_or(&whole);
         let asked = options.filter(|_| selection.is_ok()).zip(by.as_deref().ok());
-        let checked = check::run::check(&directory, experiment.as_deref(), asked, selected, &mut claims);
+        let toml = experiment.as_deref();
+        let checked = check::run::check(&directory, toml, asked, selected, data.as_ref(), &mut claims);
+        claims.extend(sources.replay.then(|| check::replay::check(&directory, &made_by, name)));
         let (Some(checked), Some(results)) = (checked, &results) else { continue };
         let recomputed = match (&selection, &by) {
             (Err(why), _) | (_, Err(why)) => Err(why.clone()),

@@ -79,6 +79,8 @@ pub(crate) enum Value {
     Words,
     /// Any flag.
     AnyFlag,
+    /// A number or none: rounding decides.
+    Any,
     /// Missing, or at least this.
     NullOr(f64),
 }
@@ -128,7 +130,8 @@ impl Value {
         match (self, found) {
             (Value::Null | Value::NullOr(_), Cell::Null)
             | (Value::Words, Cell::Text(_))
-            | (Value::AnyFlag, Cell::Flag(_)) => true,
+            | (Value::AnyFlag, Cell::Flag(_))
+            | (Value::Any, Cell::Null | Cell::Float(_)) => true,
             (Value::NullOr(from), Cell::Float(found)) => found >= *from,
             (Value::Text(expected), Cell::Text(found)) => expected == found,
             (Value::Int(expected), Cell::Int(found)) => *expected == found,

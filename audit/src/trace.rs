@@ -1,6 +1,6 @@
 //! One run, read once, step by step: what the checks and the statistics need of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cograd_results::summary::Options;
 use cograd_trace::{
@@ -116,9 +116,9 @@ impl Trace {
         self.run.manifest()
     }
 
-    /// Steps whose snapshot is of the network.
-    pub(crate) fn networks(&self) -> BTreeSet<i64> {
-        self.networks.keys().copied().collect()
+    /// The networks of the snapshots, by step.
+    pub(crate) fn networks(&self) -> &BTreeMap<i64, Network> {
+        &self.networks
     }
 
     /// Every sampled example at the step of every snapshot, against its learned step.

@@ -83,9 +83,21 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = create_new(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// A file that was not there before: what a killed writer left under the name is removed, and a link is not followed. Anything else
+/// that has the name, a device perhaps, stays, and is opened.
+fn create_new(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() || found.is_symlink() => fs::remove_file(path)?,
+        Ok(_) => return File::options().write(true).open(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    File::create_new(path)
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -170,7 +182,7 @@ impl HashedFile {
     /// # Errors
     /// It cannot be created.
     pub fn create(path: &Path) -> Result<HashedFile, FileError> {
-        let file = File::create(path).map_err(FileError::io("create", path))?;
+        let file = create_new(path).map_err(FileError::io("create", path))?;
         Ok(HashedFile { file, hasher: Sha256::new(), bytes: 0 })
     }
 

@@ -33,6 +33,8 @@ impl Lock {
     pub fn attempt(path: &Path) -> Result<Attempt, OutputError> {
         let mut lock = Lock::open(path)?;
         match lock.file.try_lock() {
+            // The file may have been retired by its holder since it was opened: then it locks nothing any more.
+            Ok(()) if !lock.is_in_place() => Lock::attempt(path),
             Ok(()) => lock.sign().map(Attempt::Taken),
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -63,6 +65,22 @@ impl Lock {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let file = file.map_err(FileError::io("open", path))?;
         Ok(Lock { path: path.to_path_buf(), file })
+    }
+
+    /// Whether the file that is locked is the one of the name.
+    #[cfg(unix)]
+    fn is_in_place(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let named = std::fs::symlink_metadata(&self.path);
+        named.is_ok_and(|named| {
+            self.file.metadata().is_ok_and(|file| (file.dev(), file.ino()) == (named.dev(), named.ino()))
+        })
+    }
+
+    /// Elsewhere a file that is open cannot be removed.
+    #[cfg(not(unix))]
+    fn is_in_place(&self) -> bool {
+        true
     }
 
     /// Writes who holds it.

@@ -178,6 +178,10 @@ fn begin(
         Ok(Resumed::Continued(writer, bytes)) => {
             let mut state = initial()?;
             match decode(&bytes, &mut state) {
+                Ok(()) if state.step > description.steps => {
+                    let (step, steps) = (state.step, description.steps);
+                    Some(format!("its checkpoint is of step {step}, but the run has {steps}"))
+                }
                 Ok(()) => return Ok(Begun::Recording { writer, state, discarded: None }),
                 Err(message) => Some(format!("its checkpoint cannot be continued from: {message}")),
             }

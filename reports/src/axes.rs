@@ -4,12 +4,16 @@ use plotters::style::RGBColor;
 
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
-use crate::curves::{Point, Series};
+use crate::curves::{Line, Point, Series, extremes};
 use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
 use crate::numbers;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
 const BEFORE_FIRST_STEP: f64 = 0.5;
+/// What the eye tells apart, in points: of each such column of a panel a line keeps [`KEPT`] points at most.
+const COLUMN: f64 = 0.5;
+/// The first, the lowest, the highest and the last, which draw the same line.
+const KEPT: usize = 4;
 /// Up to this many steps an axis of steps is linear.
 const FEW_STEPS: f64 = 20.0;
 /// Tick labels keep at least this distance, in points.
@@ -391,7 +395,7 @@ impl Panel<'_, '_> {
                 }
                 continue;
             }
-            for piece in clip(&thin(&stretch), self.top, self.bottom()) {
+            for piece in clip(&stretch, self.top, self.bottom()) {
                 self.canvas.line(&piece, stroke)?;
             }
         }
@@ -430,15 +434,14 @@ impl Panel<'_, '_> {
 
     /// The region between two curves over the same steps, broken where either is missing.
     pub fn band(&self, lower: &[Point], upper: &[Point], colour: RGBColor, opacity: f64) -> Result<(), ReportError> {
-        let both = |((step, lower), (_, upper)): (&Point, &Point)| {
-            Some((self.across(*step), self.down_within((*lower)?), self.down_within((*upper)?)))
+        let known = |edge: &[Point], other: &[Point]| -> Line {
+            edge.iter().zip(other).map(|(point, other)| (point.0, point.1.filter(|_| other.1.is_some()))).collect()
         };
-        let places: Vec<_> = lower.iter().zip(upper).map(both).collect();
-        for stretch in places.split(Option::is_none) {
-            let stretch: Vec<_> = stretch.iter().flatten().collect();
-            let there = stretch.iter().map(|&&(x, _, upper)| (x, upper));
-            let back = stretch.iter().rev().map(|&&(x, lower, _)| (x, lower));
-            self.canvas.area(&there.chain(back).collect::<Vec<_>>(), colour, opacity)?;
+        let (below, above) = (self.stretches(&known(lower, upper)), self.stretches(&known(upper, lower)));
+        for (below, above) in below.into_iter().zip(above) {
+            let edge = above.into_iter().chain(below.into_iter().rev());
+            let within = edge.map(|(x, y)| (x, y.clamp(self.top, self.bottom())));
+            self.canvas.area(&within.collect::<Vec<_>>(), colour, opacity)?;
         }
         Ok(())
     }
@@ -470,10 +473,13 @@ impl Panel<'_, '_> {
         self.canvas.line(&[(self.left, y), (self.right(), y)], stroke)
     }
 
-    /// A short bar on the bottom edge at a step.
-    pub fn mark_step(&self, step: f64, colour: RGBColor) -> Result<(), ReportError> {
-        let x = self.across(step);
-        self.canvas.line(&[(x, self.bottom() - 4.0), (x, self.bottom() - 0.5)], Stroke::solid(colour, 1.0))
+    /// Short bars on the bottom edge at steps, one for those that the eye does not tell apart.
+    pub fn mark_steps(&self, steps: &[f64], colour: RGBColor) -> Result<(), ReportError> {
+        let mut columns: Vec<i64> = steps.iter().map(|&step| self.column(step)).collect();
+        columns.dedup();
+        columns.into_iter().map(|column| COLUMN * (column as f64 + 0.5)).try_for_each(|x| {
+            self.canvas.line(&[(x, self.bottom() - 4.0), (x, self.bottom() - 0.5)], Stroke::solid(colour, 1.0))
+        })
     }
 
     /// A vertical line at `value`, from edge to edge.
@@ -494,23 +500,26 @@ impl Panel<'_, '_> {
         self.left + self.width * self.x.position(value)
     }
 
+    /// What lies further out than a few panels counts as so far outside.
     fn down(&self, value: f64) -> f64 {
-        self.bottom() - self.height * self.y.position(value)
+        self.bottom() - self.height * self.y.position(value).clamp(-10.0, 11.0)
     }
 
-    fn down_within(&self, value: f64) -> f64 {
-        self.down(value).clamp(self.top, self.bottom())
+    fn column(&self, value: f64) -> i64 {
+        (self.across(value) / COLUMN).floor() as i64
     }
 
     fn inside(&self, (_, y): Place) -> bool {
         (self.top - 0.01..=self.bottom() + 0.01).contains(&y)
     }
 
-    /// The places of a curve between its missing values; points right of the axis are left out.
+    /// The places of a curve between its missing values, no more than the panel can show; points left or right of the axis
+    /// are left out.
     fn stretches(&self, line: &[Point]) -> Vec<Vec<Place>> {
-        let within = |&(step, value): &Point| value.filter(|_| self.x.position(step) <= 1.0 + 1e-9);
-        let place = |point: &Point| within(point).map(|value| (self.across(point.0), self.down(value)));
-        let places: Vec<Option<Place>> = line.iter().map(place).collect();
+        let within = |point: &&Point| (-1e-9..=1.0 + 1e-9).contains(&self.x.position(point.0));
+        let shown: Line = line.iter().filter(within).copied().collect();
+        let place = |point: Point| point.1.map(|value| (self.across(point.0), self.down(value)));
+        let places: Vec<Option<Place>> = thin(&shown, |step| self.column(step)).into_iter().map(place).collect();
         let stretches = places.split(Option::is_none).map(|stretch| stretch.iter().flatten().copied().collect());
         stretches.filter(|stretch: &Vec<Place>| !stretch.is_empty()).collect()
     }
@@ -531,20 +540,19 @@ impl Panel<'_, '_> {
     }
 }
 
-/// At most four places in each half point of width: the first, lowest, highest and last, which draw the same line.
-fn thin(places: &[Place]) -> Vec<Place> {
-    let column = |place: &Place| (place.0 * 2.0).floor() as i64;
-    let mut kept = Vec::new();
-    for stretch in places.chunk_by(|a, b| column(a) == column(b)) {
-        if stretch.len() <= 4 {
+/// The points of each column: all of a few, else the first, the lowest, the highest and the last of those with a value.
+fn thin(line: &[Point], column: impl Fn(f64) -> i64) -> Line {
+    let mut kept = Line::new();
+    for stretch in line.chunk_by(|a, b| column(a.0) == column(b.0)) {
+        if stretch.len() <= KEPT {
             kept.extend_from_slice(stretch);
             continue;
         }
-        let indices = 0..stretch.len();
-        let lowest = indices.clone().min_by(|&a, &b| stretch[a].1.total_cmp(&stretch[b].1)).unwrap_or(0);
-        let highest = indices.clone().max_by(|&a, &b| stretch[a].1.total_cmp(&stretch[b].1)).unwrap_or(0);
-        let chosen = std::collections::BTreeSet::from([0, lowest, highest, stretch.len() - 1]);
-        kept.extend(chosen.into_iter().map(|index| stretch[index]));
+        let known: Line = stretch.iter().copied().filter(|point| point.1.is_some()).collect();
+        match known.is_empty() {
+            true => kept.push(stretch[0]),
+            false => kept.extend(extremes(&[&known]).into_iter().map(|index| known[index])),
+        }
     }
     kept
 }
@@ -685,11 +693,18 @@ mod tests {
 
     #[test]
     fn thinning_keeps_extremes_and_ends() {
-        let places: Vec<Place> = (0..10_000).map(|i| (f64::from(i) / 1000.0, f64::from(i * 7919 % 1000))).collect();
-        let kept = thin(&places);
-        assert!(kept.len() <= 4 * 21, "{}", kept.len());
-        assert_eq!((kept.first(), kept.last()), (places.first(), places.last()));
-        let highest = |places: &[Place]| places.iter().map(|place| place.1).fold(0.0, f64::max);
-        assert_eq!(highest(&kept), highest(&places));
+        let line: Line = (0..10_000).map(|i| (f64::from(i), Some(f64::from(i * 7919 % 1000)))).collect();
+        let kept = thin(&line, |step| (step / 500.0) as i64);
+        assert!(kept.len() <= KEPT * 20, "{}", kept.len());
+        assert_eq!((kept.first(), kept.last()), (line.first(), line.last()));
+        let highest = |line: &[Point]| line.iter().filter_map(|point| point.1).fold(0.0, f64::max);
+        assert_eq!(highest(&kept), highest(&line));
+    }
+
+    #[test]
+    fn gaps_narrower_than_the_eye_sees_do_not_lengthen_a_line() {
+        let line: Line = (0..10_000).map(|i| (f64::from(i), (i % 2 == 0).then_some(1.0))).collect();
+        assert!(thin(&line, |step| (step / 500.0) as i64).iter().all(|point| point.1.is_some()));
+        assert_eq!(thin(&[(0.0, None), (1.0, None)], |_| 0).len(), 2);
     }
 }

@@ -117,7 +117,7 @@ pub fn draw(
 fn with_root(body: &str, size: (u32, u32), title: &str) -> String {
     let (_, content) = body.split_once('\n').unwrap_or(("", body));
     let (width, height) = (f64::from(size.0) / UNITS_PER_POINT, f64::from(size.1) / UNITS_PER_POINT);
-    let title = title.replace('&', "&amp;").replace('<', "&lt;");
+    let title = printable(title).replace('&', "&amp;").replace('<', "&lt;");
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" width=\"{width}pt\" height=\"{height}pt\" \
          role=\"img\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{content}",
@@ -218,7 +218,7 @@ impl Canvas<'_> {
         let style = TextStyle::from((FONT, size, weight).into_font().transform(transform))
             .color(&font.colour)
             .pos(Pos::new(align, VPos::Top));
-        self.put(&Text::new(text.replace('\u{a0}', " "), (units(x), units(y)), style))
+        self.put(&Text::new(printable(text).replace('\u{a0}', " "), (units(x), units(y)), style))
     }
 
     fn put<'e, Element>(&self, element: &'e Element) -> Result<(), ReportError>
@@ -228,6 +228,14 @@ impl Canvas<'_> {
     {
         self.area.draw(element).map_err(draw_error)
     }
+}
+
+/// A text without the control characters that no document may hold: what stands for them is seen.
+pub fn printable(text: &str) -> String {
+    let forbidden = |letter: char| {
+        letter.is_control() && !matches!(letter, '\n' | '\t') || matches!(letter, '\u{fffe}' | '\u{ffff}')
+    };
+    text.chars().map(|letter| if forbidden(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
 
 /// Width of a text in points, near enough to lay out legends and to keep labels apart: of DejaVu Sans, the widest of the fonts

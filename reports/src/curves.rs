@@ -86,15 +86,42 @@ impl Key {
 /// A group, a pair of groups, or none: all at once.
 pub type Groups = [Option<String>; 2];
 
+/// How many columns of steps a power of ten has: more than a panel has half points.
+const STEPS_PER_DECADE: f64 = 400.0;
+
+/// Of lines over the same steps the places of the first and the last step, and of the lowest and the highest value of each,
+/// ascending.
+pub fn extremes<L: AsRef<[Point]>>(lines: &[L]) -> Vec<usize> {
+    let mut chosen: Vec<usize> = Vec::new();
+    for line in lines.iter().map(AsRef::as_ref) {
+        let known = || line.iter().enumerate().filter_map(|(index, point)| Some((index, point.1?)));
+        chosen.extend(known().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index));
+        chosen.extend(known().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(index, _)| index));
+        chosen.extend((!line.is_empty()).then_some(0));
+        chosen.extend(line.len().checked_sub(1));
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen
+}
+
 /// A curve and, where it has one, its 95 % interval at every step.
 #[derive(Clone, Debug, Default)]
 pub struct Banded {
     pub line: Line,
     pub lower: Line,
     pub upper: Line,
+    /// The steps that are not told apart from the last one begin here.
+    open: usize,
+    column: f64,
 }
 
 impl Banded {
+    /// Of a curve, and the lower and the upper end of its interval.
+    pub fn new([line, lower, upper]: [Line; 3]) -> Banded {
+        Banded { line, lower, upper, ..Banded::default() }
+    }
+
     pub fn has_band(&self) -> bool {
         self.lower.iter().any(|point| point.1.is_some())
     }
@@ -118,8 +145,26 @@ impl Banded {
         self.line.get(place).filter(|point| point.0 == step).and_then(|point| point.1)
     }
 
-    fn push(&mut self, step: i64, [value, lower, upper]: [Option<f64>; 3]) {
+    /// Keeps what is seen of the steps that are not told apart.
+    fn thin(&mut self) {
+        let open = self.open;
+        let mut lines = [&mut self.line, &mut self.lower, &mut self.upper];
+        let kept = extremes(&lines.each_ref().map(|line| &line[open..]));
+        for line in &mut lines {
+            kept.iter().enumerate().for_each(|(place, index)| line[open + place] = line[open + index]);
+            line.truncate(open + kept.len());
+        }
+    }
+
+    /// Adds a point. Of many steps that no panel can tell apart only the first, the last, and those with an extreme value or
+    /// end of the interval are kept, so that memory does not grow with the number of steps.
+    fn push(&mut self, step: u64, [value, lower, upper]: [Option<f64>; 3]) {
         let step = step as f64;
+        let column = ((1.0 + step).log10() * STEPS_PER_DECADE).floor();
+        if column != self.column {
+            self.thin();
+            (self.column, self.open) = (column, self.line.len());
+        }
         // A value that is not finite is no place in a panel.
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
         self.line.push((step, finite(value)));
@@ -164,7 +209,7 @@ impl Curves {
         let mut last: Option<(usize, [Option<&str>; 6], u64, usize)> = None;
         let [lower, upper] = curve.interval.unwrap_or(["", ""]);
         for row in 0..rows.len() {
-            let (Some(owner), Some(step)) = (owner(rows, row), rows.integer("step", row)) else { continue };
+            let (Some(owner), Some(step)) = (owner(rows, row), rows.count("step", row)) else { continue };
             let group = |column: Option<&str>| column.and_then(|column| rows.text(column, row));
             let name = match curve.name {
                 CurveName::Fixed(name) => [Some(name), None],
@@ -220,7 +265,7 @@ impl Series {
     }
 
     fn lines(&mut self) -> [&mut Line; 3] {
-        let Banded { line, lower, upper } = &mut self.curve;
+        let Banded { line, lower, upper, .. } = &mut self.curve;
         [line, lower, upper]
     }
 }

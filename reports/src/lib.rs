@@ -45,7 +45,7 @@ pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> 
     let (study, sha256) = Results::read_whole(analysis, |results| -> Result<_, ReportError> {
         Ok((Study::read(results)?, results.summary_sha256().to_owned()))
     })?;
-    let figures = figure::draw_all(&study)?;
+    let figures = figure::told_apart(figure::draw_all(&study)?);
     let written = write(&sha256, output.path(), &figures, &page::of_study(&study, &figures)?)?;
     Ok(output.publish(&written)?)
 }
@@ -58,7 +58,7 @@ pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> 
 pub fn report_comparison(directory: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let results = Results::open(directory)?;
     let comparison = Comparison::read(&results)?;
-    let figures = figure::comparison::draw_all(&comparison)?;
+    let figures = figure::told_apart(figure::comparison::draw_all(&comparison)?);
     write(results.summary_sha256(), directory, &figures, &page::of_comparison(&comparison, &figures)?)
 }
 

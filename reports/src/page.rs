@@ -4,6 +4,7 @@ use cograd_results::summary::Options;
 use minijinja::Environment;
 use serde::Serialize;
 
+use crate::canvas::printable;
 use crate::comparison::Comparison;
 use crate::figure::Figure;
 use crate::numbers::{self, MISSING, capital};
@@ -100,7 +101,8 @@ fn render(template: &str, page: impl Serialize) -> Result<String, ReportError> {
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(failed)?;
     }
-    environment.get_template(template).and_then(|template| template.render(page)).map_err(failed)
+    let text = environment.get_template(template).and_then(|template| template.render(page)).map_err(failed)?;
+    Ok(printable(&text))
 }
 
 fn sections(figures: &[Figure]) -> Vec<Section<'_>> {

@@ -87,12 +87,12 @@ impl Study {
         let settings: Vec<Setting> = summary.runs.iter().map(|run| setting::of_run(run, &summary)).collect();
         let distinct = crate::distinct(settings.iter().cloned());
         let mut over_seeds: Vec<Curves> = distinct.iter().map(|_| Curves::default()).collect();
-        if let Some(rows) = results.rows("over_seeds")? {
-            Curves::read(&rows, &curves::MEANS, &mut over_seeds, |rows, row| {
+        results.each_part("over_seeds", |rows| {
+            Curves::read(rows, &curves::MEANS, &mut over_seeds, |rows, row| {
                 let setting = setting::of_row(rows, row, &summary);
                 distinct.iter().position(|known| *known == setting)
             });
-        }
+        })?;
         let mut runs: Vec<Option<Run>> = Runs::read(results)?.into_iter().map(Some).collect();
         let conditions = distinct.into_iter().zip(over_seeds).map(|(setting, over_seeds)| {
             let of_setting = settings.iter().zip(&mut runs).filter(|(of_run, _)| **of_run == setting);
@@ -216,22 +216,23 @@ impl Runs<'_> {
         let runs = Runs { results, names };
         let new = || -> Vec<Curves> { listed.iter().map(|_| Curves::default()).collect() };
         let (mut curves, mut null) = (new(), new());
-        if let Some(rows) = results.rows("curves")? {
-            Curves::read(&rows, &curves::CURVES, &mut curves, |rows, row| runs.owner(rows, row));
-        }
+        results.each_part("curves", |rows| {
+            Curves::read(rows, &curves::CURVES, &mut curves, |rows, row| runs.owner(rows, row));
+        })?;
         // Null worlds are in the tables of the statistics only.
         let in_worlds = |table: &&&cograd_results::Table| table.has("world");
         for table in TABLES.iter().filter(in_worlds) {
-            let Some(rows) = results.rows(table.name)? else { continue };
-            for curve in table.curves {
-                Curves::read(&rows, curve, &mut curves, |rows, row| {
-                    runs.owner(rows, row).filter(|_| rows.count("world", row) > Some(0))
-                });
-            }
+            results.each_part(table.name, |rows| {
+                for curve in table.curves {
+                    Curves::read(rows, curve, &mut curves, |rows, row| {
+                        runs.owner(rows, row).filter(|_| rows.count("world", row) > Some(0))
+                    });
+                }
+            })?;
         }
-        if let Some(rows) = results.rows("null")? {
-            Curves::read(&rows, &curves::NULL, &mut null, |rows, row| runs.owner(rows, row));
-        }
+        results.each_part("null", |rows| {
+            Curves::read(rows, &curves::NULL, &mut null, |rows, row| runs.owner(rows, row));
+        })?;
         let run = |((run, curves), null): ((&cograd_results::summary::Run, Curves), Curves)| Run {
             name: run.run.clone(),
             seed: run.seed,

@@ -544,6 +544,47 @@ fn a_metric_that_nothing_is_known_of_has_its_panel() {
 }
 
 #[test]
+fn what_is_drawn_is_bounded_by_the_picture_and_not_by_the_steps() {
+    let mut built = synthetic::build(&Study::default());
+    for step in -1000..60_000_i64 {
+        let value = if step == 54_321 { 77.0 } else { (step % 7) as f64 };
+        let row =
+            json!({ "step": step, "split": "validation", "group": "all", "metric": "perplexity", "value": value });
+        built.add("metrics", 0, row);
+    }
+    let directory = written(built);
+    report_of(&directory);
+    assert_drawn(&directory);
+    let svg = read(&directory, "learning.svg");
+    assert!(has_text(&svg, "(g) Validation perplexity") && svg.len() < 200_000, "{} bytes", svg.len());
+    // The one high value is not lost: the axis reaches up to it.
+    assert!(has_text(&svg, "60") || has_text(&svg, "80"), "{svg}");
+}
+
+#[test]
+fn any_name_gives_well_formed_documents_and_files_of_their_own() {
+    let mut built = synthetic::build(&Study::default());
+    let names = ["a.b c/\u{0}\u{1b}<&>", "a b.c\\\u{0}\u{1b}<&>", &"long ".repeat(200)];
+    for name in names {
+        for step in [0, 10, 1000] {
+            let row = json!({ "estimator": "paper", "step": step, "layer": null, "statistic": name, "value": 1.5 });
+            built.add("coherence", 1, row);
+        }
+    }
+    built.summary.study.name = "study \u{8}</title>".to_owned();
+    let directory = written(built);
+    report_of(&directory);
+    let drawn = figures(&directory);
+    assert_eq!(drawn.len(), FIGURES.len() + names.len(), "{drawn:?}");
+    for file in drawn.iter().map(String::as_str).chain(["index.html"]) {
+        let text = read(&directory, file);
+        let forbidden = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+        assert!(!text.contains(forbidden) && !text.contains("<&>"), "{file}");
+    }
+    assert!(read(&directory, "index.html").contains("<title>study \u{fffd}&lt;&#x2f;title&gt;"));
+}
+
+#[test]
 fn unknown_tables_and_columns_are_passed_over() {
     let mut built = synthetic::build(&Study::whole());
     let column = |name: &str, values: ArrayRef| (name.to_owned(), values, true);

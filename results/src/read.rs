@@ -123,6 +123,18 @@ impl Results {
         Rows::new(whole).map(Some).map_err(|message| self.unreadable(name, &message))
     }
 
+    /// Hands on the table `name` in parts of some thousand rows, so that memory does not grow with its length.
+    ///
+    /// # Errors
+    /// As [`Results::batches`].
+    pub fn each_part(&self, name: &str, mut take: impl FnMut(&Rows)) -> Result<(), ResultsError> {
+        for batch in self.batches(name)?.into_iter().flatten() {
+            let batch = batch.map_err(|error| self.unreadable(name, &error.to_string()))?;
+            take(&Rows::new(batch).map_err(|message| self.unreadable(name, &message))?);
+        }
+        Ok(())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(format!("{name}.parquet"))
     }

@@ -1,13 +1,11 @@
 //! `cograd analyze`: every statistic of a recorded study.
 
-use std::path::Path;
-
 use anyhow::Context;
 use cograd_analysis::Options;
 use cograd_analysis::statistic::STATISTICS;
 
-use crate::arguments::Analyze;
-use crate::output::Output;
+use crate::arguments::{Analyze, Results};
+use crate::output::{Output, shell};
 use crate::progress::Analysis;
 
 pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
@@ -17,19 +15,14 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
     }
     let report = analyze(arguments, output)?;
     output.wrote(report.files.iter().map(|path| path.as_path()));
-    let study = arguments.study.as_deref().unwrap_or(Path::new("")).display();
-    match &arguments.out {
-        None => output.line(format_args!("Next: cograd report {study}")),
-        Some(out) => {
-            let (results, report) = (out.display(), out.with_file_name(format!("{}-report", file_name(out))));
-            output.line(format_args!("Next: cograd report {study} --analysis {results} --out {}", report.display()));
-        }
-    }
+    let study = arguments.study.clone().unwrap_or_default();
+    let results = Results { study, analysis: arguments.out.clone() };
+    let elsewhere = match &results.analysis {
+        Some(out) => format!(" --analysis {} --out {}", shell(out), shell(&results.made("report"))),
+        None => String::new(),
+    };
+    output.line(format_args!("Next: cograd report {}{elsewhere}", shell(&results.study)));
     Ok(())
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Analyses with progress shown; the demo shares it.

@@ -1,7 +1,7 @@
 //! `cograd audit`: every claim of a study, checked.
 
 use anyhow::bail;
-use cograd_audit::{Claim, Verdict};
+use cograd_audit::{Claim, Sources, Verdict};
 
 use crate::arguments::Audit;
 use crate::output::{Output, table};
@@ -10,7 +10,8 @@ pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
     let study = &arguments.study;
     let analysis = arguments.analysis.clone().unwrap_or_else(|| study.join("analysis"));
     let report = arguments.report.clone().unwrap_or_else(|| study.join("report"));
-    let audit = cograd_audit::audit(study, &analysis, &report)?;
+    let sources = Sources { data: arguments.data.clone(), replay: arguments.replay };
+    let audit = cograd_audit::audit_with(study, &analysis, &report, &sources)?;
     let tally = audit.tally();
     if arguments.json {
         output.result(serde_json::to_string_pretty(&audit)?);

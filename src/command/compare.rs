@@ -4,7 +4,7 @@ use cograd_analysis::CompareOptions;
 use cograd_files::OutputDirectory;
 
 use crate::arguments::Compare;
-use crate::output::Output;
+use crate::output::{Output, shell};
 
 pub fn run(arguments: &Compare, output: &Output) -> anyhow::Result<()> {
     let options = CompareOptions { curves: arguments.curve.clone(), estimators: arguments.estimator.clone() };
@@ -16,6 +16,6 @@ pub fn run(arguments: &Compare, output: &Output) -> anyhow::Result<()> {
     if comparison.seeds < 2 {
         output.line("No condition has two seeds in two studies, so no difference was tested.");
     }
-    output.line(format_args!("Next: open {} in a browser", arguments.out.join("index.html").display()));
+    output.line(format_args!("Next: open {} in a browser", shell(&arguments.out.join("index.html"))));
     Ok(())
 }

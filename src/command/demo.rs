@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cograd_recorder::{Experiment, RecordError};
 
-use crate::arguments::{Analyze, Demo, Report};
+use crate::arguments::{Analyze, Demo, Report, Results};
 use crate::command;
-use crate::output::Output;
+use crate::output::{Output, shell};
 use crate::signals;
 
 pub fn run(arguments: &Demo, output: &Output) -> anyhow::Result<()> {
@@ -17,7 +17,7 @@ pub fn run(arguments: &Demo, output: &Output) -> anyhow::Result<()> {
     study(&cograd_recorder::demo_winsorize(), &winsorize, output)?;
     output.line("Next: open these in a browser");
     for study in [&arguments.out, &winsorize] {
-        output.line(format_args!("  {}", study.join("report/index.html").display()));
+        output.line(format_args!("  {}", shell(&study.join("report/index.html"))));
     }
     Ok(())
 }
@@ -29,7 +29,7 @@ fn study(experiment: &Experiment, study: &Path, output: &Output) -> anyhow::Resu
         return Err(RecordError::Stopped { runs: Vec::new() }.into());
     }
     command::analyze::analyze(&Analyze::with_defaults(study), output)?;
-    let written = command::report::report(&Report { study: study.to_path_buf(), analysis: None, out: None })?;
+    let written = command::report::report(&Report { results: Results::usual(study), out: None })?;
     output.wrote(written.iter().map(|path| path.as_path()));
     Ok(())
 }

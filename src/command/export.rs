@@ -6,8 +6,8 @@ use crate::arguments::{Export, ExportFormat};
 use crate::output::Output;
 
 pub fn run(arguments: &Export, output: &Output) -> anyhow::Result<()> {
-    let analysis = arguments.analysis.clone().unwrap_or_else(|| arguments.study.join("analysis"));
-    let out = arguments.out.clone().unwrap_or_else(|| arguments.study.join("export"));
+    let analysis = arguments.results.directory()?;
+    let out = arguments.out.clone().unwrap_or_else(|| arguments.results.made("export"));
     let mut formats: Vec<Format> = arguments.format.iter().map(|format| format.known()).collect();
     formats.dedup();
     let written = cograd_analysis::export(&analysis, &formats, &arguments.table, &out)?;

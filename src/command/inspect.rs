@@ -6,7 +6,7 @@ use anyhow::Context;
 use cograd_trace::{FileEntry, Parameter, Run, Study};
 
 use crate::arguments::Inspect;
-use crate::output::{Output, bytes, table};
+use crate::output::{Output, bytes, number, shell, table};
 
 /// Letters of a cell that are shown.
 const WIDEST: usize = 100;
@@ -24,7 +24,7 @@ pub fn run(arguments: &Inspect, output: &Output) -> anyhow::Result<()> {
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(shortened).collect()).collect();
         table(&rows).iter().for_each(|line| output.result(line));
     };
-    output.result(format_args!("{}: {} finished runs", study.directory().display(), study.runs().len()));
+    output.result(format_args!("{}: {}", study.directory().display(), number(study.runs().len(), "finished run")));
     show("Runs", runs(&study));
     for unfinished in study.unfinished() {
         output.result(format_args!("{unfinished}: not finished"));
@@ -40,7 +40,7 @@ pub fn run(arguments: &Inspect, output: &Output) -> anyhow::Result<()> {
     if arguments.verify {
         output.result("\nEvery file is what its manifest says (size and SHA-256).");
     }
-    output.line(format_args!("\nNext: cograd analyze {}", study.directory().display()));
+    output.line(format_args!("\nNext: cograd analyze {}", shell(study.directory())));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cograd_recorder::{Experiment, Options, RunOutcome, Selection};
 
 use crate::arguments::Record;
-use crate::output::{Output, bytes};
+use crate::output::{Output, bytes, number, shell};
 use crate::progress::Recording;
 use crate::signals;
 
@@ -19,7 +19,7 @@ pub fn run(arguments: &Record, output: &Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let outcomes = record(&experiment, &study, arguments.only.clone(), output)?;
     output.line(summary(&study, &outcomes, started.elapsed()));
-    output.line(format_args!("Next: cograd analyze {}", study.display()));
+    output.line(format_args!("Next: cograd analyze {}", shell(&study)));
     Ok(())
 }
 
@@ -42,5 +42,6 @@ fn summary(study: &Path, outcomes: &[RunOutcome], elapsed: Duration) -> String {
     let size = bytes(outcomes.iter().map(|outcome| outcome.bytes).sum());
     let already = outcomes.iter().filter(|outcome| outcome.already_there).count();
     let kept = if already > 0 { format!(" ({already} recorded before)") } else { String::new() };
-    format!("Wrote {}: {} runs{kept}, {size}, {:.1} s", study.display(), outcomes.len(), elapsed.as_secs_f64())
+    let runs = number(outcomes.len(), "run");
+    format!("Wrote {}: {runs}{kept}, {size}, {:.1} s", study.display(), elapsed.as_secs_f64())
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget};
 
-use super::{Mode, PLAIN_INTERVAL, eprintln_safely, rate, style};
-use crate::output::Output;
+use super::{Mode, PLAIN_INTERVAL, rate, style};
+use crate::output::{Output, printable, warn};
 
 /// Watches the analysis on behalf of a person.
 pub struct Analysis {
@@ -39,7 +39,7 @@ impl Analysis {
         run.told = Instant::now();
         let (rate, left) = rate(step, run.started.elapsed().as_secs_f64(), run.steps.saturating_sub(step));
         let (label, steps, left) = (&run.label, run.steps, HumanDuration(left));
-        eprintln_safely(format_args!("{label}: step {step} of {steps}, {rate:.0} steps/s, {left} left"));
+        warn(format_args!("{label}: step {step} of {steps}, {rate:.0} steps/s, {left} left"));
     }
 
     /// Takes the bar off the terminal, before closing lines are printed.
@@ -56,11 +56,11 @@ impl cograd_analysis::Observer for Analysis {
     fn run_started(&self, run: &str, index: usize, runs: usize, steps: usize) {
         let (label, steps) = (format!("[{}/{runs}] {run}", index + 1), steps as u64);
         if self.mode == Mode::Plain {
-            eprintln_safely(format_args!("{label}: {steps} steps"));
+            warn(format_args!("{label}: {steps} steps"));
         }
         self.bar.reset();
         self.bar.set_style(style("{msg} {bar:30} {pos}/{len} steps  {per_sec}  {eta} left"));
-        self.bar.set_message(label.clone());
+        self.bar.set_message(printable(&label).into_owned());
         self.bar.set_length(steps);
         let now = Instant::now();
         *self.lock() = Run { label, steps, started: now, told: now };

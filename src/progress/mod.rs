@@ -41,9 +41,3 @@ fn rate(steps: u64, seconds: f64, left: u64) -> (f64, Duration) {
     let rate = steps as f64 / seconds.max(1e-9);
     (rate, Duration::try_from_secs_f64(left as f64 / rate.max(1e-9)).unwrap_or(Duration::MAX))
 }
-
-/// Standard error may be closed; progress is not worth a panic.
-fn eprintln_safely(line: std::fmt::Arguments<'_>) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
-}

@@ -8,8 +8,8 @@ use std::time::Instant;
 use cograd_recorder::{RunOutcome, RunStart};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use super::{Mode, PLAIN_INTERVAL, eprintln_safely, rate, style};
-use crate::output::{Output, bytes};
+use super::{Mode, PLAIN_INTERVAL, rate, style};
+use crate::output::{Output, bytes, printable, warn};
 
 /// Watches the recorder on behalf of a person.
 pub struct Recording {
@@ -74,8 +74,8 @@ impl Recording {
     /// A line that stays, above the bars if there are any.
     fn say(&self, line: Arguments<'_>) {
         match self.mode {
-            Mode::Terminal => self.bars.suspend(|| eprintln_safely(line)),
-            Mode::Plain => eprintln_safely(line),
+            Mode::Terminal => self.bars.suspend(|| warn(line)),
+            Mode::Plain => warn(line),
             Mode::Silent => {}
         }
     }
@@ -99,13 +99,13 @@ impl Grid {
             let seconds = line.started.elapsed().as_secs_f64();
             let (rate, left) = rate(line.step - line.from, seconds, self.steps - line.step);
             let (step, steps, left) = (line.step, self.steps, HumanDuration(left));
-            eprintln_safely(format_args!("{run}: step {step} of {steps}, {rate:.0} steps/s, {left} left"));
+            warn(format_args!("{run}: step {step} of {steps}, {rate:.0} steps/s, {left} left"));
         }
         if self.runs > 1 {
             let seconds = self.started.elapsed().as_secs_f64();
             let (_, left) = rate(self.made, seconds, self.left.saturating_sub(self.made));
             let (finished, runs, left) = (self.finished, self.runs, HumanDuration(left));
-            eprintln_safely(format_args!("all: {finished} of {runs} runs, {left} left"));
+            warn(format_args!("all: {finished} of {runs} runs, {left} left"));
         }
     }
 }
@@ -128,9 +128,9 @@ impl cograd_recorder::Observer for Recording {
         if *from > 0 {
             self.say(format_args!("continuing {run} from step {from}"));
         } else if self.mode == Mode::Plain {
-            eprintln_safely(format_args!("[{}/{runs}] {run}: {steps} steps", index + 1));
+            warn(format_args!("[{}/{runs}] {run}: {steps} steps", index + 1));
         }
-        let bar = ProgressBar::new(*steps).with_position(*from).with_message(run.to_string());
+        let bar = ProgressBar::new(*steps).with_position(*from).with_message(printable(run).into_owned());
         bar.set_style(style("{msg} {bar:30} {pos}/{len} steps  {per_sec}"));
         bar.reset_eta();
         let mut grid = self.lock();

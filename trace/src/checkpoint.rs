@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::path_in_run;
 use crate::{Manifest, TraceError};
-use cograd_files::{sha256, write_atomically};
+use cograd_files::{FileError, check_file, sha256, write_atomically};
 
 /// Name of the file in the directory of the unfinished run.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
@@ -67,8 +67,14 @@ pub(crate) fn read(directory: &Path) -> Result<Option<(Place, Vec<u8>)>, TraceEr
         return Err(damaged("its SHA-256 is not the one in its first line"));
     }
     let (place, state) = split_line(content).ok_or_else(|| damaged("it has no second line"))?;
-    let place = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
-    Ok(Some((place, state.to_vec())))
+    let place: Place = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
+    // Names are joined to the run's directory: none leads out of it.
+    let is_inside = |name: &str| Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    let journal = place.journal.iter().map(|journal| &journal.name);
+    match place.manifest.files.keys().chain(journal).find(|name| name.is_empty() || !is_inside(name)) {
+        Some(name) => Err(damaged(&format!("it names a file outside of the run: {name}"))),
+        None => Ok(Some((place, state.to_vec()))),
+    }
 }
 
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -76,19 +82,18 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
-/// Checks that the files which the checkpoint counts as complete are there, and removes all that came after it.
+/// Checks that the files which the checkpoint counts as complete are there as they were written, and removes all that came after
+/// it.
 ///
 /// # Errors
-/// `Checkpoint` if a file is missing or of another size; a file cannot be removed.
+/// `Checkpoint` if a file is missing, or has another size or SHA-256; a file cannot be removed.
 pub(crate) fn restore_files(directory: &Path, place: &Place) -> Result<(), TraceError> {
     for (name, entry) in &place.manifest.files {
         let path = path_in_run(directory, name);
-        match fs::metadata(&path) {
-            Ok(found) if found.len() == entry.bytes => {}
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(TraceError::io("read", &path)(error)),
-            _ => {
-                return Err(TraceError::checkpoint(&path, "it is missing or of another size than when it was written"));
-            }
+        match check_file(&path, entry) {
+            Err(error @ FileError::Io { .. }) => return Err(error.into()),
+            Err(_) => return Err(TraceError::checkpoint(&path, "it is missing, or not as it was written")),
+            Ok(()) => {}
         }
     }
     let journal = place.journal.as_ref().map(|journal| journal.name.as_str());
@@ -99,10 +104,13 @@ pub(crate) fn restore_files(directory: &Path, place: &Place) -> Result<(), Trace
 /// Removes every file below `directory`, itself `prefix` in the run, whose name in the run is not among `kept`.
 pub(crate) fn remove_all_but(directory: &Path, prefix: &str, kept: &BTreeSet<&str>) -> Result<(), TraceError> {
     for entry in fs::read_dir(directory).map_err(TraceError::io("list", directory))? {
-        let path = entry.map_err(TraceError::io("list", directory))?.path();
+        let entry = entry.map_err(TraceError::io("list", directory))?;
+        let path = entry.path();
+        // Of the entry itself: a link is removed, and what it leads to is not.
+        let is_directory = entry.file_type().map_err(TraceError::io("read", &path))?.is_dir();
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         let name = format!("{prefix}{name}");
-        if path.is_dir() {
+        if is_directory {
             remove_all_but(&path, &format!("{name}/"), kept)?;
         } else if !kept.contains(name.as_str()) {
             fs::remove_file(&path).map_err(TraceError::io("remove", &path))?;

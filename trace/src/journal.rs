@@ -28,12 +28,18 @@ pub(crate) struct Journal {
 impl Journal {
     /// A new, empty journal.
     pub fn create(path: &Path) -> Result<Journal, TraceError> {
+        if path.is_symlink() {
+            std::fs::remove_file(path).map_err(TraceError::io("remove the link", path))?;
+        }
         let file = File::create(path).map_err(TraceError::io("create", path))?;
         Ok(Journal { path: path.to_path_buf(), file, bytes: 0 })
     }
 
     /// The first `bytes` bytes of a journal, to be appended to; `None` if it is shorter or not there.
     pub fn reopen(path: &Path, bytes: u64) -> Result<Option<Journal>, TraceError> {
+        if path.is_symlink() {
+            return Ok(None);
+        }
         let mut file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -18,7 +18,7 @@ use parquet::basic::{LogicalType, Type as Physical};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
@@ -308,6 +308,9 @@ fn keep_freed_memory() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity((32 << 20) - (64 << 10))));
 }
 
+/// Values too many of a row group that are decoded, to say in which row they are.
+const SLACK: i64 = 1 << 20;
+
 /// The leaf column of a wanted column, its nesting checked; `None` if the file has not got it.
 fn leaf(path: &Path, metadata: &ParquetMetaData, wanted: &Wanted) -> Result<Option<usize>, TraceError> {
     let found = metadata.file_metadata().schema_descr();
@@ -323,6 +326,15 @@ fn leaf(path: &Path, metadata: &ParquetMetaData, wanted: &Wanted) -> Result<Opti
     };
     if !physical || column.max_rep_level() != nested {
         let message = format!("column `{}` is not stored as docs/trace-format.md says", wanted.name);
+        return Err(TraceError::contents(path, message));
+    }
+    // Before anything is decoded, so that memory is bounded by what the manifest says; the row of a small difference is found later.
+    let due = |group: &RowGroupMetaData| group.num_rows().saturating_mul(width(wanted).max(1) as i64);
+    let too_many = |group: &&RowGroupMetaData| group.column(leaf).num_values() > due(group).saturating_add(SLACK);
+    if let Some(group) = metadata.row_groups().iter().find(too_many) {
+        let (found, rows) = (group.column(leaf).num_values(), group.num_rows());
+        let message =
+            format!("column `{}` has {found} values in {rows} rows, but should have {}", wanted.name, due(group));
         return Err(TraceError::contents(path, message));
     }
     Ok(Some(leaf))

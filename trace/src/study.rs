@@ -1,6 +1,7 @@
 //! A study: the directory of runs of one experiment.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::MANIFEST;
@@ -28,7 +29,7 @@ impl Study {
         }
         let experiment_toml = match fs::read_to_string(&toml) {
             Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(TraceError::io("read", &toml)(error)),
         };
         let (finished, unfinished) = if runs.is_dir() { list_runs(&runs)? } else { Default::default() };
@@ -79,13 +80,19 @@ fn list_runs(runs: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
     let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(runs).map_err(TraceError::io("list", runs))? {
         let path = entry.map_err(TraceError::io("list", runs))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            return Err(TraceError::contents(&path, "its name is not UTF-8; rename it".to_string()));
+        };
         if let Some(partial) = name.strip_prefix('.') {
             unfinished.extend(partial.strip_suffix(".partial").map(str::to_string));
-        } else if path.join(MANIFEST).is_file() {
-            finished.push(name.to_string());
-        } else if path.is_dir() {
-            unfinished.push(name.to_string());
+            continue;
+        }
+        // Only a manifest that is not there says that a run is unfinished; one that cannot be read is an error.
+        match fs::metadata(path.join(MANIFEST)) {
+            Ok(_) => finished.push(name.to_string()),
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_dir() => unfinished.push(name.to_string()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(TraceError::io("read", &path.join(MANIFEST))(error)),
         }
     }
     finished.sort();

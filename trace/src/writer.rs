@@ -178,7 +178,9 @@ impl RunWriter {
     pub fn create(study: &Path, description: RunDescription) -> Result<RunWriter, TraceError> {
         let mut writer = RunWriter::new(study, &description)?;
         let partial = &writer.partial;
-        if partial.exists() {
+        if partial.is_symlink() {
+            fs::remove_file(partial).map_err(TraceError::io("remove the link", partial))?;
+        } else if partial.exists() {
             fs::remove_dir_all(partial).map_err(TraceError::io("remove", partial))?;
         }
         for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
@@ -202,6 +204,10 @@ impl RunWriter {
     /// run can only be begun again.
     pub fn resume(study: &Path, description: &RunDescription) -> Result<Resumed, TraceError> {
         let mut writer = RunWriter::new(study, description)?;
+        // Whatever a link leads to is no run of ours, and would be cleared.
+        if writer.partial.is_symlink() {
+            return Ok(Resumed::Nothing);
+        }
         if writer.partial.join(MANIFEST).exists() {
             return writer.finish_renaming();
         }

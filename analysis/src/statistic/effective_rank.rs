@@ -120,17 +120,18 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + left_rest.iter().zip(right_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
-/// The eigenvalues of a tridiagonal matrix with this diagonal and `beside[k]` between k − 1 and k, by the implicit QL iteration;
-/// `None` if one is not found. Golub & Van Loan, §8.3.3.
-fn ql(mut diagonal: Vec<f64>, mut beside: Vec<f64>) -> Option<Vec<f64>> {
+/// The eigenvalues of a tridiagonal matrix with this diagonal and `beside[k]` between k − 1 and k, by the implicit QL iteration
+/// without square roots of Pal, Walker & Kahan; `None` if one is not found. LAPACK does it so in dsterf.
+fn ql(mut diagonal: Vec<f64>, beside: Vec<f64>) -> Option<Vec<f64>> {
     let n = diagonal.len();
-    if n > 0 {
-        beside.rotate_left(1);
-        beside[n - 1] = 0.0;
-    }
+    let mut squares: Vec<f64> = beside.iter().skip(1).map(|value| value * value).collect();
+    squares.push(0.0);
     for first in 0..n {
         for sweep in 0.. {
-            let is_small = |&k: &usize| beside[k].abs() <= f64::EPSILON * (diagonal[k].abs() + diagonal[k + 1].abs());
+            let is_small = |&k: &usize| {
+                let bound = f64::EPSILON * (diagonal[k].abs() + diagonal[k + 1].abs());
+                squares[k] <= bound * bound
+            };
             let end = (first..n - 1).find(is_small).unwrap_or(n - 1);
             if end == first {
                 break;
@@ -138,38 +139,32 @@ fn ql(mut diagonal: Vec<f64>, mut beside: Vec<f64>) -> Option<Vec<f64>> {
             if sweep == SWEEPS {
                 return None;
             }
-            sweep_up(&mut diagonal, &mut beside, first, end);
+            sweep_up(&mut diagonal, &mut squares, first, end);
         }
     }
     diagonal.iter().all(|value| value.is_finite()).then_some(diagonal)
 }
 
-/// One implicit QL step with Wilkinson's shift on the rows `first..=end`.
-fn sweep_up(diagonal: &mut [f64], beside: &mut [f64], first: usize, end: usize) {
-    let half = (diagonal[first + 1] - diagonal[first]) / (2.0 * beside[first]);
+/// One implicit QL step with Wilkinson's shift on the rows `first..=end`; `squares[k]` is that of the entry between k and k + 1.
+fn sweep_up(diagonal: &mut [f64], squares: &mut [f64], first: usize, end: usize) {
+    let beside = squares[first].sqrt();
+    let half = (diagonal[first + 1] - diagonal[first]) / (2.0 * beside);
     let root = half.hypot(1.0);
-    let mut shifted = diagonal[end] - diagonal[first] + beside[first] / (half + if half < 0.0 { -root } else { root });
-    let (mut sine, mut cosine, mut moved) = (1.0, 1.0, 0.0);
+    let shift = diagonal[first] - beside / (half + if half < 0.0 { -root } else { root });
+    let (mut cosine, mut sine, mut turned) = (1.0, 0.0, diagonal[end] - shift);
+    let mut square = turned * turned;
     for k in (first..end).rev() {
-        let (up, along) = (sine * beside[k], cosine * beside[k]);
-        let length = up.hypot(shifted);
-        beside[k + 1] = length;
-        if length == 0.0 {
-            // A zero below the diagonal splits the matrix here.
-            diagonal[k + 1] -= moved;
-            beside[end] = 0.0;
-            return;
-        }
-        (sine, cosine) = (up / length, shifted / length);
-        let from = diagonal[k + 1] - moved;
-        let turned = (diagonal[k] - from) * sine + 2.0 * cosine * along;
-        moved = sine * turned;
-        diagonal[k + 1] = from + moved;
-        shifted = cosine * turned - along;
+        let (entry, length) = (squares[k], square + squares[k]);
+        squares[k + 1] = sine * length;
+        let (before, turned_before) = (cosine, turned);
+        (cosine, sine) = (square / length, entry / length);
+        turned = cosine * (diagonal[k] - shift) - sine * turned_before;
+        diagonal[k + 1] = turned_before + (diagonal[k] - turned);
+        square = if cosine == 0.0 { before * entry } else { turned * turned / cosine };
     }
-    diagonal[first] -= moved;
-    beside[first] = shifted;
-    beside[end] = 0.0;
+    squares[first] = sine * square;
+    squares[end] = 0.0;
+    diagonal[first] = shift + turned;
 }
 
 #[cfg(test)]

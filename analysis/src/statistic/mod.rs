@@ -75,6 +75,11 @@ impl Compute {
         !matches!(self, Compute::Contributions { .. } | Compute::Record { .. })
     }
 
+    /// Whether it is a number, or several, of each step: a row of `coherence`.
+    pub(crate) fn is_of_a_step(self) -> bool {
+        matches!(self, Compute::Moments(_) | Compute::Reciprocal(_) | Compute::Pairs(_) | Compute::Coordinates(_))
+    }
+
     /// Whether the sampled gradients have to be read at all.
     pub(crate) fn needs_gradients(self) -> bool {
         !matches!(self, Compute::Record { gradients: false, .. })

@@ -24,5 +24,5 @@ pub const STATISTIC: Statistic = Statistic {
 
 /// |G|²/tr(Σ), infinite without a variance.
 fn value(moments: &Moments) -> Option<f64> {
-    Some(moments.mean_norm_sq() / moments.variance()?)
+    Some(moments.mean_norm_sq() / moments.variance()?.max(0.0))
 }

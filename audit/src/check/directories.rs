@@ -27,10 +27,16 @@ pub(crate) fn of_runs(runs: &Path, finished: &[String]) -> Vec<Claim> {
         Err(error) => return vec![Claim::fail(CLAIM, "runs", error)],
     };
     let (unfinished, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| is_partial(name));
-    let mut claims = vec![match others.is_empty() {
+    // A run whose manifest is there and cannot be read, which is no run to any reader.
+    let unreadable = |name: &String| fs::symlink_metadata(runs.join(name).join("manifest.json")).is_ok();
+    let (broken, others): (Vec<String>, Vec<String>) = others.into_iter().partition(unreadable);
+    let broken =
+        broken.iter().map(|name| Claim::fail("the run is what its manifest says", name, "its manifest cannot be read"));
+    let mut claims: Vec<Claim> = broken.collect();
+    claims.push(match others.is_empty() {
         true => Claim::pass(CLAIM, "runs", format!("{} runs", finished.len())),
         false => Claim::note(CLAIM, "runs", format!("neither a run nor one being recorded: {}", others.join(", "))),
-    }];
+    });
     claims.extend(unfinished.iter().map(|name| {
         let why = "it is not finished and has no manifest: record it to the end";
         Claim::unchecked("the run is what its manifest says", name, why)

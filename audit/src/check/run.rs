@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use cograd_recorder::Experiment;
+use cograd_recorder::data::Dataset;
 use cograd_results::summary::Options;
 use cograd_trace::{Manifest, Run};
 
 use crate::check::files::{self, Listed};
-use crate::check::{examples, experiment, metrics, population, seeds};
+use crate::check::{data, examples, experiment, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
 use crate::options::Selection;
 use crate::plain::groups::Grouping;
@@ -27,12 +29,13 @@ pub(crate) struct Checked {
 }
 
 /// Checks the run in `directory`; `None` if it cannot be read or was altered, so that nothing can be made of it. `analysis`
-/// has the options of the analysis and what examples are grouped by.
+/// has the options of the analysis and what examples are grouped by, `data` the experiment and the data set to hold it against.
 pub(crate) fn check(
     directory: &Path,
     experiment: Option<&str>,
     analysis: Option<(&Options, &str)>,
     selection: &Selection,
+    data: Option<&Result<(Experiment, Dataset), String>>,
     claims: &mut Vec<Claim>,
 ) -> Option<Checked> {
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -85,6 +88,7 @@ pub(crate) fn check(
         Ok(mut checked) => {
             claims.push(Claim::pass(READABLE, &name, contents(&checked)));
             claims.extend(of_trace(&mut checked, experiment, selection, &name));
+            claims.extend(data.into_iter().flat_map(|data| of_data(&checked.trace, data, &name)));
             Some(checked)
         }
         Err(error) => {
@@ -172,6 +176,18 @@ fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, na
     }
     claims.extend(of_population(checked, is_recomputed, selection, name));
     claims
+}
+
+fn of_data(trace: &Trace, data: &Result<(Experiment, Dataset), String>, name: &str) -> Vec<Claim> {
+    let claim = "the trace is of the data set";
+    match data {
+        _ if !seeds::is_ours(trace.manifest()) => {
+            let why = "another program wrote it, which alone knows how it read the data set";
+            vec![Claim::unchecked(claim, name, why)]
+        }
+        Err(why) => vec![Claim::unchecked(claim, name, why)],
+        Ok((experiment, data)) => data::check(trace, experiment, data, name),
+    }
 }
 
 /// Why nothing can be recomputed from snapshots, if so.

@@ -10,6 +10,8 @@ use crate::tally::Number;
 const OF_WIDTH: f64 = 1e-3;
 /// The same in units of the value, where all halves agree.
 const OF_VALUE: f64 = 1e-6;
+/// Of a larger reciprocal the analysis, which sums halves in f32, knows no digit: what it is one over is rounding.
+const LARGEST_RECIPROCAL: f64 = 1e4;
 /// Fewer halves, or examples, have no interval.
 const FEWEST_HALVES: usize = 39;
 const FEWEST_EXAMPLES: usize = 8;
@@ -75,6 +77,9 @@ impl Estimate {
         let (value, number) = cell(number, 0.0);
         let mut estimate = Estimate { value, lower: Value::Null, upper: Value::Null, unbounded: Value::Flag(false) };
         let reciprocal = number.and(reciprocal).filter(|reciprocal| reciprocal.value.is_finite());
+        if reciprocal.is_some_and(|reciprocal| reciprocal.value > LARGEST_RECIPROCAL) {
+            return Estimate { lower: Value::Any, upper: Value::Any, unbounded: Value::AnyFlag, ..estimate };
+        }
         let Some([low, high]) = reciprocal.and_then(|reciprocal| ends(examples, reciprocal, halves)) else {
             return estimate;
         };

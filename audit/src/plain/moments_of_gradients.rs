@@ -57,7 +57,9 @@ impl Norms {
     fn spread_and_signal(&self) -> Option<(f64, f64)> {
         let (n, own) = (self.examples, self.self_sum / self.examples);
         let pairs = rounded(self.norm_sq - self.self_sum, n * n, self.self_sum) / (n * (n - 1.0));
-        (n > 1.0).then(|| (own - pairs, if self.is_sample { pairs } else { self.norm_sq / (n * n) }))
+        // Self terms that are not known are NaN.
+        (n > 1.0 && !self.self_sum.is_nan())
+            .then(|| (own - pairs, if self.is_sample { pairs } else { self.norm_sq / (n * n) }))
     }
 
     fn signal_size(&self) -> f64 {

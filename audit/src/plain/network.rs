@@ -11,15 +11,16 @@ const EDGE: f64 = 4e-6;
 
 /// Weights of one layer.
 pub(crate) struct Layer {
-    fan_in: usize,
-    fan_out: usize,
-    weight: Vec<f64>,
-    bias: Vec<f64>,
+    pub fan_in: usize,
+    pub fan_out: usize,
+    /// `[fan_out, fan_in]`, row by row.
+    pub weight: Vec<f64>,
+    pub bias: Vec<f64>,
 }
 
 /// The network of a snapshot.
 pub(crate) struct Network {
-    layers: Vec<Layer>,
+    pub layers: Vec<Layer>,
 }
 
 /// One example's way through the network.
@@ -144,6 +145,14 @@ impl Network {
 }
 
 impl Forward {
+    /// −ln softmax of the label, and what its rounding is proportional to; NaN if there is no such class.
+    pub(crate) fn loss(&self, label: usize) -> (f64, f64) {
+        let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = self.logits.iter().map(|logit| (logit - largest).exp()).sum();
+        let of_label = self.logits.get(label).copied().unwrap_or(f64::NAN);
+        (largest - of_label + sum.ln(), 1.0 + 2.0 * self.logit_sizes.iter().copied().fold(0.0, f64::max))
+    }
+
     /// The class of the largest logit, and by how much it leads the next, in units of what f32 may be off by.
     pub(crate) fn prediction(&self) -> (usize, f64) {
         let best = (1..self.logits.len()).fold(0, |best, c| if self.logits[c] > self.logits[best] { c } else { best });

@@ -119,10 +119,10 @@ pub fn layers(curves: &[(String, Banded)], x: &Scale, shade: &Shade) -> Plot {
     let names: Vec<String> = curves.iter().map(|(name, _)| short_name(name)).collect();
     let y = Scale::names(&names, true);
     let mut cells: Vec<Cell> = Vec::new();
-    let mut all: Vec<f64> = curves.iter().flat_map(|(_, curve)| &curve.line).map(|point| point.0).collect();
-    all.sort_by(f64::total_cmp);
-    all.dedup();
-    let steps = spread(&all, COLUMNS, |step| x.position(step));
+    let steps =
+        spread(&common(curves.iter().flat_map(|(_, curve)| &curve.line).map(|point| point.0)), COLUMNS, |step| {
+            x.position(step)
+        });
     for (index, (_, curve)) in curves.iter().enumerate() {
         for (place, &step) in steps.iter().enumerate() {
             let edge = |other: Option<&f64>| other.map_or(step, |&other| x.between(step.min(other), step.max(other)));
@@ -153,9 +153,7 @@ pub fn matrices(sheet: &Sheet, quantity: &str, names: &[String], key: impl Fn(&s
     let all: Vec<Vec<Option<Banded>>> =
         sheet.conditions().map(|condition| pairs().map(|(a, b)| curve(condition, a, b)).collect()).collect();
     let points = || all.iter().flatten().flatten().flat_map(|curve| &curve.line).filter(|point| point.1.is_some());
-    let mut known: Vec<f64> = points().map(|point| point.0).collect();
-    known.sort_by(f64::total_cmp);
-    known.dedup();
+    let known = common(points().map(|point| point.0));
     let first = known.first().copied().unwrap_or(0.0);
     let steps = spread(&known, STEPS, |step| (1.0 + step - first).ln());
     let at = |step: &f64| -> Vec<f64> {
@@ -195,6 +193,14 @@ pub fn matrices(sheet: &Sheet, quantity: &str, names: &[String], key: impl Fn(&s
     }
     let legend = shades.first().unwrap_or(&whole).legend(quantity);
     Panels { legend, interval: sheet.interval(), rows }
+}
+
+/// Of the steps of curves, ascending, those that most of them have: long curves keep extreme steps of their own.
+fn common(steps: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut steps: Vec<f64> = steps.collect();
+    steps.sort_by(f64::total_cmp);
+    let most = steps.chunk_by(|a, b| a == b).map(<[f64]>::len).max().unwrap_or(0);
+    steps.chunk_by(|a, b| a == b).filter(|same| 2 * same.len() > most).map(|same| same[0]).collect()
 }
 
 /// At most so many of the steps, the first and the last among them, evenly spread where `place` puts them.

@@ -377,7 +377,7 @@ impl Plot {
             let centre = (panel.left + panel.width / 2.0, panel.top + panel.height / 2.0);
             return panel.canvas.label(self.empty, centre, Align::Centre, font);
         }
-        self.marked.iter().try_for_each(|&step| panel.mark_step(step, INK))?;
+        panel.mark_steps(&self.marked, INK)?;
         self.curves.iter().try_for_each(|curve| panel.interval(&curve.series, curve.stroke.colour))?;
         self.curves.iter().try_for_each(|curve| panel.curve(&curve.series.curve.line, curve.stroke))?;
         for curve in &self.curves {

@@ -147,7 +147,7 @@ fn against_training(condition: &Condition, curve: &str) -> Vec<Series> {
             let point = |&(step, value): &Point| Some((100.0 * training.at(step)?, value.map(|value| 100.0 * value)));
             line.iter().filter_map(point).collect()
         };
-        Banded { line: against(&curve.line), lower: against(&curve.lower), upper: against(&curve.upper) }
+        Banded::new([&curve.line, &curve.lower, &curve.upper].map(against))
     };
     let with_values = |curve: &Banded| curve.has_values();
     if let Some((training, curve)) = condition.mean(&training).zip(condition.mean(&key)) {

@@ -16,6 +16,8 @@ mod population;
 mod stiffness_by_class;
 mod winsorization;
 
+use std::collections::HashSet;
+
 use crate::ReportError;
 use crate::axes::{Scale, logarithmic_range, multiplier, spans_decades, whole_range, wide_range};
 use crate::canvas::Stroke;
@@ -136,10 +138,24 @@ impl Figure {
     }
 }
 
-/// A name as part of the name of a file.
+/// A name as part of the name of a file, no longer than any file system takes.
 fn file_name(name: &str) -> String {
+    const LETTERS: usize = 100;
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
-    name.chars().map(letter).collect()
+    name.chars().take(LETTERS).map(letter).collect()
+}
+
+/// The figures, each of whose files has a name of its own: names that differ in other letters only are numbered.
+pub fn told_apart(mut figures: Vec<Figure>) -> Vec<Figure> {
+    let mut taken = HashSet::new();
+    for (name, _) in figures.iter_mut().flat_map(|figure| &mut figure.drawings) {
+        let stem = name.trim_end_matches(".svg").to_owned();
+        let numbered = (2..).map(|number| format!("{stem}-again-{number}.svg"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name));
+        *name = free.unwrap_or_default();
+        taken.insert(name.clone());
+    }
+    figures
 }
 
 /// A name that people gave, cut in the middle where it is too long for a legend: what tells layers apart stands at the end.

@@ -1,0 +1,253 @@
+//! The trace against the data set: what it says of every example at every snapshot, and what became of the weights where one step
+//! lies between two snapshots.
+
+use std::collections::BTreeSet;
+
+use cograd_recorder::data::{Dataset, Examples as Images};
+use cograd_recorder::{Batch, Experiment};
+use cograd_trace::Manifest;
+use rayon::prelude::*;
+
+use crate::check::{gradients, learned_steps};
+use crate::claim::Claim;
+use crate::examples::integers;
+use crate::plain::full_gradient::{Example, FullGradient};
+use crate::plain::network::{Forward, Network};
+use crate::plain::random::{of_recorder, shuffle_front};
+use crate::plain::rule::Rule;
+use crate::tally::{Number, Tally};
+use crate::trace::Trace;
+
+/// The recorder's purpose of the order of an epoch.
+const MINIBATCHES: u64 = 4;
+/// What f32 may lose of a loss, a gradient or a weight, of the sizes that they are proportional to.
+const ROUNDING: f64 = 1e-6;
+const OF_WEIGHT: f64 = 1.2e-7;
+
+/// The data set, as the audit reads it.
+struct Data<'a> {
+    images: &'a Images,
+    labels: Vec<usize>,
+}
+
+impl Data<'_> {
+    /// The pixels of an example, scaled as the recorder does.
+    fn input(&self, example: usize) -> Vec<f32> {
+        let pixels = &self.images.pixels[example * self.images.width..(example + 1) * self.images.width];
+        pixels.iter().map(|&pixel| f32::from(pixel) / f32::from(self.images.maximum)).collect()
+    }
+
+    fn forward(&self, network: &Network) -> Vec<Forward> {
+        (0..self.labels.len()).into_par_iter().map(|example| network.forward(&self.input(example))).collect()
+    }
+}
+
+/// Of a run that cograd recorded.
+pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subject: &str) -> Vec<Claim> {
+    let of_data = "the examples are those of the data set";
+    let examples = of_examples(trace, data);
+    if examples.failed() > 0 || trace.widths.is_none() {
+        return vec![examples.into_claim(of_data, subject)];
+    }
+    let label = |example: usize| trace.examples.class(example).unwrap_or(usize::MAX);
+    let train = Data { images: &data.train, labels: (0..trace.examples.count).map(label).collect() };
+    let test = Data { images: &data.test, labels: data.test.labels.iter().map(|label| (*label).into()).collect() };
+    let (curves, learned) = at_snapshots(trace, &train, &test);
+    let population = "the population is that of the data set, at snapshots";
+    vec![
+        examples.into_claim(of_data, subject),
+        curves.into_claim("losses and accuracies are those of the data set, at snapshots", subject),
+        learned.into_claim("learned steps of all examples agree with the snapshots", subject),
+        match contributions(trace, &train) {
+            Ok(tally) => tally.into_claim(population, subject),
+            Err(why) => Claim::fail(population, subject, why),
+        },
+        updates(trace, experiment, &train, subject),
+    ]
+}
+
+/// Labels before the noise, and inputs of the sample.
+fn of_examples(trace: &Trace, data: &Dataset) -> Tally {
+    let (examples, images) = (&trace.examples, &data.train);
+    let mut tally = Tally::default();
+    tally.check(examples.count == images.len(), || format!("there are {}, not {}", examples.count, images.len()));
+    let widths = trace.widths.as_deref().unwrap_or_default();
+    tally.check(widths.first().is_none_or(|width| *width == images.width), || "images have another size".to_string());
+    if tally.failed() > 0 {
+        return tally;
+    }
+    for (example, found) in integers(&examples.original_label).unwrap_or_default().iter().enumerate() {
+        let label = i64::from(images.labels[example]);
+        tally.check(*found == Some(label), || {
+            format!("example {example} has the original label {found:?}, not {label}")
+        });
+    }
+    let data = Data { images, labels: Vec::new() };
+    for (&example, input) in examples.sampled.iter().zip(trace.inputs.iter().flatten()) {
+        let is_near = |(found, made): (&f32, &f32)| (found - made).abs() <= f32::EPSILON;
+        let made = data.input(example);
+        tally.check(input.iter().zip(&made).all(is_near), || format!("the input of example {example} is another"));
+    }
+    tally
+}
+
+/// Losses and accuracies, and learned steps, at the snapshots.
+fn at_snapshots(trace: &Trace, train: &Data<'_>, test: &Data<'_>) -> (Tally, Tally) {
+    let (mut curves, mut learned) = (Tally::default(), Tally::default());
+    let evaluated = learned_steps::evaluated(&trace.metrics);
+    for (&step, network) in trace.networks() {
+        let (of_train, of_test) = (train.forward(network), test.forward(network));
+        for (example, forward) in of_train.iter().enumerate() {
+            learned_steps::check(&trace.examples, example, step, forward, evaluated.contains(&step), &mut learned);
+        }
+        for metric in trace.metrics.iter().filter(|metric| metric.step == step) {
+            let (forwards, labels, members) = match &*metric.split {
+                "train" => (&of_train, &train.labels, trace.examples.named(&metric.group)),
+                "test" if metric.group == "all" => (&of_test, &test.labels, (0..test.labels.len()).collect()),
+                _ => continue,
+            };
+            let place = || format!("{} {} of {} at step {step}", metric.split, metric.metric, metric.group);
+            let count = members.len() as f64;
+            match &*metric.metric {
+                "loss" => {
+                    let (mut loss, mut size) = (0.0, 0.0);
+                    for &example in &members {
+                        let (of_example, of_size) = forwards[example].loss(labels[example]);
+                        loss += of_example / count;
+                        size += of_size / count;
+                    }
+                    curves.close(metric.value, Number { value: loss, scale: size, allowed: ROUNDING }, place);
+                }
+                "accuracy" => {
+                    let right = |lead_of: f64| {
+                        let is = |&&example: &&usize| {
+                            let (prediction, lead) = forwards[example].prediction();
+                            if lead < 1.0 { lead_of > 0.0 } else { prediction == labels[example] }
+                        };
+                        members.iter().filter(is).count() as f64
+                    };
+                    let (low, high, found) = (right(0.0), right(1.0), metric.value * count);
+                    curves.check(low - 1e-6 <= found && found <= high + 1e-6, || {
+                        format!("{}: {found} are right, recomputed {low} to {high}", place())
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    (curves, learned)
+}
+
+/// Contributions and self terms of all examples.
+fn contributions(trace: &Trace, train: &Data<'_>) -> Result<Tally, String> {
+    let of_step = trace.run.map_population(|step| {
+        let network = trace.networks().get(&step.step)?;
+        let example = |example: usize| Example::of(network, &train.input(example), train.labels[example]);
+        let full = FullGradient::of(network, train.labels.len(), example);
+        let of_example = |(place, &id): (usize, &u32)| {
+            let example_id = id as usize;
+            let (mut tally, own) = (Tally::default(), example(example_id));
+            for (layer, recorded) in step.layers.iter().enumerate().take(network.layers.len()) {
+                let expected = full.contribution(network, &own, layer);
+                let at = || format!("contribution of example {id} over layer {layer} at step {}", step.step);
+                tally.close(recorded.contributions[place], expected, at);
+            }
+            let own_terms =
+                step.layers.iter().map(|layer| Some(layer.self_terms?[place])).collect::<Option<Vec<f64>>>();
+            if let Some(recorded) = own_terms {
+                let label = train.labels[example_id];
+                gradients::check_self_terms(network, &own.forward, label, &recorded, example_id, &mut tally);
+            }
+            tally
+        };
+        let tallies: Vec<Tally> = step.example_ids.par_iter().enumerate().map(of_example).collect();
+        Some(tallies)
+    });
+    let mut sum = Tally::default();
+    let steps = of_step.map_err(|error| error.to_string())?;
+    steps.into_iter().flatten().flatten().for_each(|tally| sum.add(tally));
+    Ok(sum)
+}
+
+/// From one snapshot to the next step's: the rule and the learning rate.
+fn updates(trace: &Trace, experiment: &Experiment, train: &Data<'_>, subject: &str) -> Claim {
+    let claim = "consecutive snapshots follow the rule and the learning rate";
+    let manifest = trace.manifest();
+    let Some(seed) = manifest.conditions.seed() else {
+        return Claim::unchecked(claim, subject, "the run has no seed, which draws the minibatches");
+    };
+    let pairs =
+        trace.networks().iter().filter_map(|(step, from)| Some((*step, from, trace.networks().get(&(step + 1))?)));
+    let (mut tally, mut others) = (Tally::default(), BTreeSet::new());
+    for (step, from, to) in pairs {
+        match rule(manifest, step) {
+            Some(rule) => {
+                let minibatch = minibatch(experiment.training.batch, train.labels.len(), seed, step as u64);
+                let made: Vec<Example> = minibatch
+                    .par_iter()
+                    .map(|&example| Example::of(from, &train.input(example), train.labels[example]))
+                    .collect();
+                tally.add(update(from, to, &made, rule, experiment.training.learning_rate, step));
+            }
+            None => drop(others.insert(manifest.conditions.text("rule").unwrap_or("none"))),
+        }
+    }
+    match others.into_iter().next() {
+        Some(rule) => Claim::unchecked(claim, subject, format!("`{rule}` needs more than one minibatch: use --replay")),
+        None => tally.into_claim(claim, subject),
+    }
+}
+
+/// The rule of the run at a step, if it is a function of the minibatch alone.
+fn rule(manifest: &Manifest, step: i64) -> Option<Rule> {
+    let number = |name: &str| manifest.conditions.number(name);
+    match manifest.conditions.text("rule")? {
+        "sgd" => Some(Rule::Mean),
+        "winsorized" => Some(Rule::Winsorized { percent: number("winsorization")? }),
+        "median-of-means" => Some(Rule::MedianOfMeans { groups: number("groups")? as usize }),
+        "rolling-median" if step < 2 => Some(Rule::Mean),
+        _ => None,
+    }
+}
+
+/// The examples of a step: a slice of the order of its epoch.
+fn minibatch(batch: Batch, examples: usize, seed: u64, step: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..examples).collect();
+    let Batch::Size(size) = batch else { return order };
+    let size = size.clamp(1, examples.max(1));
+    let an_epoch = examples.div_ceil(size).max(1) as u64;
+    shuffle_front(&mut order, examples.saturating_sub(1), &mut of_recorder(seed, MINIBATCHES, step / an_epoch));
+    let start = (step % an_epoch) as usize * size;
+    order[start..examples.min(start + size)].to_vec()
+}
+
+fn update(from: &Network, to: &Network, minibatch: &[Example], rule: Rule, rate: f64, step: i64) -> Tally {
+    let mut tally = Tally::default();
+    for (layer, (before, after)) in from.layers.iter().zip(&to.layers).enumerate() {
+        let of_row = |row: usize| {
+            let mut tally = Tally::default();
+            for column in 0..=before.fan_in {
+                let column = Some(column).filter(|column| *column < before.fan_in);
+                let at =
+                    |of: &crate::plain::network::Layer| column.map_or(of.bias[row], |c| of.weight[row * of.fan_in + c]);
+                let (mut gradients, mut size, mut slack) = (Vec::with_capacity(minibatch.len()), 0.0, 0.0);
+                for example in minibatch {
+                    let [value, of_size, of_slack] = example.gradient(layer, row, column);
+                    gradients.push(value);
+                    size += of_size / minibatch.len() as f64;
+                    slack += of_slack;
+                }
+                let (old, new) = (at(before), at(after));
+                let expected = old - rate * rule.direction(&gradients);
+                let scale = OF_WEIGHT * old.abs().max(new.abs()) + rate * (ROUNDING * size + slack) + f64::MIN_POSITIVE;
+                tally.close(new, Number { value: expected, scale, allowed: 1.0 }, || {
+                    format!("after step {step} row {row}, column {column:?} of layer {layer}")
+                });
+            }
+            tally
+        };
+        let rows: Vec<Tally> = (0..before.fan_out).into_par_iter().map(of_row).collect();
+        rows.into_iter().for_each(|row| tally.add(row));
+    }
+    tally
+}

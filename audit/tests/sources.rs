@@ -1,0 +1,240 @@
+//! Forgeries whose hashes and seals are right, and which agree with all that is in the study: the data set and the recording made again
+//! tell them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, UInt64Array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
+use cograd_audit::{Audit, Sources, Verdict, audit_with};
+use cograd_recorder::{Experiment, Observer, record};
+use cograd_trace::{sealed, sha256_of_file};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use serde_json::Value as Json;
+
+const EXPERIMENT: &str = r#"
+name = "sources"
+[data]
+source = "digits"
+[network]
+hidden = [6]
+[training]
+learning_rate = 0.1
+batch = 100
+steps = 12
+[grid]
+noise = [0.5]
+seeds = [1]
+[[grid.rules]]
+name = "sgd"
+[[grid.rules]]
+name = "winsorized"
+percent = 4
+[sample]
+examples = 30
+weights_per_layer = 24
+[schedule.gradients]
+every_step_until = 10
+per_decade = 3
+[schedule.evaluations]
+every_step_until = 4
+per_decade = 2
+[schedule.snapshots]
+every_step_until = 1
+per_decade = 1
+[schedule.population]
+every_step_until = 2
+per_decade = 1
+"#;
+const SGD: &str = "sgd_noise-0.5_seed-1";
+const WINSORIZED: &str = "winsorized-4_noise-0.5_seed-1";
+
+struct Silent;
+impl Observer for Silent {}
+
+/// A study without results.
+struct Study(tempfile::TempDir);
+
+impl Study {
+    fn record() -> Study {
+        let directory = tempfile::tempdir().expect("a directory");
+        let experiment = Experiment::parse(EXPERIMENT, "study.toml").expect("an experiment");
+        record(&experiment, directory.path(), &Silent).expect("recorded");
+        Study(directory)
+    }
+
+    fn run(&self) -> PathBuf {
+        self.0.path().join("runs").join(SGD)
+    }
+
+    /// With nothing else, with the data set, and recorded again.
+    fn audits(&self) -> [Audit; 3] {
+        let study = self.0.path();
+        [(None, false), (Some(study.to_path_buf()), false), (None, true)].map(|(data, replay)| {
+            let (analysis, report) = (study.join("analysis"), study.join("report"));
+            audit_with(study, &analysis, &report, &Sources { data, replay }).expect("a study with runs")
+        })
+    }
+
+    /// Enters the files of a run as they are.
+    fn seal(&self) {
+        let run = self.run();
+        let path = run.join("manifest.json");
+        let mut manifest: Json = serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
+        for (name, entry) in manifest["files"].as_object_mut().expect("files") {
+            let file = run.join(name);
+            entry["bytes"] = fs::metadata(&file).expect("a file").len().into();
+            entry["sha256"] = sha256_of_file(&file).expect("a hash").into();
+        }
+        manifest["seal"] = "".into();
+        fs::write(path, sealed(&manifest).expect("sealed")).expect("written");
+    }
+}
+
+fn edit(path: &Path, edit: impl FnOnce(RecordBatch) -> RecordBatch) {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).expect("a file")).expect("Parquet");
+    let schema = builder.schema().clone();
+    let batches: Vec<RecordBatch> = builder.build().expect("Parquet").map(|batch| batch.expect("rows")).collect();
+    let edited = edit(concat_batches(&schema, &batches).expect("one batch"));
+    let zstd = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let mut writer =
+        ArrowWriter::try_new(fs::File::create(path).expect("a file"), schema, Some(zstd)).expect("a writer");
+    writer.write(&edited).expect("written");
+    writer.close().expect("closed");
+}
+
+fn with(batch: &RecordBatch, column: &str, values: ArrayRef) -> RecordBatch {
+    let mut columns = batch.columns().to_vec();
+    columns[batch.schema().index_of(column).expect("the column")] = values;
+    RecordBatch::try_new(batch.schema(), columns).expect("the same columns")
+}
+
+/// The part of a table with this step first.
+fn part(directory: &Path, step: i64) -> PathBuf {
+    let mut paths = fs::read_dir(directory).expect("listed").map(|entry| entry.expect("one").path());
+    let number = |path: &PathBuf| path.file_stem()?.to_str()?.strip_prefix("part-")?.parse::<i64>().ok();
+    paths.find(|path| number(path) == Some(step)).expect("a part")
+}
+
+fn steps(batch: &RecordBatch) -> Vec<i64> {
+    batch.column_by_name("step").expect("steps").as_primitive::<Int64Type>().values().to_vec()
+}
+
+/// The gradients of one step, which has no snapshot, are a little smaller.
+fn replace_gradients(study: &Study) {
+    edit(&part(&study.run().join("gradients"), 0), |batch| {
+        let steps = steps(&batch);
+        let gradients = batch.column_by_name("gradient").expect("gradients").as_fixed_size_list();
+        let DataType::FixedSizeList(field, width) = gradients.data_type().clone() else { panic!("no list") };
+        let scaled = gradients.values().as_primitive::<Float32Type>().values().iter().enumerate();
+        let scaled: Float32Array = scaled
+            .map(|(place, value)| if steps[place / width as usize] == 5 { 0.98 * value } else { *value })
+            .collect();
+        let scaled = FixedSizeListArray::try_new(field, width, Arc::new(scaled), None).expect("a list");
+        with(&batch, "gradient", Arc::new(scaled))
+    });
+}
+
+/// Everything that the population says of two examples that are not sampled, at one step: each has what the other has.
+fn swap_contributions(study: &Study, step: i64) {
+    edit(&part(&study.run().join("population"), step), |batch| {
+        let of_step: Vec<usize> = (0..batch.num_rows()).filter(|row| steps(&batch)[*row] == step).collect();
+        let self_terms = batch.column_by_name("self_term").expect("self terms").as_primitive::<Float64Type>();
+        // Two that are alike in size, so that no bound of one is broken by the other.
+        let mut by_size = of_step;
+        by_size.sort_by(|&a, &b| self_terms.value(a).total_cmp(&self_terms.value(b)));
+        let middle = by_size.len() / 2;
+        let mut order: Vec<u64> = (0..batch.num_rows() as u64).collect();
+        order.swap(by_size[middle], by_size[middle + 7]);
+        let swapped = take_record_batch(&batch, &UInt64Array::from(order)).expect("rows");
+        let is_value = |name: &&str| name.starts_with("contribution") || name.starts_with("self_term");
+        let schema = batch.schema();
+        let values = schema.fields().iter().map(|field| field.name().as_str()).filter(is_value);
+        values.fold(batch.clone(), |batch, name| with(&batch, name, swapped.column_by_name(name).expect("it").clone()))
+    });
+}
+
+/// One more test image is right at every evaluation.
+fn raise_accuracies(study: &Study) {
+    edit(&study.run().join("metrics.parquet"), |batch| {
+        let text =
+            |name: &str, row: usize| batch.column_by_name(name).expect("it").as_string::<i32>().value(row).to_string();
+        let values = batch.column_by_name("value").expect("values").as_primitive::<Float64Type>();
+        let sizes = batch.column_by_name("examples").expect("sizes").as_primitive::<arrow::datatypes::UInt64Type>();
+        let value = |row: usize| match text("split", row) == "test" && text("metric", row) == "accuracy" {
+            true => (values.value(row) * sizes.value(row) as f64 + 9.0).round() / sizes.value(row) as f64,
+            false => values.value(row),
+        };
+        let raised: Float64Array = (0..batch.num_rows()).map(|row| Some(value(row))).collect();
+        with(&batch, "value", Arc::new(raised))
+    });
+}
+
+/// The run of one rule under the name of another.
+fn rename_rule(study: &Study) {
+    let (other, run) = (study.0.path().join("runs").join(WINSORIZED), study.run());
+    for kind in ["gradients", "population", "weights"] {
+        for entry in fs::read_dir(other.join(kind)).expect("listed") {
+            let path = entry.expect("one").path();
+            fs::copy(&path, run.join(kind).join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+    for file in ["metrics.parquet", "examples.parquet"] {
+        fs::copy(other.join(file), run.join(file)).expect("copied");
+    }
+}
+
+fn change_learning_rate(study: &Study) {
+    let text = EXPERIMENT.replace("learning_rate = 0.1", "learning_rate = 0.11");
+    let path = study.0.path().join("study.toml");
+    assert!(fs::read_to_string(&path).expect("study.toml").contains("0.1"));
+    fs::write(path, text).expect("written");
+}
+
+/// Alters a study.
+type Forge = fn(&Study);
+
+fn failing(audit: &Audit) -> Vec<String> {
+    let fails = audit.claims.iter().filter(|claim| claim.verdict == Verdict::Fail);
+    fails.map(|claim| format!("{}, {}: {}", claim.subject, claim.claim, claim.why)).collect()
+}
+
+#[test]
+fn an_honest_study_is_that_of_its_data_and_of_its_recording() {
+    let audits = Study::record().audits();
+    assert!(audits.iter().all(Audit::is_clean), "{:#?}", audits.map(|audit| failing(&audit)));
+    for (audit, claim) in
+        [(&audits[1], "consecutive snapshots"), (&audits[1], "the population is that"), (&audits[2], "recorded again")]
+    {
+        let claims: Vec<_> = audit.claims.iter().filter(|of| of.claim.starts_with(claim)).collect();
+        assert!(claims.len() == 2 && claims.iter().all(|of| of.verdict == Verdict::Pass), "{claims:#?}");
+    }
+}
+
+#[test]
+fn consistent_forgeries_are_told_by_the_data_or_by_recording_again() {
+    // Whether nothing else, the data set and recording again tell it.
+    let forgeries: [(&str, Forge, [bool; 3]); 6] = [
+        ("gradients between snapshots", replace_gradients, [false, false, true]),
+        ("contributions swapped at a snapshot", |study| swap_contributions(study, 1), [false, true, true]),
+        ("contributions swapped between snapshots", |study| swap_contributions(study, 2), [false, false, true]),
+        ("accuracies raised", raise_accuracies, [false, true, true]),
+        ("a rule renamed", rename_rule, [false, true, true]),
+        ("a learning rate changed", change_learning_rate, [false, true, true]),
+    ];
+    for (name, forge, told) in forgeries {
+        let study = Study::record();
+        forge(&study);
+        study.seal();
+        let audits = study.audits();
+        let is_told = [0, 1, 2].map(|which| !audits[which].is_clean());
+        assert_eq!(is_told, told, "{name}: {:#?}", audits.map(|audit| failing(&audit)));
+    }
+}
