@@ -36,8 +36,8 @@ fn rule(name: &str) -> Box<dyn UpdateRule> {
     match name.rsplit_once('-') {
         Some(("winsorized", percent)) => Box::new(Winsorized { percent: percent.parse().expect("a level") }),
         Some(("median-of-means", groups)) => Box::new(MedianOfMeans { groups: groups.parse().expect("groups") }),
-        Some(("norm-clipped", _)) => Box::new(NormClipped { norm: 1.0, noise: 0.0, seed: 1 }),
-        Some(("norm-clipped-1-noise", _)) => Box::new(NormClipped { norm: 1.0, noise: 1.0, seed: 1 }),
+        Some(("norm-clipped", _)) => Box::new(NormClipped::new(1.0, 0.0, 1)),
+        Some(("norm-clipped-1-noise", _)) => Box::new(NormClipped::new(1.0, 1.0, 1)),
         Some(_) => Box::new(RollingMedian::default()),
         None => Box::new(Sgd),
     }

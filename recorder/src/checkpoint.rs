@@ -14,6 +14,9 @@ use crate::experiment::CheckpointSettings;
 use crate::network::{LayerParameters, Network};
 use crate::training::{Evaluated, SETS, State};
 
+/// What the update carries: the rule's memories and the optimizer's.
+const UPDATE: [&str; 2] = ["rule", "optimizer"];
+
 /// Tells when a checkpoint is due.
 pub(crate) struct Interval {
     seconds: Option<Duration>,
@@ -54,8 +57,10 @@ pub(crate) fn encode(state: &State) -> Result<Vec<u8>, RecordError> {
         tensors.add(format!("layer.{index}.weight"), Dtype::F32, layer.weight.iter().copied(), f32::to_le_bytes);
         tensors.add(format!("layer.{index}.bias"), Dtype::F32, layer.bias.iter().copied(), f32::to_le_bytes);
     }
-    for (index, values) in state.rule.state().into_iter().enumerate() {
-        tensors.add(format!("rule.{index}"), Dtype::F32, values, f32::to_le_bytes);
+    for (part, memories) in UPDATE.into_iter().zip(state.update.state()) {
+        for (index, values) in memories.into_iter().enumerate() {
+            tensors.add(format!("{part}.{index}"), Dtype::F32, values, f32::to_le_bytes);
+        }
     }
     let learned = state.learned_steps.iter().map(|step| step.unwrap_or(-1));
     tensors.add("learned_steps", Dtype::I64, learned, i64::to_le_bytes);
@@ -103,9 +108,11 @@ pub(crate) fn decode(bytes: &[u8], initial: &mut State) -> Result<(), String> {
     let step = saved.read("step", Dtype::U64, u64::from_le_bytes)?;
     initial.step = *step.first().ok_or("step is empty")?;
     initial.network = network(&saved, &initial.network.widths())?;
-    let rule_names = (0..).map(|index| format!("rule.{index}")).take_while(|name| tensors.tensor(name).is_ok());
-    let rule = rule_names.map(|name| saved.read(&name, Dtype::F32, f32::from_le_bytes));
-    initial.rule.restore(rule.collect::<Result<_, _>>()?);
+    let memories = |part: &str| {
+        let names = (0..).map(|index| format!("{part}.{index}")).take_while(|name| tensors.tensor(name).is_ok());
+        names.map(|name| saved.read(&name, Dtype::F32, f32::from_le_bytes)).collect::<Result<Vec<_>, _>>()
+    };
+    initial.update.restore([memories(UPDATE[0])?, memories(UPDATE[1])?]);
     let learned = saved.read("learned_steps", Dtype::I64, i64::from_le_bytes)?;
     if learned.len() != initial.learned_steps.len() {
         return Err(format!("learned_steps has {} values, not {}", learned.len(), initial.learned_steps.len()));
@@ -160,7 +167,9 @@ fn metrics(saved: &Saved<'_>) -> Result<Vec<Evaluated>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Layer;
     use crate::network::testing::network;
+    use crate::optimizer::{Momentum, Update};
     use crate::rule::{RuleError, Step, UpdateRule};
 
     /// A rule that does nothing but remember.
@@ -168,7 +177,7 @@ mod tests {
     struct Remembering(Vec<Vec<f32>>);
 
     impl UpdateRule for Remembering {
-        fn update(&mut self, _: &mut Network, _: &Step<'_>) -> Result<(), RuleError> {
+        fn descend(&mut self, _: &Layer, _: usize, _: &Step<'_>) -> Result<(), RuleError> {
             Ok(())
         }
         fn state(&self) -> Vec<Vec<f32>> {
@@ -181,10 +190,13 @@ mod tests {
 
     fn state(seed: u64, rule: &[&[f32]]) -> State {
         let metric = |step, set| Evaluated { step, set, examples: 7, loss: 0.1 + 0.2, accuracy: 1.0 / 3.0 };
+        let momentum = Momentum { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+        let mut update = Update::new(Box::<Remembering>::default(), Some(Box::new(momentum)));
+        update.restore([rule.iter().map(|values| values.to_vec()).collect(), vec![vec![-0.0, 0.1]]]);
         State {
             step: 1 << 40,
             network: network(&[5, 4, 3], seed),
-            rule: Box::new(Remembering(rule.iter().map(|values| values.to_vec()).collect())),
+            update,
             learned_steps: vec![None, Some(0), Some(99)],
             metrics: vec![metric(0, 2), metric(1 << 40, 3)],
         }
@@ -202,10 +214,11 @@ mod tests {
         assert_eq!(restored.step, state.step);
         assert_eq!(restored.network.layer_parameters().unwrap(), state.network.layer_parameters().unwrap());
         assert_eq!((restored.learned_steps, restored.metrics), (state.learned_steps.clone(), state.metrics.clone()));
-        let bits = |state: Vec<Vec<f32>>| -> Vec<Vec<u32>> {
-            state.into_iter().map(|values| values.into_iter().map(f32::to_bits).collect()).collect()
+        let bits = |state: [Vec<Vec<f32>>; 2]| {
+            state.map(|part| part.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>())
         };
-        assert_eq!(bits(restored.rule.state()), bits(state.rule.state()));
+        assert_eq!(bits(restored.update.state()), bits(state.update.state()));
+        assert_eq!(restored.update.state().map(|part| part.len()), [2, 1]);
     }
 
     #[test]

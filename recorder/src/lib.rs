@@ -11,7 +11,7 @@
 //! ```
 //!
 //! [`record`] goes through a study: [`data`] are loaded once, then each run of the grid permutes labels, initialises a
-//! [`network`], and trains it by an update [`rule`], recording on the way. A run that is interrupted is continued
+//! [`network`], and trains it by an update [`rule`] and an [`optimizer`], recording on the way. A run that is interrupted is continued
 //! from its last checkpoint, and is then byte for byte the run that was never interrupted. What is written is read by
 //! `cograd-trace`; this crate analyses nothing.
 
@@ -23,7 +23,9 @@ mod lanes;
 mod minibatches;
 pub mod network;
 mod noise;
+pub mod optimizer;
 mod random;
+mod rate;
 pub mod rule;
 mod sample;
 mod schedule;
@@ -33,9 +35,10 @@ mod training;
 
 pub use error::RecordError;
 pub use experiment::{
-    Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Rule, SampleSettings,
-    Schedules, Source, TrainingSettings, demo, demo_winsorize,
+    Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Optimizer, Rule,
+    SampleSettings, Schedules, Source, TrainingSettings, demo, demo_winsorize,
 };
+pub use rate::RateSchedule;
 pub use schedule::Schedule;
 pub use selection::Selection;
 pub use study::{Observer, Options, RunOutcome, RunStart, record, record_with};

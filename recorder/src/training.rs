@@ -11,12 +11,13 @@ use cograd_trace::{
 use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, TrainingSettings};
 use crate::minibatches::Minibatches;
 use crate::network::{Evaluation, Network, Weight, sampled_gradients};
 use crate::noise::permute_labels;
+use crate::optimizer::Update;
 use crate::random::{Purpose, stream};
-use crate::rule::{RuleError, Step, UpdateRule};
+use crate::rule::{RuleError, Step};
 use crate::sample::{sample_examples, sample_weights};
 use crate::schedule::RecordingSteps;
 use crate::study::{Plan, Recording, RunStart};
@@ -26,7 +27,7 @@ pub(crate) struct State {
     /// Number of updates made, t: the network holds w_t.
     pub step: u64,
     pub network: Network,
-    pub rule: Box<dyn UpdateRule>,
+    pub update: Update,
     /// First evaluated step at which each training example's argmax was its label.
     pub learned_steps: Vec<Option<i64>>,
     pub metrics: Vec<Evaluated>,
@@ -90,12 +91,12 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         Ok(State {
             step: 0,
             network: Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
-            rule: plan.rule.update_rule(seed),
+            update: Update::new(plan.rule.update_rule(seed), training.optimizer.optimizer()),
             learned_steps: vec![None; labels.len()],
             metrics: Vec::new(),
         })
     };
-    let description = describe(plan, &widths, training.steps, &sample, labels.len());
+    let description = describe(plan, training, &widths, &sample, labels.len());
     let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, initial)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
@@ -137,8 +138,10 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         let pass = state.network.forward(&data.train.pixels().gather(examples)?)?;
         let deltas = state.network.backward(&pass, &select(&labels, examples))?;
         ensure_finite(deltas.evaluation(), plan, step, "training", |row| examples[row] as usize)?;
-        let update = Step { number: step, pass: &pass, deltas: &deltas, learning_rate: training.learning_rate };
-        state.rule.update(&mut state.network, &update).map_err(|problem| refused(problem, plan, step, examples))?;
+        let learning_rate = training.schedule.rate(training.learning_rate, step, training.steps);
+        let of_step = Step { number: step, pass: &pass, deltas: &deltas, learning_rate };
+        let made = state.update.make(&mut state.network, &of_step);
+        made.map_err(|problem| refused(problem, plan, step, examples))?;
         state.step += 1;
         recording.observer.step(&plan.id, state.step);
     }
@@ -237,7 +240,13 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     }
 }
 
-fn describe(plan: &Plan, widths: &[usize], steps: u64, sample: &Sample, train_examples: usize) -> RunDescription {
+fn describe(
+    plan: &Plan,
+    training: &TrainingSettings,
+    widths: &[usize],
+    sample: &Sample,
+    train_examples: usize,
+) -> RunDescription {
     let named = |part: &str, layer: usize, shape: &[u64]| {
         Parameter::new(&format!("layer.{layer}.{part}"), shape, Some("linear"))
     };
@@ -252,9 +261,10 @@ fn describe(plan: &Plan, widths: &[usize], steps: u64, sample: &Sample, train_ex
     let [loss, mode, dtype, network] = ["cross-entropy", "train", "float32", "mlp"].map(|text| Some(text.to_string()));
     RunDescription {
         run: plan.id.clone(),
-        conditions: plan.rule.conditions(Conditions::new(Some(plan.seed)).with("noise", plan.noise)),
+        conditions: training
+            .conditions(plan.rule.conditions(Conditions::new(Some(plan.seed)).with("noise", plan.noise))),
         task: Task { loss, mode, dtype, network, classes: widths.last().map(|width| *width as u64), ..Task::default() },
-        steps,
+        steps: training.steps,
         writer: concat!("cograd-recorder ", env!("CARGO_PKG_VERSION")).to_string(),
         train_examples,
         example_ids: sample.examples.clone(),

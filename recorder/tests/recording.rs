@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cograd_recorder::{Experiment, Observer, RecordError, RunOutcome, RunStart, data, record};
+use cograd_recorder::{Experiment, Observer, Options, RecordError, RunOutcome, RunStart, data, record, record_with};
 use cograd_trace::{
     Condition, Conditions, ExampleColumn, Metric, Parameter, PopulationLayer, PopulationStep, Run, Study,
 };
@@ -610,4 +611,82 @@ fn an_observer_hears_every_run_and_step() {
     let expected =
         [format!("{id} 0/1 60"), "1".into(), "60".into(), format!("{id} there: false"), format!("{id} there: true")];
     assert_eq!(heard, expected);
+}
+
+/// Asks to stop after so many steps.
+struct Impatient {
+    left: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Observer for Impatient {
+    fn step(&self, _: &str, _: u64) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// SMALL with every rule, and this in its section `[training]`.
+fn all_rules(training: &str) -> Experiment {
+    let rules = r#"{ name = "sgd" }, { name = "winsorized", percent = 4 }, { name = "median-of-means" },
+        { name = "rolling-median" }, { name = "norm-clipped", norm = 1.0, noise = 0.1 }"#;
+    let text = with_rules(&rules.replace('\n', "")).to_toml().unwrap();
+    Experiment::parse(&text.replace("steps = 60", &format!("steps = 24\n{training}")), "all.toml").unwrap()
+}
+
+#[test]
+fn every_rule_with_every_optimizer_and_schedule_goes_on_as_if_it_had_never_stopped() {
+    let trainings = [
+        r#"optimizer = { name = "sgd", weight_decay = 0.001 }"#,
+        r#"optimizer = { name = "momentum" }
+           schedule = { name = "cosine", warm_up = 5 }"#,
+        r#"optimizer = { name = "momentum", nesterov = true }
+           schedule = { name = "steps", milestones = [7, 15] }"#,
+        r#"optimizer = { name = "adam" }"#,
+        r#"optimizer = { name = "adamw" }
+           schedule = { name = "constant", warm_up = 3 }"#,
+    ];
+    let mut last = vec![];
+    for training in trainings {
+        let experiment = all_rules(training);
+        let [whole, stopped] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for outcome in record(&experiment, whole.path(), &Silent).unwrap() {
+            last.push(value(&run(whole.path(), &outcome.run).metrics().unwrap(), 24, ("train", "all"), "loss"));
+        }
+        let mut stops = 0;
+        loop {
+            let impatient = Impatient { left: AtomicU64::new(11), stop: AtomicBool::new(false) };
+            let options = Options { stop: Some(&impatient.stop), ..Options::default() };
+            match record_with(&experiment, stopped.path(), &options, &impatient) {
+                Err(RecordError::Stopped { .. }) => stops += 1,
+                result => break assert_eq!(result.unwrap().len(), 5),
+            }
+        }
+        assert!(stops >= 5, "{stops}");
+        assert!(study_files(stopped.path()) == study_files(whole.path()), "{training}");
+    }
+    for (place, loss) in last.iter().enumerate() {
+        assert!(!last[..place].contains(loss), "run {place} is as one before");
+    }
+}
+
+#[test]
+fn an_optimizer_and_a_schedule_are_conditions_and_plain_sgd_is_none() {
+    let conditions = |training: &str| {
+        let study = tempfile::tempdir().unwrap();
+        record(&all_rules(training), study.path(), &Silent).unwrap();
+        run(study.path(), "winsorized-4_noise-0_seed-1").manifest().conditions.clone()
+    };
+    let plain = Conditions::new(Some(1)).with("noise", 0.0).with("rule", "winsorized").with("winsorization", 4.0);
+    assert_eq!(conditions(r#"optimizer = { name = "sgd" }"#), plain);
+    let adam = r#"optimizer = { name = "adam" }
+        schedule = { name = "cosine", warm_up = 5 }"#;
+    let expected = plain.clone().with("optimizer", "adam").with("beta1", 0.9).with("beta2", 0.999);
+    let expected = expected.with("epsilon", 1e-8).with("weight_decay", 0.0);
+    let expected = expected.with("schedule", "cosine").with("warm_up", 5).with("final_fraction", 0.0);
+    assert_eq!(conditions(adam), expected);
+    let nesterov = r#"optimizer = { name = "momentum", nesterov = true }"#;
+    let expected = plain.with("optimizer", "momentum").with("momentum", 0.9).with("nesterov", true);
+    assert_eq!(conditions(nesterov), expected.with("weight_decay", 0.0));
 }

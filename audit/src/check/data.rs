@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use cograd_recorder::data::{Dataset, Examples as Images};
-use cograd_recorder::{Batch, Experiment};
+use cograd_recorder::{Batch, Experiment, Optimizer};
 use cograd_trace::Manifest;
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use crate::examples::integers;
 use crate::plain::full_gradient::{Example, FullGradient};
 use crate::plain::network::{Forward, Network};
 use crate::plain::random::{of_recorder, shuffle_front};
+use crate::plain::rate::rate;
 use crate::plain::rule::Rule;
 use crate::tally::{Number, Tally};
 use crate::trace::Trace;
@@ -180,21 +181,34 @@ fn updates(trace: &Trace, experiment: &Experiment, train: &Data<'_>, subject: &s
         trace.networks().iter().filter_map(|(step, from)| Some((*step, from, trace.networks().get(&(step + 1))?)));
     let (mut tally, mut others) = (Tally::default(), BTreeSet::new());
     for (step, from, to) in pairs {
-        match rule(manifest, step) {
-            Some(rule) => {
+        match rule(manifest, step).zip(weight_decay(experiment.training.optimizer)) {
+            Some((rule, decay)) => {
                 let minibatch = minibatch(experiment.training.batch, train.labels.len(), seed, step as u64);
                 let made: Vec<Example> = minibatch
                     .par_iter()
                     .map(|&example| Example::of(from, &train.input(example), train.labels[example]))
                     .collect();
-                tally.add(update(from, to, &made, rule, experiment.training.learning_rate, step));
+                let rate = rate(&experiment.training, step as u64);
+                tally.add(update([from, to], &made, rule, [rate, decay], step));
             }
-            None => drop(others.insert(manifest.conditions.text("rule").unwrap_or("none"))),
+            None => drop(others.insert(step)),
         }
     }
-    match others.into_iter().next() {
-        Some(rule) => Claim::unchecked(claim, subject, format!("`{rule}` needs more than one minibatch: use --replay")),
-        None => tally.into_claim(claim, subject),
+    match others.is_empty() {
+        false => {
+            let name = |condition: &str| manifest.conditions.text(condition).unwrap_or("sgd");
+            let why = format!("`{}` with `{}` needs more than one minibatch", name("rule"), name("optimizer"));
+            Claim::unchecked(claim, subject, format!("{why}: use --replay"))
+        }
+        true => tally.into_claim(claim, subject),
+    }
+}
+
+/// The weight decay of SGD, whose steps are functions of their minibatch alone.
+fn weight_decay(optimizer: Optimizer) -> Option<f64> {
+    match optimizer {
+        Optimizer::Sgd { weight_decay } => Some(weight_decay),
+        Optimizer::Momentum { .. } | Optimizer::Adam { .. } | Optimizer::AdamW { .. } => None,
     }
 }
 
@@ -221,7 +235,7 @@ fn minibatch(batch: Batch, examples: usize, seed: u64, step: u64) -> Vec<usize> 
     order[start..examples.min(start + size)].to_vec()
 }
 
-fn update(from: &Network, to: &Network, minibatch: &[Example], rule: Rule, rate: f64, step: i64) -> Tally {
+fn update([from, to]: [&Network; 2], minibatch: &[Example], rule: Rule, [rate, decay]: [f64; 2], step: i64) -> Tally {
     let mut tally = Tally::default();
     for (layer, (before, after)) in from.layers.iter().zip(&to.layers).enumerate() {
         let of_row = |row: usize| {
@@ -238,8 +252,10 @@ fn update(from: &Network, to: &Network, minibatch: &[Example], rule: Rule, rate:
                     slack += of_slack;
                 }
                 let (old, new) = (at(before), at(after));
-                let expected = old - rate * rule.direction(&gradients);
-                let scale = OF_WEIGHT * old.abs().max(new.abs()) + rate * (ROUNDING * size + slack) + f64::MIN_POSITIVE;
+                let expected = old - rate * (rule.direction(&gradients) + decay * old);
+                let scale = OF_WEIGHT * old.abs().max(new.abs())
+                    + rate * (ROUNDING * (size + decay * old.abs()) + slack)
+                    + f64::MIN_POSITIVE;
                 tally.close(new, Number { value: expected, scale, allowed: 1.0 }, || {
                     format!("after step {step} row {row}, column {column:?} of layer {layer}")
                 });

@@ -73,9 +73,31 @@ fn conditions(experiment: &Table, manifest: &Manifest, tally: &mut Tally) {
     let rule = conditions.text("rule").unwrap_or("none");
     tally.check(of_rule.is_some(), || format!("the rule {rule} with its settings is not of its grid"));
     let of_rule = of_rule.unwrap_or_default();
-    for (name, found) in conditions.iter().filter(|(name, _)| !of_rule.contains_key(*name)) {
+    let of_training = of_training(experiment);
+    for (name, value) in &of_training {
+        tally.check(has(name, value), || format!("the condition {name} is not the setting {value}"));
+    }
+    let is_other = |name: &str| !of_rule.contains_key(name) && !of_training.contains_key(name);
+    for (name, found) in conditions.iter().filter(|(name, _)| is_other(name)) {
         tally.check(list(name).iter().any(|value| is(found, value)), || format!("{name} {found} is not of its grid"));
     }
+}
+
+/// The conditions that the optimizer and the schedule of the learning rate make: those of plain SGD at one rate are none.
+fn of_training(experiment: &Table) -> BTreeMap<String, Value> {
+    let mut conditions = BTreeMap::new();
+    for part in ["optimizer", "schedule"] {
+        let settings = lookup(experiment, &["training", part]).and_then(Value::as_table).into_iter().flatten();
+        conditions.extend(settings.map(|(name, value)| match (name.as_str(), value) {
+            ("name", value) => (part.to_string(), value.clone()),
+            (name, Value::Array(values)) => {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                (name.to_string(), Value::String(values.join("-")))
+            }
+            (name, value) => (name.to_string(), value.clone()),
+        }));
+    }
+    conditions
 }
 
 /// What a setting of a rule is called as a condition.

@@ -23,6 +23,7 @@ pub(crate) mod permutation;
 pub(crate) mod population;
 pub(crate) mod predictions;
 pub(crate) mod random;
+pub(crate) mod rate;
 pub(crate) mod rule;
 pub(crate) mod share;
 pub(crate) mod student_t;

@@ -1,5 +1,6 @@
 //! Values that no experiment can have, and values that do not fit the data.
 
+use super::rule::Problem;
 use super::{Batch, Experiment, ExperimentError, Source};
 use crate::data::Dataset;
 use crate::schedule::Schedule;
@@ -81,7 +82,10 @@ fn check_training(experiment: &Experiment) -> Checked {
     })?;
     require(experiment, (1..=MOST_STEPS).contains(&training.steps), "training.steps", || {
         format!("{}: 1 to {MOST_STEPS} are possible", training.steps)
-    })
+    })?;
+    let within = |key| move |(inner, problem): Problem| experiment.impossible_within(key, inner, problem);
+    training.optimizer.check().map_err(within("training.optimizer"))?;
+    training.schedule.check(training.steps).map_err(within("training.schedule"))
 }
 
 fn check_grid(experiment: &Experiment) -> Checked {

@@ -3,6 +3,7 @@
 //! Every key is described in `docs/experiments.md`.
 
 mod check;
+mod optimizer;
 mod parse;
 mod rule;
 #[cfg(test)]
@@ -10,12 +11,16 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use cograd_trace::Conditions;
 use serde::{Deserialize, Serialize};
 
+pub use self::optimizer::Optimizer;
 use self::parse::Origin;
 pub use self::parse::{Batch, ExperimentError};
+pub(crate) use self::rule::Problem;
 pub use self::rule::Rule;
 use crate::data::Dataset;
+use crate::rate::RateSchedule;
 use crate::schedule::Schedule;
 
 /// A study to record: a grid of runs that share everything but update rule, label noise and seed.
@@ -92,7 +97,7 @@ impl NetworkSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSettings {
-    /// Learning rate η, constant.
+    /// Learning rate η, before its schedule.
     #[serde(default = "default_learning_rate")]
     pub learning_rate: f64,
     /// Examples of a minibatch.
@@ -100,6 +105,19 @@ pub struct TrainingSettings {
     pub batch: Batch,
     /// Number of updates, T.
     pub steps: u64,
+    /// What becomes of the gradient that a rule makes.
+    #[serde(default, skip_serializing_if = "Optimizer::is_plain")]
+    pub optimizer: Optimizer,
+    /// How the learning rate changes.
+    #[serde(default, skip_serializing_if = "RateSchedule::is_plain")]
+    pub schedule: RateSchedule,
+}
+
+impl TrainingSettings {
+    /// With the conditions of a run that are not those of plain SGD at one rate.
+    pub(crate) fn conditions(&self, others: Conditions) -> Conditions {
+        self.schedule.conditions(self.optimizer.conditions(others))
+    }
 }
 
 fn default_learning_rate() -> f64 {
@@ -223,6 +241,11 @@ impl Experiment {
     /// An error about the value of `key`, for example `grid.noise`: what is wrong and what is allowed.
     fn impossible(&self, key: &'static str, problem: String) -> ExperimentError {
         ExperimentError::Impossible { place: self.origin.place_of(key), key, problem }
+    }
+
+    /// An error about a key of a table that is the value of `key`.
+    fn impossible_within(&self, key: &'static str, inner: &str, problem: String) -> ExperimentError {
+        ExperimentError::Impossible { place: self.origin.place_of(&format!("{key}.{inner}")), key, problem }
     }
 
     /// An error about the rule at this place of `grid.rules`, or about a key of it.

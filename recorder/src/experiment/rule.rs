@@ -43,7 +43,7 @@ fn default_groups() -> usize {
 const MOST_GROUPS: usize = 1000;
 
 /// What is wrong: the key and what is allowed.
-type Problem = (&'static str, String);
+pub(crate) type Problem = (&'static str, String);
 
 impl Rule {
     /// The name in run ids: with its settings, so that no two rules share one.
@@ -78,7 +78,7 @@ impl Rule {
             Rule::Winsorized { percent } => Box::new(Winsorized { percent }),
             Rule::MedianOfMeans { groups } => Box::new(MedianOfMeans { groups }),
             Rule::RollingMedian {} => Box::new(RollingMedian::default()),
-            Rule::NormClipped { norm, noise } => Box::new(NormClipped { norm, noise, seed }),
+            Rule::NormClipped { norm, noise } => Box::new(NormClipped::new(norm, noise, seed)),
         }
     }
 

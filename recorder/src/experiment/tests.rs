@@ -38,7 +38,11 @@ fn the_resolved_copy_has_every_key_and_parses_to_an_equal_experiment() {
     let full = LEAST.replace("steps = 10", "steps = 10\nbatch = \"full\"");
     let idx = LEAST.replace("\"digits\"", "\"idx\"\ndirectory = \"a b/c\"\nclasses = 10");
     let rules = format!("{LEAST}rules = [{{ name = \"median-of-means\" }}, {{ name = \"norm-clipped\", norm = 2 }}]\n");
-    for text in [LEAST, &full, &idx, &rules] {
+    let adam = LEAST.replace(
+        "steps = 10",
+        "steps = 10\noptimizer = { name = \"adam\", beta1 = 0.8 }\nschedule = { name = \"cosine\" }",
+    );
+    for text in [LEAST, &full, &idx, &rules, &adam] {
         let experiment = Experiment::parse(text, "my.toml").unwrap();
         let resolved = experiment.to_toml().unwrap();
         for key in ["name", "learning_rate", "batch", "seeds", "examples", "weights_per_layer", "per_decade"] {
@@ -103,6 +107,19 @@ fn a_misspelt_missing_or_foreign_key_of_a_rule_is_named() {
     assert_says(&message, "my.toml, line 12", &["two"]);
     let message = message_of_rules("{ name = \"sgd\", percent = 2 }");
     assert_says(&message, "my.toml, line 12", &["unknown key `percent`: remove it"]);
+}
+
+#[test]
+fn an_unknown_optimizer_or_schedule_or_key_of_one_is_named() {
+    let message = |training: &str| message_after("steps = 10", &format!("steps = 10\n{training}"));
+    let unknown = message("optimizer = { name = \"addam\" }");
+    assert_says(&unknown, "my.toml, line 8", &["unknown value `addam`", "did you mean `adam"]);
+    let unknown = message("optimizer = { name = \"momentum\", nestrov = true }");
+    assert_says(&unknown, "my.toml, line 8", &["unknown key `nestrov`", "`nesterov`"]);
+    let unknown = message("schedule = { name = \"cosin\" }");
+    assert_says(&unknown, "my.toml, line 8", &["unknown value `cosin`", "did you mean `cosine`?"]);
+    let missing = message("schedule = { name = \"steps\" }");
+    assert_says(&missing, "my.toml, line 8", &["the key `milestones` is missing"]);
 }
 
 #[test]
@@ -191,6 +208,66 @@ fn impossible_values_are_named_with_what_is_allowed() {
         ("[0, 0.5]", "[0]\nseeds = [3, 4, 3]", 10, "grid.seeds: 3 twice"),
         ("[0, 0.5]", "[0]\n[sample]\nexamples = 0", 11, "sample.examples: 0"),
         ("[0, 0.5]", "[0]\n[sample]\nweights_per_layer = 0", 11, "sample.weights_per_layer: 0"),
+        (
+            "steps = 10",
+            "steps = 10\noptimizer = { name = \"adam\", beta1 = 1 }",
+            8,
+            "training.optimizer: beta1 = 1: 0 to less than 1",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\noptimizer = { name = \"adamw\", beta2 = nan }",
+            8,
+            "training.optimizer: beta2 = NaN",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\noptimizer = { name = \"adam\", epsilon = 0 }",
+            8,
+            "training.optimizer: epsilon = 0: a finite",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\noptimizer = { name = \"momentum\", momentum = -0.1 }",
+            8,
+            "training.optimizer: momentum = -0.1",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\noptimizer = { name = \"sgd\", weight_decay = inf }",
+            8,
+            "training.optimizer: weight_decay = inf",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\nschedule = { name = \"cosine\", warm_up = 11 }",
+            8,
+            "training.schedule: warm_up = 11: with",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\nschedule = { name = \"cosine\", final_fraction = 2 }",
+            8,
+            "final_fraction = 2: 0 to 1",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\nschedule = { name = \"steps\", milestones = [] }",
+            8,
+            "training.schedule: milestones = []",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\nschedule = { name = \"steps\", milestones = [3, 3] }",
+            8,
+            "milestones = [3, 3]: steps from",
+        ),
+        (
+            "steps = 10",
+            "steps = 10\nschedule = { name = \"steps\", milestones = [3], decay = 0 }",
+            8,
+            "decay = 0: a finite",
+        ),
         (
             "[0, 0.5]",
             "[0]\n[schedule.evaluations]\nevery_step_until = 0\nper_decade = 99999",

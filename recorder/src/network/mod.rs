@@ -25,15 +25,16 @@ pub use evaluate::Evaluation;
 pub use forward::Pass;
 pub(crate) use kernels::{
     AddGaussian, DescendBias, DescendBy, DescendMedian, DescendWeight, MedianOfMeans, Winsorized, add_square_norms,
-    first_non_finite_row, mean_gradient, scaled_rows,
+    first_non_finite_row, mean_gradient, scaled_rows, with_parameters, with_values,
 };
 pub use pixels::Pixels;
 pub use population::{LayerPopulation, Population};
 pub use sampled::{Weight, sampled_gradients};
 
 use candle_core::{Device, Result, Tensor, bail};
-use kernels::{CLASSES, with_values};
+use kernels::CLASSES;
 use rand::Rng;
+use rayon::prelude::*;
 
 /// A multilayer perceptron. Its parameters are updated in place, and a clone would share them: there is none.
 #[derive(Debug)]
@@ -153,6 +154,16 @@ impl Layer {
     /// Output units.
     pub fn fan_out(&self) -> usize {
         self.weight.dims()[1]
+    }
+
+    /// A layer of this shape and all zeros, its tensors being the front of `buffer`.
+    pub(crate) fn zeros_in(&self, buffer: &Tensor) -> Result<Layer> {
+        let (fan_in, fan_out) = (self.fan_in(), self.fan_out());
+        let weight = buffer.narrow(0, 0, fan_in * fan_out)?.reshape((fan_in, fan_out))?;
+        let bias = buffer.narrow(0, fan_in * fan_out, fan_out)?;
+        with_parameters(&weight, |values| values.par_chunks_mut(1 << 14).for_each(|values| values.fill(0.0)))?;
+        with_parameters(&bias, |values| values.fill(0.0))?;
+        Ok(Layer { weight, bias })
     }
 
     fn parameters(&self) -> Result<LayerParameters> {

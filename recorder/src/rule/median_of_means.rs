@@ -1,7 +1,7 @@
 //! Median of means: M3 for three groups (Zielinski, Krishnan & Chatterjee 2020, arXiv 2003.07422).
 
 use super::{RuleError, Step, UpdateRule};
-use crate::network::{self, DescendBy, Network};
+use crate::network::{self, DescendBy, Layer};
 
 /// w ← w − η · the coordinate-wise median of the mean gradients of groups of the minibatch.
 ///
@@ -14,15 +14,12 @@ pub struct MedianOfMeans {
 }
 
 impl UpdateRule for MedianOfMeans {
-    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
-        step.ensure_finite()?;
+    fn descend(&mut self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
         let groups = self.groups.clamp(1, step.pass.batch().max(1));
         let descend = DescendBy { scale: step.learning_rate as f32, rule: network::MedianOfMeans { groups } };
-        for (layer, inputs, deltas) in step.layers(network) {
-            layer.weight().inplace_op3(inputs, deltas, &descend)?;
-            layer.bias().inplace_op2(deltas, &descend)?;
-        }
-        Ok(())
+        let (inputs, deltas) = step.layer(index)?;
+        layer.weight().inplace_op3(inputs, deltas, &descend)?;
+        Ok(layer.bias().inplace_op2(deltas, &descend)?)
     }
 }
 

@@ -1,11 +1,11 @@
-//! Update rules: what becomes of a minibatch's gradients. One file a rule, described in `docs/update-rules.md`.
+//! Update rules: how a minibatch's gradients become one. One file a rule, described in `docs/update-rules.md`.
 
 mod median_of_means;
 mod norm_clipped;
 mod rolling_median;
 mod sgd;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod winsorized;
 
 pub use median_of_means::MedianOfMeans;
@@ -32,13 +32,13 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// The layers of `network` at w_t, first one first, each with its inputs [b, fan_in] and its deltas [b, fan_out].
-    pub(crate) fn layers<'a>(
-        &'a self,
-        network: &'a Network,
-    ) -> impl Iterator<Item = (&'a Layer, &'a Tensor, &'a Tensor)> {
-        let of_batch = self.pass.layer_inputs().iter().zip(self.deltas.layers());
-        network.layers().iter().zip(of_batch).map(|(layer, (inputs, deltas))| (layer, inputs, deltas))
+    /// What a layer was given, [b, fan_in], and its deltas, [b, fan_out].
+    ///
+    /// # Errors
+    /// A pass through a network of fewer layers.
+    pub fn layer(&self, index: usize) -> Result<(&Tensor, &Tensor), RuleError> {
+        let layer = self.pass.layer_inputs().get(index).zip(self.deltas.layers().get(index));
+        layer.ok_or(RuleError::OtherNetwork)
     }
 
     /// η/b: what a sum of the minibatch's gradients is scaled by.
@@ -62,14 +62,37 @@ impl Step<'_> {
     }
 }
 
-/// How a minibatch changes the parameters.
+/// How a minibatch's gradients become one, layer by layer.
+///
+/// A rule does not return that gradient: it takes η times it from a layer. The layer is the network's own for plain SGD,
+/// which so needs no memory for a gradient; for any other optimizer it is a layer of zeros and η is −1, so that the gradient is
+/// what is there afterwards ([`crate::optimizer`]).
 pub trait UpdateRule: Send {
-    /// Makes one update: `network` holds w_t, which the step's pass and deltas were computed at, and afterwards w_{t+1}.
+    /// Sees the step as a whole, before its layers.
     ///
     /// # Errors
-    /// A pass or deltas that do not belong to the network; gradients that are not finite, for rules that order them. The
-    /// network is then as it was, or of no use.
-    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError>;
+    /// Gradients that are not finite, for rules that order them; state of another network.
+    fn begin(&mut self, step: &Step<'_>) -> Result<(), RuleError> {
+        step.ensure_finite()
+    }
+
+    /// layer ← layer − η · the gradient of layer `index` that the rule makes of the minibatch's. To be called once for every
+    /// layer of a step that has begun.
+    ///
+    /// # Errors
+    /// A pass or deltas that do not belong to the layer, which is then as it was, or of no use.
+    fn descend(&mut self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError>;
+
+    /// Makes one update of plain SGD: `network` holds w_t, which the step's pass and deltas were computed at, and afterwards
+    /// w_{t+1}.
+    ///
+    /// # Errors
+    /// Those of [`UpdateRule::begin`] and [`UpdateRule::descend`].
+    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
+        self.begin(step)?;
+        let layers = network.layers().iter().enumerate();
+        layers.map(|(index, layer)| self.descend(layer, index, step)).collect()
+    }
 
     /// What the rule carries from step to step besides the parameters, for a checkpoint: nothing, for most.
     fn state(&self) -> Vec<Vec<f32>> {
@@ -90,8 +113,11 @@ pub enum RuleError {
     #[error("the network cannot be computed: {0}")]
     Network(#[from] candle_core::Error),
     /// The restored state is that of another network.
-    #[error("the rule was restored with the gradients of a network of another size")]
+    #[error("it was restored with the state of a network of another size")]
     State,
+    /// The step is of another network.
+    #[error("the step is of a network of fewer layers")]
+    OtherNetwork,
     /// Values that have no order.
     #[error("the {what} of layer {layer} are not finite for example {example} of the minibatch")]
     NotFinite {

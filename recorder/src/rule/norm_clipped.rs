@@ -1,60 +1,64 @@
 //! Per-example gradients clipped to a norm, and noise: DP-SGD (Abadi et al. 2016).
 
 use super::{RuleError, Step, UpdateRule};
-use crate::network::{AddGaussian, DescendBias, DescendWeight, Network, add_square_norms, scaled_rows};
+use crate::network::{AddGaussian, DescendBias, DescendWeight, Layer, add_square_norms, scaled_rows};
 use crate::random::{Purpose, stream};
-use candle_core::Result;
 
 /// w ← w − η/b · (Σ_i g_i · min(1, R/‖g_i‖) + N(0, σ²R² I)), g_i being the gradient of example i with respect to the
 /// whole network.
 ///
 /// No g_i is formed: ‖g_i‖² is Σ_l ‖δ_{l,i}‖² (‖a_{l,i}‖² + 1), and the clipped sum is the sum over rescaled deltas.
 /// The noise of step t is a function of the seed and of t alone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NormClipped {
-    /// Largest norm of an example's gradient, R.
-    pub norm: f64,
-    /// The noise's standard deviation in units of R, σ; 0 for none.
-    pub noise: f64,
-    /// Seed of the run.
-    pub seed: u64,
-}
-
-impl UpdateRule for NormClipped {
-    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> std::result::Result<(), RuleError> {
-        step.ensure_finite()?;
-        let (factors, scale) = (self.factors(step)?, step.scale());
-        for (layer, inputs, deltas) in step.layers(network) {
-            let clipped = scaled_rows(deltas, &factors)?;
-            layer.weight().inplace_op3(inputs, &clipped, &DescendWeight { scale })?;
-            layer.bias().inplace_op2(&clipped, &DescendBias { scale })?;
-        }
-        if self.noise > 0.0 {
-            self.add_noise(network, step)?;
-        }
-        Ok(())
-    }
+    norm: f64,
+    noise: f64,
+    seed: u64,
+    /// What each example's gradient of the step is multiplied by: min(1, R/‖g_i‖).
+    factors: Vec<f32>,
 }
 
 impl NormClipped {
-    /// What each example's gradient is multiplied by: min(1, R/‖g_i‖).
-    fn factors(&self, step: &Step<'_>) -> Result<Vec<f32>> {
-        let mut squares = vec![0.0; step.pass.batch()];
-        for (inputs, deltas) in step.pass.layer_inputs().iter().zip(step.deltas.layers()) {
-            add_square_norms(&mut squares, inputs, deltas)?;
-        }
-        Ok(squares.iter().map(|square| (self.norm / square.sqrt()).min(1.0) as f32).collect())
+    /// The largest norm of an example's gradient R, the noise's standard deviation in units of R (0 for none), and the
+    /// seed of the run.
+    pub fn new(norm: f64, noise: f64, seed: u64) -> NormClipped {
+        NormClipped { norm, noise, seed, factors: Vec::new() }
     }
 
-    fn add_noise(&self, network: &Network, step: &Step<'_>) -> Result<()> {
+    fn add_noise(&self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
         let scale = -step.learning_rate / step.pass.batch() as f64 * self.noise * self.norm;
         let stream = stream(self.seed, Purpose::ClippingNoise, step.number);
         let mut first = 0;
-        for tensor in network.layers().iter().flat_map(|layer| [layer.weight(), layer.bias()]) {
+        for below in 0..index {
+            let (inputs, deltas) = step.layer(below)?;
+            let (fan_in, fan_out) = (inputs.dims2()?.1, deltas.dims2()?.1);
+            first += (fan_in * fan_out).next_multiple_of(2) + fan_out.next_multiple_of(2);
+        }
+        for tensor in [layer.weight(), layer.bias()] {
             tensor.inplace_op1(&AddGaussian { scale, stream: stream.clone(), first })?;
             first += tensor.elem_count().next_multiple_of(2);
         }
         Ok(())
+    }
+}
+
+impl UpdateRule for NormClipped {
+    fn begin(&mut self, step: &Step<'_>) -> Result<(), RuleError> {
+        step.ensure_finite()?;
+        let mut squares = vec![0.0; step.pass.batch()];
+        for (inputs, deltas) in step.pass.layer_inputs().iter().zip(step.deltas.layers()) {
+            add_square_norms(&mut squares, inputs, deltas)?;
+        }
+        self.factors = squares.iter().map(|square| (self.norm / square.sqrt()).min(1.0) as f32).collect();
+        Ok(())
+    }
+
+    fn descend(&mut self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
+        let ((inputs, deltas), scale) = (step.layer(index)?, step.scale());
+        let clipped = scaled_rows(deltas, &self.factors)?;
+        layer.weight().inplace_op3(inputs, &clipped, &DescendWeight { scale })?;
+        layer.bias().inplace_op2(&clipped, &DescendBias { scale })?;
+        if self.noise > 0.0 { self.add_noise(layer, index, step) } else { Ok(()) }
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
             widths in prop::collection::vec(1usize..40, 2..5), examples in 1usize..30, norm in 0.01..4.0f64,
             seed in any::<u32>(),
         ) {
-            let mut rule = NormClipped { norm, noise: 0.0, seed: 1 };
+            let mut rule = NormClipped::new(norm, 0.0, 1);
             assert_steps(&mut rule, &widths, examples, seed.into(), |gradients| {
                 let mut mean = vec![0.0; gradients[0].len()];
                 for gradient in gradients {
@@ -91,13 +95,13 @@ mod tests {
 
     #[test]
     fn a_norm_that_no_gradient_reaches_makes_the_steps_of_sgd_bit_by_bit() {
-        let free = train_on_any_number_of_threads(|| NormClipped { norm: 1e9, noise: 0.0, seed: 1 });
+        let free = train_on_any_number_of_threads(|| NormClipped::new(1e9, 0.0, 1));
         assert!(free == train_on_any_number_of_threads(|| Sgd));
     }
 
     #[test]
     fn a_training_run_with_noise_gives_the_same_bits_on_any_number_of_threads() {
-        let noisy = |seed| train_on_any_number_of_threads(|| NormClipped { norm: 1.0, noise: 0.1, seed });
+        let noisy = |seed| train_on_any_number_of_threads(|| NormClipped::new(1.0, 0.1, seed));
         assert!(noisy(1) != noisy(2));
     }
 
@@ -106,10 +110,10 @@ mod tests {
         let (rate, noise, norm, examples) = (0.5, 3.0, 0.2, 10);
         let mut quiet = network(&[100, 200, 10], 1);
         let (inputs, labels) = batch(&quiet, examples, 0.5, 1);
-        update(&mut NormClipped { norm, noise: 0.0, seed: 7 }, &mut quiet, &inputs, &labels, rate, 0);
+        update(&mut NormClipped::new(norm, 0.0, 7), &mut quiet, &inputs, &labels, rate, 0);
         let noise_of = |number: u64| -> Vec<f64> {
             let mut noisy = network(&[100, 200, 10], 1);
-            update(&mut NormClipped { norm, noise, seed: 7 }, &mut noisy, &inputs, &labels, rate, number);
+            update(&mut NormClipped::new(norm, noise, 7), &mut noisy, &inputs, &labels, rate, number);
             let both = parameters(&noisy).into_iter().zip(parameters(&quiet));
             both.map(|(noisy, quiet)| f64::from(noisy) - f64::from(quiet)).collect()
         };

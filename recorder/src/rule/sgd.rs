@@ -1,20 +1,22 @@
 //! Plain stochastic gradient descent.
 
 use super::{RuleError, Step, UpdateRule};
-use crate::network::{DescendBias, DescendWeight, Network};
+use crate::network::{DescendBias, DescendWeight, Layer};
 
 /// w ← w − η/b · Σ_i g_i: no momentum, no regulariser.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sgd;
 
 impl UpdateRule for Sgd {
-    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
-        let scale = step.scale();
-        for (layer, inputs, deltas) in step.layers(network) {
-            layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
-            layer.bias().inplace_op2(deltas, &DescendBias { scale })?;
-        }
+    /// Passes what is not finite on to the loss of the next step.
+    fn begin(&mut self, _: &Step<'_>) -> Result<(), RuleError> {
         Ok(())
+    }
+
+    fn descend(&mut self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
+        let ((inputs, deltas), scale) = (step.layer(index)?, step.scale());
+        layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
+        Ok(layer.bias().inplace_op2(deltas, &DescendBias { scale })?)
     }
 }
 

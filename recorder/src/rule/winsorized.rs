@@ -1,7 +1,7 @@
 //! Winsorized SGD: every coordinate's most extreme per-example gradients are clipped (paper §3).
 
 use super::{RuleError, Sgd, Step, UpdateRule};
-use crate::network::{self, DescendBy, Network};
+use crate::network::{self, DescendBy, Layer};
 
 /// w ← w − η/b · Σ_i clip(x_i, l, u), independently for every coordinate, biases included: x_i is the coordinate's gradient
 /// of example i, and of the b sorted values l is the (k+1)-th and u the (b−k)-th, k = ⌊percent · b / 100⌋.
@@ -24,18 +24,15 @@ impl Winsorized {
 }
 
 impl UpdateRule for Winsorized {
-    fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
-        step.ensure_finite()?;
+    fn descend(&mut self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
         let clipped = self.clipped(step.pass.batch());
         if clipped == 0 {
-            return Sgd.update(network, step);
+            return Sgd.descend(layer, index, step);
         }
         let descend = DescendBy { scale: step.scale(), rule: network::Winsorized { clipped } };
-        for (layer, inputs, deltas) in step.layers(network) {
-            layer.weight().inplace_op3(inputs, deltas, &descend)?;
-            layer.bias().inplace_op2(deltas, &descend)?;
-        }
-        Ok(())
+        let (inputs, deltas) = step.layer(index)?;
+        layer.weight().inplace_op3(inputs, deltas, &descend)?;
+        Ok(layer.bias().inplace_op2(deltas, &descend)?)
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) use rolling::DescendMedian;
 pub(super) use simd::testing::sparse_values;
 pub(crate) use winsorize::Winsorized;
 
-use candle_core::{CpuStorage, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use std::cell::Cell;
 
 /// The values of a contiguous f32 tensor on the CPU, row-major.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -59,11 +60,33 @@ fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mu
 }
 
 /// Calls `work` with the values of a contiguous f32 tensor on the CPU, without copying them.
-pub(super) fn with_values<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
+pub(crate) fn with_values<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => Ok(work(values(storage, layout)?)),
         _ => bail!("the network's kernels run on the CPU only"),
+    }
+}
+
+/// Calls `work` with the values of a contiguous f32 tensor on the CPU, to be written to.
+pub(crate) fn with_parameters(tensor: &Tensor, work: impl FnOnce(&mut [f32])) -> Result<()> {
+    tensor.inplace_op1(&Once(Cell::new(Some(work))))
+}
+
+/// Work that is done once, as an operation of candle's.
+struct Once<W>(Cell<Option<W>>);
+
+impl<W: FnOnce(&mut [f32])> InplaceOp1 for Once<W> {
+    fn name(&self) -> &'static str {
+        "with-parameters"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let values = values_mut(storage, layout)?;
+        if let Some(work) = self.0.take() {
+            work(values);
+        }
+        Ok(())
     }
 }
 
