@@ -67,7 +67,7 @@ pub struct Record {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<PathBuf>,
 
-    /// Record only the runs that meet all of these conditions on noise, rule and seed; may be repeated for further runs
+    /// Record only the runs that meet all of these conditions on noise, rule, seed and run (its name); may be repeated for further runs
     #[arg(long, value_name = "noise=0.25,rule=sgd,seed=1")]
     pub only: Vec<Selection>,
 }

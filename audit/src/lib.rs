@@ -63,6 +63,9 @@ pub enum AuditError {
     },
 }
 
+/// An experiment with its data set.
+type Loaded = Result<(Experiment, Dataset), String>;
+
 /// What a study is held against beside itself.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -83,14 +86,20 @@ impl Sources {
         Ok(experiment)
     }
 
-    /// The same with the data set, if it is asked for.
-    fn data(&self, experiment: &Result<Experiment, String>) -> Option<Result<(Experiment, Dataset), String>> {
-        self.data.as_ref()?;
-        let load = |experiment: Experiment| match cograd_recorder::data::load(&experiment.data) {
-            Ok(data) => Ok((experiment, data)),
-            Err(error) => Err(error.to_string()),
-        };
-        Some(experiment.clone().and_then(load))
+    /// The experiment of one run with its data set, if it is asked for; `loaded` is that of the run before.
+    fn data(&self, experiment: &Result<Experiment, String>, run: &str, loaded: &mut Option<Loaded>) {
+        if self.data.is_none() {
+            return;
+        }
+        let of_run = experiment.as_ref().map_err(String::clone);
+        let of_run = of_run.and_then(|all| all.of_run(run).ok_or("study.toml makes no run of this name".to_string()));
+        *loaded = Some(of_run.and_then(|experiment| match loaded.take() {
+            Some(Ok((before, data))) if before.data == experiment.data => Ok((experiment, data)),
+            _ => match cograd_recorder::data::load(&experiment.data) {
+                Ok(data) => Ok((experiment, data)),
+                Err(error) => Err(error.to_string()),
+            },
+        }));
     }
 }
 
@@ -119,7 +128,7 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
     }
     let experiment = fs::read_to_string(study.join("study.toml")).ok();
     let made_by = sources.experiment(experiment.as_deref());
-    let data = sources.data(&made_by);
+    let mut data = None;
     let mut claims = vec![check::directories::of_study(study)];
     claims.extend(check::directories::of_runs(&runs, &names));
     let results = Results::open(analysis, &mut claims);
@@ -132,6 +141,7 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
         let selected = selection.as_ref().unwrap_or(&whole);
         let asked = options.filter(|_| selection.is_ok()).zip(by.as_deref().ok());
         let toml = experiment.as_deref();
+        sources.data(&made_by, name.strip_prefix("run=").unwrap_or(name), &mut data);
         let checked = check::run::check(&directory, toml, asked, selected, data.as_ref(), &mut claims);
         claims.extend(sources.replay.then(|| check::replay::check(&directory, &made_by, name)));
         let (Some(checked), Some(results)) = (checked, &results) else { continue };

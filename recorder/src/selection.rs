@@ -1,4 +1,4 @@
-//! Which runs of a grid are to be recorded: `noise=0.25,rule=winsorized-2,seed=1`.
+//! Which runs of a grid are to be recorded: `noise=0.25,rule=winsorized-2,seed=1`, or `run=` and the name of one.
 
 use std::str::FromStr;
 
@@ -12,12 +12,13 @@ pub struct Selection {
     noise: Option<f64>,
     rule: Option<String>,
     seed: Option<u64>,
+    run: Option<String>,
 }
 
 impl FromStr for Selection {
     type Err = String;
 
-    /// Parses `key=value` conditions between commas; the keys are `noise`, `rule` and `seed`, each at most once.
+    /// Parses `key=value` conditions between commas; the keys are `noise`, `rule`, `seed` and `run`, each at most once.
     ///
     /// # Errors
     /// The message, if a key is unknown or repeated, or a value no number.
@@ -32,7 +33,11 @@ impl FromStr for Selection {
                 "noise" => set(&mut selection.noise, condition, value.parse().ok())?,
                 "rule" => set(&mut selection.rule, condition, Some(value.to_string()))?,
                 "seed" => set(&mut selection.seed, condition, value.parse().ok())?,
-                _ => return Err(format!("unknown key `{key}`: runs are selected by noise, rule and seed")),
+                "run" => set(&mut selection.run, condition, Some(value.to_string()))?,
+                _ => {
+                    let by = "runs are selected by noise, rule and seed, or one by its name: run=NAME";
+                    return Err(format!("unknown key `{key}`: {by}"));
+                }
             }
         }
         Ok(selection)
@@ -51,6 +56,7 @@ impl Selection {
     fn selects(&self, plan: &Plan, label: &str) -> bool {
         self.noise.is_none_or(|noise| noise == plan.noise)
             && self.seed.is_none_or(|seed| seed == plan.seed)
+            && self.run.as_ref().is_none_or(|run| *run == plan.id)
             && self.rule.as_deref().is_none_or(|rule| is_rule(rule, label))
     }
 }

@@ -3,14 +3,15 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use cograd_trace::{Manifest, Run, TraceError, write_atomically};
+use cograd_trace::{Conditions, Manifest, Run, TraceError, write_atomically};
 
-use crate::data::{self, Dataset};
+use crate::data::{self, DataError, Dataset};
 use crate::error::RecordError;
-use crate::experiment::{Experiment, Grid, Rule};
+use crate::experiment::{DataSettings, Experiment, Grid, Rule, Setting};
 use crate::lanes::for_each_run;
 use crate::selection::{Selection, select};
 use crate::training::{Trained, train};
@@ -21,28 +22,76 @@ use cograd_files::{Attempt, Lock, retire};
 pub(crate) struct Plan {
     /// Run id, for example `sgd_noise-0.25_seed-1`.
     pub id: String,
+    /// The experiment with its settings.
+    pub experiment: Arc<Experiment>,
+    /// Its place in the grid, but for rule, noise and seed.
+    pub settings: Arc<[Setting]>,
     pub rule: Rule,
     pub noise: f64,
     pub seed: u64,
 }
 
-/// The runs of an experiment, rule by rule, within it noise by noise, and within that seed by seed.
-fn plans(experiment: &Experiment) -> Vec<Plan> {
-    let Grid { rules, noise, seeds } = &experiment.grid;
-    let mut plans = Vec::with_capacity(rules.len() * noise.len() * seeds.len());
+impl Plan {
+    fn new(variant: &(Arc<Experiment>, Arc<[Setting]>), rule: Rule, noise: f64, seed: u64) -> Plan {
+        let (experiment, settings) = variant.clone();
+        let labels: String = settings.iter().map(|setting| format!("_{}", setting.label())).collect();
+        Plan {
+            id: format!("{}_noise-{noise}{labels}_seed-{seed}", rule.label()),
+            experiment,
+            settings,
+            rule,
+            noise,
+            seed,
+        }
+    }
+
+    /// What the run is made under.
+    pub fn conditions(&self) -> Conditions {
+        let conditions = self.rule.conditions(Conditions::new(Some(self.seed)).with("noise", self.noise));
+        let conditions = self.experiment.training.conditions(conditions);
+        self.settings.iter().fold(conditions, |conditions, setting| setting.conditions(conditions))
+    }
+}
+
+/// The runs of an experiment, rule by rule, within it noise by noise, within that by the other settings, and within those seed by
+/// seed.
+fn plans(experiment: &Experiment) -> Result<Vec<Plan>, RecordError> {
+    let Grid { rules, noise, seeds, .. } = &experiment.grid;
+    let variants = experiment.variants()?;
+    let variants: Vec<_> = variants.into_iter().map(|(of, settings)| (Arc::new(of), settings.into())).collect();
+    let mut plans = Vec::with_capacity(rules.len() * noise.len() * variants.len() * seeds.len());
     for &rule in rules {
         for &noise in noise {
-            for &seed in seeds {
-                plans.push(Plan { id: format!("{}_noise-{noise}_seed-{seed}", rule.label()), rule, noise, seed });
+            for variant in &variants {
+                plans.extend(seeds.iter().map(|&seed| Plan::new(variant, rule, noise, seed)));
             }
         }
     }
-    plans
+    Ok(plans)
+}
+
+impl Experiment {
+    /// The experiment of one run, with its settings in place of those that the grid sweeps; `None` if it has no such run.
+    pub fn of_run(&self, run: &str) -> Option<Experiment> {
+        let plan = plans(self).ok()?.into_iter().find(|plan| plan.id == run)?;
+        Some(plan.experiment.as_ref().clone())
+    }
+}
+
+/// The data sets of these runs, each once.
+fn load(plans: &[Plan]) -> Result<Vec<(DataSettings, Dataset)>, RecordError> {
+    let mut loaded: Vec<(DataSettings, Dataset)> = Vec::new();
+    for settings in plans.iter().map(|plan| &plan.experiment.data) {
+        if !loaded.iter().any(|(others, _)| others == settings) {
+            loaded.push((settings.clone(), data::load(settings)?));
+        }
+    }
+    Ok(loaded)
 }
 
 /// Hears how a recording goes on. Several runs may be under way at once, on several threads.
 pub trait Observer: Sync {
-    /// `runs` runs of `steps` updates each are selected; some of them may be there already.
+    /// `runs` runs of at most `steps` updates each are selected; some of them may be there already.
     fn study_started(&self, runs: usize, steps: u64) {
         let _ = (runs, steps);
     }
@@ -129,14 +178,16 @@ pub fn record_with(
     options: &Options<'_>,
     observer: &dyn Observer,
 ) -> Result<Vec<RunOutcome>, RecordError> {
-    let plans = select(plans(experiment), &options.only)?;
-    let data = data::load(&experiment.data)?;
-    experiment.check_against(&data)?;
+    let plans = select(plans(experiment)?, &options.only)?;
+    let (runs, failed) = (plans.len(), AtomicBool::new(false));
+    let recording = Recording { data: load(&plans)?, study, observer, runs, asked_to_stop: options.stop, failed };
+    for plan in &plans {
+        plan.experiment.check_against(recording.data(plan)?)?;
+    }
     claim(study, experiment)?;
 
-    observer.study_started(plans.len(), experiment.training.steps);
-    let (runs, failed) = (plans.len(), AtomicBool::new(false));
-    let recording = Recording { experiment, data: &data, study, observer, runs, asked_to_stop: options.stop, failed };
+    let steps = plans.iter().map(|plan| plan.experiment.training.steps).max();
+    observer.study_started(plans.len(), steps.unwrap_or_default());
     let (mut ends, mut left) = (Vec::new(), Vec::new());
     for (index, plan) in plans.iter().enumerate() {
         match recording.already_there(plan)? {
@@ -156,8 +207,7 @@ pub fn record_with(
 
 /// A study being recorded.
 pub(crate) struct Recording<'a> {
-    pub experiment: &'a Experiment,
-    pub data: &'a Dataset,
+    data: Vec<(DataSettings, Dataset)>,
     pub study: &'a Path,
     pub observer: &'a dyn Observer,
     /// Number of selected runs.
@@ -178,6 +228,12 @@ enum End {
 }
 
 impl Recording<'_> {
+    /// The data set of a run.
+    pub fn data(&self, plan: &Plan) -> Result<&Dataset, RecordError> {
+        let data = self.data.iter().find(|(settings, _)| *settings == plan.experiment.data);
+        data.map(|(_, data)| data).ok_or_else(|| DataError::NoDirectory.into())
+    }
+
     /// Whether every run should stop after its step.
     pub fn should_stop(&self) -> bool {
         self.failed.load(Ordering::Relaxed) || self.asked_to_stop.is_some_and(|stop| stop.load(Ordering::Relaxed))

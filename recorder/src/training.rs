@@ -4,14 +4,14 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use cograd_trace::{
-    Conditions, Coordinate, ExampleColumn, Manifest, Metric, Parameter, PopulationLayer, PopulationRows, Resumed,
-    RunDescription, RunWriter, Task, TraceError,
+    Coordinate, ExampleColumn, Manifest, Metric, Parameter, PopulationLayer, PopulationRows, Resumed, RunDescription,
+    RunWriter, Task, TraceError,
 };
 
 use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
-use crate::experiment::{Experiment, TrainingSettings};
+use crate::experiment::Experiment;
 use crate::minibatches::Minibatches;
 use crate::network::{Evaluation, Network, Weight, sampled_gradients};
 use crate::noise::permute_labels;
@@ -79,7 +79,7 @@ pub(crate) enum Trained {
 ///
 /// Everything recorded at step t is evaluated at w_t, before update t; the last evaluation is at w_T.
 pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Result<Trained, RecordError> {
-    let (experiment, data) = (recording.experiment, recording.data);
+    let (experiment, data) = (plan.experiment.as_ref(), recording.data(plan)?);
     let training = &experiment.training;
     let (widths, seed) = (experiment.network.widths(data), plan.seed);
     let labels = permute_labels(&data.train.labels, plan.noise, &mut stream(seed, Purpose::Noise, 0));
@@ -96,7 +96,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             metrics: Vec::new(),
         })
     };
-    let description = describe(plan, training, &widths, &sample, labels.len());
+    let description = describe(plan, &widths, &sample, labels.len());
     let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, initial)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
@@ -240,13 +240,7 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     }
 }
 
-fn describe(
-    plan: &Plan,
-    training: &TrainingSettings,
-    widths: &[usize],
-    sample: &Sample,
-    train_examples: usize,
-) -> RunDescription {
+fn describe(plan: &Plan, widths: &[usize], sample: &Sample, train_examples: usize) -> RunDescription {
     let named = |part: &str, layer: usize, shape: &[u64]| {
         Parameter::new(&format!("layer.{layer}.{part}"), shape, Some("linear"))
     };
@@ -261,10 +255,9 @@ fn describe(
     let [loss, mode, dtype, network] = ["cross-entropy", "train", "float32", "mlp"].map(|text| Some(text.to_string()));
     RunDescription {
         run: plan.id.clone(),
-        conditions: training
-            .conditions(plan.rule.conditions(Conditions::new(Some(plan.seed)).with("noise", plan.noise))),
+        conditions: plan.conditions(),
         task: Task { loss, mode, dtype, network, classes: widths.last().map(|width| *width as u64), ..Task::default() },
-        steps: training.steps,
+        steps: plan.experiment.training.steps,
         writer: concat!("cograd-recorder ", env!("CARGO_PKG_VERSION")).to_string(),
         train_examples,
         example_ids: sample.examples.clone(),

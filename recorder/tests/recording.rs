@@ -690,3 +690,49 @@ fn an_optimizer_and_a_schedule_are_conditions_and_plain_sgd_is_none() {
     let expected = plain.with("optimizer", "momentum").with("momentum", 0.9).with("nesterov", true);
     assert_eq!(conditions(nesterov), expected.with("weight_decay", 0.0));
 }
+
+#[test]
+fn every_combination_of_swept_settings_is_a_run_whose_name_and_conditions_say_it() {
+    let study = tempfile::tempdir().unwrap();
+    let swept = r#"noise = [0.5]
+"network.hidden" = [[5], [7]]
+"training.optimizer" = [{ name = "sgd" }, { name = "adam" }]
+"training.batch" = [32, "full"]"#;
+    let text = SMALL.replace("noise = [0.0, 0.5]", swept).replace("seeds = [1, 2]", "seeds = [3]");
+    let experiment = Experiment::parse(&text.replace("batch = 64\n", ""), "swept.toml").unwrap();
+    let outcomes = record(&experiment, study.path(), &Silent).unwrap();
+    assert_eq!(outcomes.len(), 8);
+    let id = "sgd_noise-0.5_hidden-7_batch-full_optimizer-adam_seed-3";
+    assert!(outcomes.iter().any(|outcome| outcome.run == id), "{outcomes:?}");
+    let recorded = run(study.path(), id);
+    let conditions = &recorded.manifest().conditions;
+    let found = [conditions.number("hidden"), conditions.number("beta2"), conditions.number("noise")];
+    assert_eq!(found, [Some(7.0), Some(0.999), Some(0.5)]);
+    let found = ["rule", "optimizer", "batch"].map(|name| conditions.text(name));
+    assert_eq!(found, [Some("sgd"), Some("adam"), Some("full")]);
+    assert_eq!(weights(&recorded, 0)[0].fan_out, 7);
+    // Plain SGD beside another optimizer is a condition, too.
+    let plain = run(study.path(), "sgd_noise-0.5_hidden-5_batch-32_optimizer-sgd_seed-3");
+    let conditions = &plain.manifest().conditions;
+    assert_eq!((conditions.text("optimizer"), conditions.number("batch")), (Some("sgd"), Some(32.0)));
+    assert_eq!(experiment.of_run(id).unwrap().network.hidden, [7]);
+    assert!(experiment.of_run("sgd_noise-0.5_seed-3").is_none());
+
+    // As a study of its own.
+    let alone = tempfile::tempdir().unwrap();
+    let text = SMALL.replace("[0.0, 0.5]", "[0.5]").replace("[1, 2]", "[3]").replace("[16, 12]", "[5]");
+    record(&Experiment::parse(&text.replace("= 64", "= 32"), "alone.toml").unwrap(), alone.path(), &Silent).unwrap();
+    let alone = run(alone.path(), "sgd_noise-0.5_seed-3");
+    assert_eq!(alone.metrics().unwrap(), plain.metrics().unwrap());
+    assert_eq!(weights(&alone, 60), weights(&plain, 60));
+
+    // One run alone is selected by its name.
+    let one = tempfile::tempdir().unwrap();
+    let only = vec![format!("run={id}").parse().unwrap()];
+    let again = record_with(&experiment, one.path(), &Options { only, stop: None }, &Silent).unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(
+        files(&one.path().join("runs").join(id)).values().collect::<Vec<_>>(),
+        files(&study.path().join("runs").join(id)).values().collect::<Vec<_>>()
+    );
+}

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cograd_trace::{Condition, Manifest, Metric};
+use cograd_trace::{Condition, Conditions, Manifest, Metric};
 use toml::{Table, Value};
 
 use crate::tally::Tally;
@@ -28,35 +28,89 @@ pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
             return tally;
         }
     };
-    conditions(&experiment, manifest, &mut tally);
-    // What the grid sweeps is a condition, and compared as one.
-    let setting = |path: &[&str]| match path.last().is_some_and(|name| manifest.conditions.get(name).is_some()) {
-        true => None,
-        false => Some(lookup(&experiment, path)),
-    };
+    let swept = swept(&experiment, &manifest.conditions, &mut tally);
+    let experiment = with_settings(&experiment, &swept);
+    conditions(&experiment, manifest, &swept, &mut tally);
     let mut compare = |path: &[&str], times: usize, found: i128| {
-        if let Some(written) = setting(path) {
-            let written = written.and_then(Value::as_integer).map(|written| i128::from(written) * times as i128);
-            tally.check(written == Some(found), || format!("{} makes {written:?}, not {found}", path.join(".")));
-        }
+        let written = lookup(&experiment, path).and_then(Value::as_integer);
+        let written = written.map(|written| i128::from(written) * times as i128);
+        tally.check(written == Some(found), || format!("{} makes {written:?}, not {found}", path.join(".")));
     };
     let widths = trace.widths.as_deref().unwrap_or_default();
     compare(&["training", "steps"], 1, manifest.steps.into());
     compare(&["sample", "examples"], 1, manifest.sampled_examples as i128);
     compare(&["sample", "weights_per_layer"], widths.len().saturating_sub(1), manifest.coordinates as i128);
-    if let Some(hidden) = setting(&["network", "hidden"]) {
-        let hidden = hidden.and_then(Value::as_array).cloned().unwrap_or_default();
-        let hidden: Vec<i64> = hidden.iter().filter_map(Value::as_integer).collect();
-        let found: Vec<i64> = widths.iter().map(|&width| width as i64).collect();
-        let inner = found.get(1..found.len().saturating_sub(1)).unwrap_or_default();
-        tally.check(hidden == inner, || format!("the hidden layers are {hidden:?}, not {inner:?}"));
-    }
+    let hidden = lookup(&experiment, &["network", "hidden"]).and_then(Value::as_array).cloned().unwrap_or_default();
+    let hidden: Vec<i64> = hidden.iter().filter_map(Value::as_integer).collect();
+    let found: Vec<i64> = widths.iter().map(|&width| width as i64).collect();
+    let inner = found.get(1..found.len().saturating_sub(1)).unwrap_or_default();
+    tally.check(hidden == inner, || format!("the hidden layers are {hidden:?}, not {inner:?}"));
     schedules(&experiment, manifest, &trace.metrics, snapshots, &mut tally);
     tally
 }
 
+/// A setting that the grid sweeps: its key, what it is called as a condition, and its value in the run.
+struct Swept {
+    key: String,
+    name: String,
+    value: Value,
+}
+
+/// Of every setting that the grid sweeps the value that the conditions are of.
+fn swept(experiment: &Table, conditions: &Conditions, tally: &mut Tally) -> Vec<Swept> {
+    let grid = experiment.get("grid").and_then(Value::as_table).into_iter().flatten();
+    let mut swept = Vec::new();
+    for (key, values) in grid.filter(|(key, _)| key.contains('.')) {
+        let last = key.rsplit('.').next().unwrap_or_default();
+        let is_shared = ["noise", "examples", "every_step_until", "per_decade"].contains(&last);
+        let name = if is_shared { key } else { last };
+        let is_of_run = |value: &&Value| conditions.get(name).is_some_and(|found| is_swept(conditions, found, value));
+        let value = values.as_array().into_iter().flatten().filter(is_of_run);
+        // Of two optimizers that both could be, the one of which more is written.
+        let value = value.max_by_key(|value| value.as_table().map_or(0, Table::len)).cloned();
+        tally.check(value.is_some(), || format!("{name} {:?} is not of its grid", conditions.get(name)));
+        swept.extend(value.map(|value| Swept { key: key.clone(), name: name.to_string(), value }));
+    }
+    swept
+}
+
+/// Whether a condition is that of a swept value.
+fn is_swept(conditions: &Conditions, found: &Condition, value: &Value) -> bool {
+    match value {
+        // Of an optimizer or a schedule: all that is written of it.
+        Value::Table(table) => table.iter().all(|(setting, value)| match setting.as_str() {
+            "name" => is(found, value),
+            setting => conditions.get(setting).is_none_or(|found| is_swept(conditions, found, value)),
+        }),
+        Value::Array(values) => match values.as_slice() {
+            [value @ Value::Integer(_)] => is(found, value),
+            [] => matches!(found, Condition::Text(text) if text == "none"),
+            values => {
+                let written: Vec<String> = values.iter().map(Value::to_string).collect();
+                matches!(found, Condition::Text(text) if text.split(['x', '-']).eq(written.iter().map(String::as_str)))
+            }
+        },
+        value => is(found, value),
+    }
+}
+
+/// The experiment with the settings of a run in their places.
+fn with_settings(experiment: &Table, swept: &[Swept]) -> Table {
+    let mut experiment = experiment.clone();
+    for Swept { key, value, .. } in swept {
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let (Some(last), mut table) = (parts.pop(), Some(&mut experiment)) else { continue };
+        for part in parts {
+            let empty = || Value::Table(Table::new());
+            table = table.and_then(|table| table.entry(part).or_insert_with(empty).as_table_mut());
+        }
+        table.map(|table| table.insert(last.to_string(), value.clone()));
+    }
+    experiment
+}
+
 /// The rule is one of the grid with its settings, and every other condition has a value of the grid.
-fn conditions(experiment: &Table, manifest: &Manifest, tally: &mut Tally) {
+fn conditions(experiment: &Table, manifest: &Manifest, swept: &[Swept], tally: &mut Tally) {
     let conditions = &manifest.conditions;
     let list = |name: &str| lookup(experiment, &["grid", name]).and_then(Value::as_array).cloned().unwrap_or_default();
     let is_seed = |seed: &Value| seed.as_integer().and_then(|seed| u64::try_from(seed).ok()) == conditions.seed();
@@ -77,16 +131,35 @@ fn conditions(experiment: &Table, manifest: &Manifest, tally: &mut Tally) {
     for (name, value) in &of_training {
         tally.check(has(name, value), || format!("the condition {name} is not the setting {value}"));
     }
-    let is_other = |name: &str| !of_rule.contains_key(name) && !of_training.contains_key(name);
+    let is_swept = |name: &str| swept.iter().any(|swept| swept.name == name);
+    let is_other = |name: &str| !of_rule.contains_key(name) && !of_training.contains_key(name) && !is_swept(name);
     for (name, found) in conditions.iter().filter(|(name, _)| is_other(name)) {
         tally.check(list(name).iter().any(|value| is(found, value)), || format!("{name} {found} is not of its grid"));
     }
 }
 
+/// Settings that need not be written: of which optimizers or schedules, name, and value.
+const DEFAULTS: [(&[&str], &str, f64); 9] = [
+    (&["momentum"], "momentum", 0.9),
+    (&["adam", "adamw"], "beta1", 0.9),
+    (&["adam", "adamw"], "beta2", 0.999),
+    (&["adam", "adamw"], "epsilon", 1e-8),
+    (&["momentum", "adam"], "weight_decay", 0.0),
+    (&["adamw"], "weight_decay", 0.01),
+    (&["steps"], "decay", 0.1),
+    (&["cosine"], "final_fraction", 0.0),
+    (&["steps", "cosine"], "warm_up", 0.0),
+];
+
 /// The conditions that the optimizer and the schedule of the learning rate make: those of plain SGD at one rate are none.
 fn of_training(experiment: &Table) -> BTreeMap<String, Value> {
     let mut conditions = BTreeMap::new();
     for part in ["optimizer", "schedule"] {
+        let name = lookup(experiment, &["training", part, "name"]).and_then(Value::as_str);
+        let of_name = DEFAULTS.iter().filter(|(names, _, _)| name.is_some_and(|name| names.contains(&name)));
+        conditions.extend(of_name.map(|(_, setting, value)| ((*setting).to_string(), Value::Float(*value))));
+        conditions
+            .extend(name.filter(|name| *name == "momentum").map(|_| ("nesterov".to_string(), Value::Boolean(false))));
         let settings = lookup(experiment, &["training", part]).and_then(Value::as_table).into_iter().flatten();
         conditions.extend(settings.map(|(name, value)| match (name.as_str(), value) {
             ("name", value) => (part.to_string(), value.clone()),
@@ -231,7 +304,7 @@ mod tests {
                 "sampled_examples": 1, "coordinates": 1, "steps": 1, "recorded_steps": [], "files": {},
             });
             let mut tally = Tally::default();
-            super::conditions(&experiment, &serde_json::from_value(manifest).unwrap(), &mut tally);
+            super::conditions(&experiment, &serde_json::from_value(manifest).unwrap(), &[], &mut tally);
             tally.failed()
         };
         let run = |rule: &str| Conditions::new(Some(2)).with("rule", rule).with("noise", 0_i64).with("width", 64_i64);

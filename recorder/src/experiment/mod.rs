@@ -3,6 +3,7 @@
 //! Every key is described in `docs/experiments.md`.
 
 mod check;
+mod grid;
 mod optimizer;
 mod parse;
 mod rule;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use cograd_trace::Conditions;
 use serde::{Deserialize, Serialize};
 
+pub use self::grid::Grid;
+pub(crate) use self::grid::Setting;
 pub use self::optimizer::Optimizer;
 use self::parse::Origin;
 pub use self::parse::{Batch, ExperimentError};
@@ -23,7 +26,7 @@ use crate::data::Dataset;
 use crate::rate::RateSchedule;
 use crate::schedule::Schedule;
 
-/// A study to record: a grid of runs that share everything but update rule, label noise and seed.
+/// A study to record: a grid of runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
@@ -124,28 +127,6 @@ fn default_learning_rate() -> f64 {
     0.1
 }
 
-/// The grid of runs: one for every rule, noise level and seed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grid {
-    /// Label noise ε of the paper's §2.1, each in [0, 1].
-    pub noise: Vec<f64>,
-    /// Seeds.
-    #[serde(default = "default_seeds")]
-    pub seeds: Vec<u64>,
-    /// Update rules: how a minibatch becomes an update.
-    #[serde(default = "default_rules")]
-    pub rules: Vec<Rule>,
-}
-
-fn default_rules() -> Vec<Rule> {
-    vec![Rule::Sgd {}]
-}
-
-fn default_seeds() -> Vec<u64> {
-    vec![1]
-}
-
 /// Which gradients are recorded (paper §2.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -221,7 +202,10 @@ impl Experiment {
     /// As [`Experiment::read`].
     pub fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentError> {
         let experiment = parse::parse(text, origin)?;
-        check::check_values(&experiment)?;
+        experiment.check_settings()?;
+        for (variant, _) in experiment.variants()? {
+            check::check_values(&variant)?;
+        }
         Ok(experiment)
     }
 
@@ -240,12 +224,13 @@ impl Experiment {
 
     /// An error about the value of `key`, for example `grid.noise`: what is wrong and what is allowed.
     fn impossible(&self, key: &'static str, problem: String) -> ExperimentError {
-        ExperimentError::Impossible { place: self.origin.place_of(key), key, problem }
+        ExperimentError::Impossible { place: self.origin.place_of(key), key: key.to_string(), problem }
     }
 
     /// An error about a key of a table that is the value of `key`.
     fn impossible_within(&self, key: &'static str, inner: &str, problem: String) -> ExperimentError {
-        ExperimentError::Impossible { place: self.origin.place_of(&format!("{key}.{inner}")), key, problem }
+        let place = self.origin.place_of(&format!("{key}.{inner}"));
+        ExperimentError::Impossible { place, key: key.to_string(), problem }
     }
 
     /// An error about the rule at this place of `grid.rules`, or about a key of it.
@@ -254,7 +239,7 @@ impl Experiment {
             Some(key) => format!("grid.rules.{place}.{key}"),
             None => format!("grid.rules.{place}"),
         };
-        ExperimentError::Impossible { place: self.origin.place_of(&path), key: "grid.rules", problem }
+        ExperimentError::Impossible { place: self.origin.place_of(&path), key: "grid.rules".to_string(), problem }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::grid::{is_within, with_first_values};
 use super::{Experiment, Rule};
 
 /// What is wrong with an experiment file, at which line, and what to do.
@@ -35,7 +37,7 @@ pub enum ExperimentError {
         /// File and, if the key is written there, line.
         place: String,
         /// The key, sections before it.
-        key: &'static str,
+        key: String,
         /// What is wrong and what is allowed.
         problem: String,
     },
@@ -48,7 +50,9 @@ pub enum ExperimentError {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origin {
     name: String,
-    text: String,
+    text: Arc<str>,
+    /// Settings that are those of the grid in this experiment, and where their values stand.
+    swept: Vec<(String, Option<Range<usize>>)>,
 }
 
 impl PartialEq for Origin {
@@ -61,20 +65,24 @@ impl Origin {
     /// File and line of a key such as `grid.noise`, or of a place in a list such as `grid.rules.2`; the
     /// file alone if it is not written there.
     pub(super) fn place_of(&self, key: &str) -> String {
-        match self.span_of(key) {
-            Some(span) => self.place(span),
-            None => self.name.clone(),
-        }
+        let swept = self.swept.iter().find(|(swept, _)| is_within(key, swept));
+        self.place(swept.map_or_else(|| self.span_of(key.split('.')), |(_, span)| span.clone()))
     }
 
-    fn place(&self, span: Range<usize>) -> String {
+    /// With values that stand in the grid.
+    pub(super) fn with_swept(&self, swept: Vec<(String, Option<Range<usize>>)>) -> Origin {
+        Origin { swept, ..self.clone() }
+    }
+
+    pub(super) fn place(&self, span: Option<Range<usize>>) -> String {
+        let Some(span) = span else { return self.name.clone() };
         let before = self.text.get(..span.start).unwrap_or_default();
         format!("{}, line {}", self.name, before.matches('\n').count() + 1)
     }
 
-    fn span_of(&self, key: &str) -> Option<Range<usize>> {
+    /// Where the key stands whose parts these are.
+    pub(super) fn span_of<'a>(&self, mut parts: impl Iterator<Item = &'a str>) -> Option<Range<usize>> {
         let root = DeTable::parse(&self.text).ok()?;
-        let mut parts = key.split('.');
         let (name, mut value) = root.get_ref().get_key_value(parts.next()?)?;
         let mut span = name.span();
         for part in parts {
@@ -95,15 +103,16 @@ impl Origin {
 }
 
 pub(super) fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentError> {
-    let origin = Origin { name: origin.to_string(), text: text.to_string() };
-    match toml::from_str::<Experiment>(text) {
+    let origin = Origin { name: origin.to_string(), text: text.into(), swept: Vec::new() };
+    let read = match with_first_values(text) {
+        Some(table) => Experiment::deserialize(toml::Deserializer::from(table)),
+        None => toml::from_str(text),
+    };
+    match read {
         Ok(experiment) => Ok(Experiment { origin, ..experiment }),
         Err(error) => {
             let span = span_of_rule(text, &error).or(error.span());
-            Err(ExperimentError::Toml {
-                place: span.map_or(origin.name.clone(), |span| origin.place(span)),
-                problem: problem(error.message()),
-            })
+            Err(ExperimentError::Toml { place: origin.place(span), problem: problem(error.message()) })
         }
     }
 }
@@ -119,7 +128,7 @@ fn span_of_rule(text: &str, error: &toml::de::Error) -> Option<Range<usize>> {
 }
 
 /// The parser's message in the words of a person who writes the file: "key" for "field", and the nearest name.
-fn problem(message: &str) -> String {
+pub(super) fn problem(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.as_slice() {
         [found, allowed @ ..] if message.starts_with("unknown field") => unknown("key", found, allowed),

@@ -164,6 +164,76 @@ fn rules_have_labels_that_tell_them_apart() {
     assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "study.toml").unwrap(), experiment);
 }
 
+/// LEAST with these lines more in its grid, the first of them line 10.
+fn swept(lines: &str) -> String {
+    format!("{LEAST}{lines}\n")
+}
+
+#[test]
+fn the_grid_sweeps_any_setting_which_need_not_be_written_twice() {
+    let text = swept("\"network.hidden\" = [[32], [64, 64], []]\n\"training.learning_rate\" = [0.1, 1]");
+    for text in [&text, &text.replace("hidden = [8]\n", "")] {
+        let experiment = Experiment::parse(text, "my.toml").unwrap();
+        let variants = experiment.variants().unwrap();
+        let found: Vec<_> =
+            variants.iter().map(|(of, _)| (of.network.hidden.clone(), of.training.learning_rate)).collect();
+        let widths = [vec![32], vec![64, 64], vec![]];
+        let expected: Vec<_> = widths.iter().flat_map(|hidden| [0.1, 1.0].map(|rate| (hidden.clone(), rate))).collect();
+        assert_eq!(found, expected);
+        let labels: Vec<String> = variants[3].1.iter().map(|setting| setting.label()).collect();
+        assert_eq!(labels, ["hidden-64x64", "learning_rate-1"]);
+        let resolved = experiment.to_toml().unwrap();
+        assert_eq!(Experiment::parse(&resolved, "study.toml").unwrap(), experiment, "{resolved}");
+    }
+}
+
+#[test]
+fn tables_parts_of_tables_and_whole_sections_are_swept_too() {
+    let text = swept(
+        "\"training.optimizer\" = [{ name = \"sgd\" }, { name = \"adam\", beta1 = 0.8 }]\nseeds = [1, 2]\n\
+                      \"schedule.population\" = [{ every_step_until = 0, per_decade = 1 }]\n\"sample.examples\" = [5]",
+    );
+    let experiment = Experiment::parse(&text, "my.toml").unwrap();
+    let variants = experiment.variants().unwrap();
+    assert_eq!(variants.len(), 2);
+    assert!(matches!(variants[1].0.training.optimizer, Optimizer::Adam { beta1: 0.8, beta2: 0.999, .. }));
+    assert_eq!((variants[0].0.sample.examples, variants[0].0.schedule.population.is_some()), (5, true));
+    let labels: Vec<String> = variants[1].1.iter().map(|setting| setting.label()).collect();
+    let expected = ["sample.examples-5", "population-every_step_until-0-per_decade-1", "optimizer-adam-beta1-0.8"];
+    assert_eq!(labels, expected);
+    assert_eq!(Experiment::parse(&experiment.to_toml().unwrap(), "study.toml").unwrap(), experiment);
+    let text = LEAST.replace("= 10", "= 10\noptimizer = { name = \"momentum\" }");
+    let text = format!("{text}\"training.optimizer.momentum\" = [0.5, 0.9]\n");
+    let variants = Experiment::parse(&text, "my.toml").unwrap().variants().unwrap();
+    assert!(matches!(variants[0].0.training.optimizer, Optimizer::Momentum { momentum: 0.5, .. }));
+}
+
+#[test]
+fn a_swept_setting_that_cannot_be_is_named_with_its_line() {
+    for (lines, line, parts) in [
+        ("\"network.hiden\" = [[3]]", 10, &["unknown key `hiden`", "`hidden`"][..]),
+        ("\"network.hidden\" = [[3],\n [0]]", 11, &["network.hidden: a layer of 0 units"]),
+        ("\"network.hidden\" = [[3], 4]", 10, &["network.hidden", "4"]),
+        ("\"network.hidden\" = []", 10, &["network.hidden: empty"]),
+        ("\"network.hidden\" = 3", 10, &[]),
+        ("\"network.hidden\" = [[3], [3]]", 10, &["network.hidden: 3 twice"]),
+        ("\"training.learning_rate\" = [0.1, -1]", 10, &["training.learning_rate: -1: a finite number above 0"]),
+        ("\"training.optimizer\" = [{ name = \"sgd\" },\n { name = \"addam\" }]", 11, &["addam", "did you mean"]),
+        ("\"training.optimizer\" = [{ name = \"adam\",\n beta1 = 2 }]", 10, &["training.optimizer: beta1 = 2"]),
+        ("\"training.optimizer.momentum\" = [0.5]", 10, &[]),
+        ("\"grid.noise\" = [0.5]", 10, &["grid.noise: the grid sweeps settings of data, network"]),
+        ("\"checkpoint.every_steps\" = [5]", 10, &["checkpoint.every_steps: the grid sweeps"]),
+        ("\"training.batch.size\" = [5]", 10, &["training.batch.size"]),
+        ("network.hidden = [[5]]", 10, &["`network` is no list", "in quotes"]),
+        ("widths = [[5]]", 10, &["unknown key `widths`"]),
+    ] {
+        assert_says(&message_of(&swept(lines)), &format!("my.toml, line {line}"), parts);
+    }
+    let many: Vec<String> = (1..200).map(|value| value.to_string()).collect();
+    let many = format!("\"training.batch\" = [{0}]\n\"training.steps\" = [{0}]", many.join(", "));
+    assert_says(&message_of(&swept(&many)), "my.toml, line 11", &["more than 10000 combinations"]);
+}
+
 #[test]
 fn a_missing_key_is_named() {
     assert_says(&message_after("steps = 10", ""), "my.toml, line 6", &["the key `steps` is missing"]);
