@@ -66,6 +66,13 @@ pub enum AuditError {
 /// An experiment with its data set.
 type Loaded = Result<(Experiment, Dataset), String>;
 
+/// Whether two experiments read the same data files.
+fn is_of_same_files(one: &Experiment, other: &Experiment) -> bool {
+    let files =
+        |of: &Experiment| (of.data.source, of.data.directory.clone(), of.data.classes, of.data.noise_file.clone());
+    files(one) == files(other)
+}
+
 /// What a study is held against beside itself.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -94,7 +101,7 @@ impl Sources {
         let of_run = experiment.as_ref().map_err(String::clone);
         let of_run = of_run.and_then(|all| all.of_run(run).ok_or("study.toml makes no run of this name".to_string()));
         *loaded = Some(of_run.and_then(|experiment| match loaded.take() {
-            Some(Ok((before, data))) if before.data == experiment.data => Ok((experiment, data)),
+            Some(Ok((before, data))) if is_of_same_files(&before, &experiment) => Ok((experiment, data)),
             _ => match cograd_recorder::data::load(&experiment.data) {
                 Ok(data) => Ok((experiment, data)),
                 Err(error) => Err(error.to_string()),

@@ -38,6 +38,7 @@ pub use experiment::{
     Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Optimizer, Rule,
     SampleSettings, Schedules, Source, TrainingSettings, demo, demo_winsorize,
 };
+pub use noise::NoiseKind;
 pub use rate::RateSchedule;
 pub use schedule::Schedule;
 pub use selection::Selection;

@@ -1,25 +1,80 @@
-//! Label noise: labels permuted among a random part of the training set (paper §2.1).
+//! Label noise: the labels of a random part of the training set become others (paper §2.1).
 
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::random::shuffle;
+use crate::random::{below, shuffle};
 
-/// The labels that a run trains on: `round(noise * m)` examples are picked uniformly and their labels permuted among
-/// themselves, uniformly; every other label stays.
+/// What becomes of the labels of the picked examples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseKind {
+    /// They are permuted among themselves, so that label counts are kept exactly: the paper's.
+    #[default]
+    Permuted,
+    /// Each becomes one of the other classes, uniformly.
+    Symmetric,
+    /// Each becomes the next class, the last one the first.
+    PairFlipped,
+    /// Each becomes the label that a file has for its example, as human annotators gave them (Wei et al. 2022: CIFAR-N).
+    File,
+}
+
+impl NoiseKind {
+    /// Whether it is the paper's.
+    pub fn is_permuted(&self) -> bool {
+        *self == NoiseKind::Permuted
+    }
+
+    /// Its name in experiments and conditions.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            NoiseKind::Permuted => "permuted",
+            NoiseKind::Symmetric => "symmetric",
+            NoiseKind::PairFlipped => "pair-flipped",
+            NoiseKind::File => "file",
+        }
+    }
+}
+
+/// The labels that a run trains on: `round(noise * m)` of the m examples are picked uniformly, and theirs become others.
 ///
-/// `labels` are the m original labels and `noise` is in [0, 1]. An example whose label is the same afterwards is
-/// *pristine*, whether or not it was picked; the others are *corrupt*. Label counts are kept exactly. With the same
-/// generator, the examples picked at a lower noise are among those picked at a higher one.
-pub(crate) fn permute_labels(labels: &[u8], noise: f64, generator: &mut ChaCha8Rng) -> Vec<u8> {
+/// `labels` are the original ones, `others` those of the noise file, and `noise` is in [0, 1]. An example whose label is the
+/// same afterwards is *pristine*, whether or not it was picked; the others are *corrupt*. With the same generator, the
+/// examples picked at a lower noise are among those picked at a higher one.
+pub(crate) fn noisy_labels(
+    kind: NoiseKind,
+    labels: &[u8],
+    others: Option<&[u8]>,
+    classes: usize,
+    noise: f64,
+    generator: &mut ChaCha8Rng,
+) -> Vec<u8> {
     let mut order: Vec<u32> = (0..labels.len() as u32).collect();
     shuffle(&mut order, generator);
     let picked = &order[..(noise * labels.len() as f64).round() as usize];
-
-    let mut permuted: Vec<u8> = picked.iter().map(|&example| labels[example as usize]).collect();
-    shuffle(&mut permuted, generator);
-
+    let originals = picked.iter().map(|&example| labels[example as usize]);
+    let changed: Vec<u8> = match kind {
+        NoiseKind::Permuted => {
+            let mut permuted: Vec<u8> = originals.collect();
+            shuffle(&mut permuted, generator);
+            permuted
+        }
+        NoiseKind::Symmetric => {
+            let mut other = |label: u8| {
+                let drawn = below(generator, classes as u32 - 1) as u8;
+                drawn + u8::from(drawn >= label)
+            };
+            originals.map(&mut other).collect()
+        }
+        NoiseKind::PairFlipped => originals.map(|label| ((usize::from(label) + 1) % classes) as u8).collect(),
+        NoiseKind::File => {
+            let others = others.unwrap_or(labels);
+            picked.iter().map(|&example| others[example as usize]).collect()
+        }
+    };
     let mut noisy = labels.to_vec();
-    for (&example, label) in picked.iter().zip(permuted) {
+    for (&example, label) in picked.iter().zip(changed) {
         noisy[example as usize] = label;
     }
     noisy
@@ -33,7 +88,13 @@ mod tests {
     use crate::random::{Purpose, stream};
 
     fn noisy(labels: &[u8], noise: f64, seed: u64) -> Vec<u8> {
-        permute_labels(labels, noise, &mut stream(seed, Purpose::Noise, 0))
+        of_kind(NoiseKind::Permuted, labels, noise, seed)
+    }
+
+    /// Of five classes, the file having class 4 for all.
+    fn of_kind(kind: NoiseKind, labels: &[u8], noise: f64, seed: u64) -> Vec<u8> {
+        let others = vec![4; labels.len()];
+        noisy_labels(kind, labels, Some(&others), 5, noise, &mut stream(seed, Purpose::Noise, 0))
     }
 
     fn counts(labels: &[u8]) -> [usize; 256] {
@@ -67,6 +128,32 @@ mod tests {
             // At most 0.006 standard deviation: six of them.
             prop_assert!((pristine - expected).abs() < 0.036, "{pristine} {expected}");
         }
+    }
+
+    #[test]
+    fn symmetric_noise_makes_every_other_class_alike_often_and_never_keeps_one() {
+        let after = of_kind(NoiseKind::Symmetric, &[2; 8000], 0.5, 1);
+        let counts = counts(&after);
+        assert_eq!(counts[2], 4000);
+        // 1000 expected, standard deviation 27: five of them.
+        assert!([0, 1, 3, 4].iter().all(|&class: &usize| counts[class].abs_diff(1000) < 137), "{:?}", &counts[..5]);
+    }
+
+    #[test]
+    fn pair_flipped_labels_are_the_next_class_and_those_of_a_file_the_files() {
+        let labels: Vec<u8> = (0..100).map(|example| example % 5).collect();
+        let flipped = of_kind(NoiseKind::PairFlipped, &labels, 1.0, 1);
+        assert!(flipped.iter().zip(&labels).all(|(after, before)| *after == (before + 1) % 5));
+        assert_eq!(of_kind(NoiseKind::File, &labels, 1.0, 1), [4; 100]);
+        assert_eq!(changed(&labels, &of_kind(NoiseKind::PairFlipped, &labels, 0.3, 1)), 30);
+    }
+
+    #[test]
+    fn every_kind_picks_the_same_examples() {
+        let labels = [0; 100];
+        let picked = |kind| -> Vec<bool> { of_kind(kind, &labels, 0.4, 3).iter().map(|label| *label > 0).collect() };
+        assert_eq!(picked(NoiseKind::Symmetric), picked(NoiseKind::PairFlipped));
+        assert_eq!(picked(NoiseKind::Symmetric), picked(NoiseKind::File));
     }
 
     #[test]

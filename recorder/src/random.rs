@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Minibatches = 4,
     /// Noise added to clipped gradients; the index is the step.
     ClippingNoise = 5,
+    /// The training examples that a run trains on, if these are not all.
+    Subset = 6,
 }
 
 /// The generator of one purpose in a run of this seed.
@@ -35,7 +37,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
 }
 
 /// A uniform whole number below `bound`, which is at least 1, without bias (Lemire 2019).
-fn below(generator: &mut impl Rng, bound: u32) -> u32 {
+pub(crate) fn below(generator: &mut impl Rng, bound: u32) -> u32 {
     let rejected = bound.wrapping_neg() % bound;
     loop {
         let product = u64::from(generator.next_u32()) * u64::from(bound);

@@ -8,6 +8,11 @@ pub(crate) fn sample_examples(train_examples: usize, amount: usize, seed: u64) -
     sample(train_examples as u32, amount, &mut stream(seed, Purpose::Examples, 0))
 }
 
+/// `amount` of the examples of a data set to train on, uniformly without replacement, ascending.
+pub(crate) fn sample_training_set(examples: usize, amount: usize, seed: u64) -> Vec<u32> {
+    sample(examples as u32, amount, &mut stream(seed, Purpose::Subset, 0))
+}
+
 /// `per_layer` weights of each weight matrix (no biases) of a network of these widths, uniformly without replacement
 /// within each matrix, ordered by layer, row and column.
 pub(crate) fn sample_weights(widths: &[usize], per_layer: usize, seed: u64) -> Vec<Weight> {

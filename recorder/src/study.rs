@@ -48,7 +48,7 @@ impl Plan {
     /// What the run is made under.
     pub fn conditions(&self) -> Conditions {
         let conditions = self.rule.conditions(Conditions::new(Some(self.seed)).with("noise", self.noise));
-        let conditions = self.experiment.training.conditions(conditions);
+        let conditions = self.experiment.data.conditions(self.experiment.training.conditions(conditions));
         self.settings.iter().fold(conditions, |conditions, setting| setting.conditions(conditions))
     }
 }
@@ -81,9 +81,10 @@ impl Experiment {
 /// The data sets of these runs, each once.
 fn load(plans: &[Plan]) -> Result<Vec<(DataSettings, Dataset)>, RecordError> {
     let mut loaded: Vec<(DataSettings, Dataset)> = Vec::new();
-    for settings in plans.iter().map(|plan| &plan.experiment.data) {
-        if !loaded.iter().any(|(others, _)| others == settings) {
-            loaded.push((settings.clone(), data::load(settings)?));
+    for settings in plans.iter().map(|plan| plan.experiment.data.files()) {
+        if !loaded.iter().any(|(others, _)| *others == settings) {
+            let data = data::load(&settings)?;
+            loaded.push((settings, data));
         }
     }
     Ok(loaded)
@@ -230,7 +231,8 @@ enum End {
 impl Recording<'_> {
     /// The data set of a run.
     pub fn data(&self, plan: &Plan) -> Result<&Dataset, RecordError> {
-        let data = self.data.iter().find(|(settings, _)| *settings == plan.experiment.data);
+        let files = plan.experiment.data.files();
+        let data = self.data.iter().find(|(settings, _)| *settings == files);
         data.map(|(_, data)| data).ok_or_else(|| DataError::NoDirectory.into())
     }
 

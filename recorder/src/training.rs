@@ -14,11 +14,11 @@ use crate::error::RecordError;
 use crate::experiment::Experiment;
 use crate::minibatches::Minibatches;
 use crate::network::{Evaluation, Network, Weight, sampled_gradients};
-use crate::noise::permute_labels;
+use crate::noise::noisy_labels;
 use crate::optimizer::Update;
 use crate::random::{Purpose, stream};
 use crate::rule::{RuleError, Step};
-use crate::sample::{sample_examples, sample_weights};
+use crate::sample::{sample_examples, sample_training_set, sample_weights};
 use crate::schedule::RecordingSteps;
 use crate::study::{Plan, Recording, RunStart};
 
@@ -79,10 +79,15 @@ pub(crate) enum Trained {
 ///
 /// Everything recorded at step t is evaluated at w_t, before update t; the last evaluation is at w_T.
 pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Result<Trained, RecordError> {
-    let (experiment, data) = (plan.experiment.as_ref(), recording.data(plan)?);
+    let (experiment, whole) = (plan.experiment.as_ref(), recording.data(plan)?);
     let training = &experiment.training;
-    let (widths, seed) = (experiment.network.widths(data), plan.seed);
-    let labels = permute_labels(&data.train.labels, plan.noise, &mut stream(seed, Purpose::Noise, 0));
+    let (widths, seed) = (experiment.network.widths(whole), plan.seed);
+    let rows = experiment.data.examples.map(|amount| sample_training_set(whole.train.len(), amount, seed));
+    let subset = rows.as_ref().map(|rows| whole.subset(rows));
+    let data = subset.as_ref().unwrap_or(whole);
+    let noise = &mut stream(seed, Purpose::Noise, 0);
+    let (originals, others) = (&data.train.labels, data.noise_file.as_deref());
+    let labels = noisy_labels(experiment.data.noise, originals, others, data.classes, plan.noise, noise);
     let mut minibatches = Minibatches::new(training.batch, labels.len(), seed);
     let sample = Sample::draw(experiment, data, &labels, &widths, seed)?;
     let due = RecordingSteps::new(&experiment.schedule, training.steps);
@@ -147,11 +152,14 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     }
 
     let column = |labels: &[u8]| ExampleColumn::Integers(labels.iter().map(|label| Some((*label).into())).collect());
-    let columns = [
+    let mut columns = vec![
         ("label", column(&labels)),
         ("original_label", column(&data.train.labels)),
         ("learned_step", ExampleColumn::Integers(state.learned_steps)),
     ];
+    if let Some(rows) = rows {
+        columns.push(("row", ExampleColumn::Integers(rows.into_iter().map(|row| Some(row.into())).collect())));
+    }
     let metrics: Vec<Metric> = state.metrics.iter().flat_map(Evaluated::metrics).collect();
     Ok(Trained::Finished(Box::new(writer.finish(&columns, &metrics)?)))
 }

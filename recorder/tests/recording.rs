@@ -736,3 +736,53 @@ fn every_combination_of_swept_settings_is_a_run_whose_name_and_conditions_say_it
         files(&study.path().join("runs").join(id)).values().collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn a_run_trains_on_a_subset_that_its_seed_draws() {
+    let study = tempfile::tempdir().unwrap();
+    let text = SMALL.replace("\"digits\"", "\"digits\"\nexamples = 200").replace("steps = 60", "steps = 9");
+    let experiment = Experiment::parse(&text, "subset.toml").unwrap();
+    record(&experiment, study.path(), &Silent).unwrap();
+    let data = data::load(&experiment.data).unwrap();
+    let rows_of = |id: &str| {
+        let run = run(study.path(), id);
+        let rows: Vec<usize> = column(&run, "row").into_iter().map(|row| row.unwrap() as usize).collect();
+        assert_eq!((rows.len(), run.manifest().conditions.number("data.examples")), (200, Some(200.0)));
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[199] < 1500);
+        let originals: Vec<i64> = column(&run, "original_label").into_iter().map(Option::unwrap).collect();
+        assert!(rows.iter().map(|&row| i64::from(data.train.labels[row])).eq(originals));
+        // The inputs are those of the rows.
+        let (sampled, inputs) = (run.examples().unwrap().sampled_ids(), run.inputs().unwrap().unwrap());
+        for (place, id) in sampled.into_iter().enumerate() {
+            let expected: Vec<f32> =
+                input(&data.train, rows[id as usize] as u32).into_iter().map(|x| x as f32).collect();
+            assert_eq!(inputs[0].values[64 * place..][..64], expected);
+        }
+        rows
+    };
+    assert_eq!(rows_of("sgd_noise-0_seed-1"), rows_of("sgd_noise-0.5_seed-1"));
+    assert_ne!(rows_of("sgd_noise-0_seed-1"), rows_of("sgd_noise-0_seed-2"));
+}
+
+#[test]
+fn kinds_of_noise_are_swept_and_are_conditions() {
+    let [study, file] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let path = file.path().join("labels.txt");
+    fs::write(&path, "7\n".repeat(1500)).unwrap();
+    let noise = format!("\"digits\"\nnoise = \"file\"\nnoise_file = {:?}", path.display().to_string());
+    let text = SMALL.replace("\"digits\"", &noise).replace("steps = 60", "steps = 3").replace("[1, 2]", "[1]");
+    record(&Experiment::parse(&text, "file.toml").unwrap(), &study.path().join("file"), &Silent).unwrap();
+    let from_file = run(&study.path().join("file"), "sgd_noise-0.5_seed-1");
+    assert_eq!(from_file.manifest().conditions.text("data.noise"), Some("file"));
+    assert!(labels(&from_file).iter().filter(|label| **label == 7).count() >= 750);
+
+    let grid = "noise = [0.5]\n\"data.noise\" = [\"permuted\", \"symmetric\", \"pair-flipped\"]";
+    let text = SMALL.replace("noise = [0.0, 0.5]", grid).replace("steps = 60", "steps = 3").replace("[1, 2]", "[1]");
+    record(&Experiment::parse(&text, "kinds.toml").unwrap(), &study.path().join("kinds"), &Silent).unwrap();
+    for (kind, corrupt) in [("permuted", 600..750), ("symmetric", 750..751), ("pair-flipped", 750..751)] {
+        let run = run(&study.path().join("kinds"), &format!("sgd_noise-0.5_data.noise-{kind}_seed-1"));
+        let found = pristine(&run).iter().filter(|pristine| !**pristine).count();
+        assert!(corrupt.contains(&found), "{kind}: {found}");
+        assert_eq!(run.manifest().conditions.text("data.noise"), Some(kind));
+    }
+}

@@ -8,6 +8,7 @@ use cograd_recorder::{Batch, Experiment, Optimizer};
 use cograd_trace::Manifest;
 use rayon::prelude::*;
 
+use crate::check::seeds::drawn;
 use crate::check::{gradients, learned_steps};
 use crate::claim::Claim;
 use crate::examples::integers;
@@ -21,6 +22,8 @@ use crate::trace::Trace;
 
 /// The recorder's purpose of the order of an epoch.
 const MINIBATCHES: u64 = 4;
+/// Its purpose of the examples of the data set that are trained on.
+const SUBSET: u64 = 6;
 /// What f32 may lose of a loss, a gradient or a weight, of the sizes that they are proportional to.
 const ROUNDING: f64 = 1e-6;
 const OF_WEIGHT: f64 = 1.2e-7;
@@ -45,6 +48,11 @@ impl Data<'_> {
 
 /// Of a run that cograd recorded.
 pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subject: &str) -> Vec<Claim> {
+    let (all, seed) = (data.train.labels.len(), trace.manifest().conditions.seed());
+    let rows = experiment.data.examples.zip(seed).map(|(amount, seed)| drawn(all, amount, seed, SUBSET, 0));
+    let rows = rows.map(|rows| rows.into_iter().map(|row| row as u32).collect::<Vec<u32>>());
+    let subset = rows.map(|rows| data.subset(&rows));
+    let data = subset.as_ref().unwrap_or(data);
     let of_data = "the examples are those of the data set";
     let examples = of_examples(trace, data);
     if examples.failed() > 0 || trace.widths.is_none() {

@@ -127,12 +127,12 @@ fn conditions(experiment: &Table, manifest: &Manifest, swept: &[Swept], tally: &
     let rule = conditions.text("rule").unwrap_or("none");
     tally.check(of_rule.is_some(), || format!("the rule {rule} with its settings is not of its grid"));
     let of_rule = of_rule.unwrap_or_default();
-    let of_training = of_training(experiment);
-    for (name, value) in &of_training {
+    let of_settings = of_settings(experiment);
+    for (name, value) in &of_settings {
         tally.check(has(name, value), || format!("the condition {name} is not the setting {value}"));
     }
     let is_swept = |name: &str| swept.iter().any(|swept| swept.name == name);
-    let is_other = |name: &str| !of_rule.contains_key(name) && !of_training.contains_key(name) && !is_swept(name);
+    let is_other = |name: &str| !of_rule.contains_key(name) && !of_settings.contains_key(name) && !is_swept(name);
     for (name, found) in conditions.iter().filter(|(name, _)| is_other(name)) {
         tally.check(list(name).iter().any(|value| is(found, value)), || format!("{name} {found} is not of its grid"));
     }
@@ -151,9 +151,18 @@ const DEFAULTS: [(&[&str], &str, f64); 9] = [
     (&["steps", "cosine"], "warm_up", 0.0),
 ];
 
-/// The conditions that the optimizer and the schedule of the learning rate make: those of plain SGD at one rate are none.
-fn of_training(experiment: &Table) -> BTreeMap<String, Value> {
+/// The conditions that settings outside the grid make, where they are not the ones that every study once had.
+fn of_settings(experiment: &Table) -> BTreeMap<String, Value> {
     let mut conditions = BTreeMap::new();
+    for (path, name) in [
+        (["data", "noise"], "data.noise"),
+        (["data", "noise_file"], "noise_file"),
+        (["data", "examples"], "data.examples"),
+        (["network", "initial"], "initial"),
+    ] {
+        let value = lookup(experiment, &path).filter(|value| value.as_str() != Some("permuted"));
+        conditions.extend(value.map(|value| (name.to_string(), value.clone())));
+    }
     for part in ["optimizer", "schedule"] {
         let name = lookup(experiment, &["training", part, "name"]).and_then(Value::as_str);
         let of_name = DEFAULTS.iter().filter(|(names, _, _)| name.is_some_and(|name| names.contains(&name)));

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::Rng;
 use crate::claim::Claim;
 use crate::examples::{Examples, integers};
 use crate::plain::network::Place;
-use crate::plain::random::{of_recorder, shuffle_front};
+use crate::plain::random::{below, of_recorder, shuffle_front};
 use crate::tally::Tally;
 use crate::trace::Trace;
 
@@ -40,8 +40,14 @@ pub(crate) fn check(trace: &Trace, subject: &str) -> Vec<Claim> {
         Ok(weights) => initial_weights(seed, widths, &weights).into_claim(claims[3], subject),
         Err(_) => Claim::unchecked(claims[3], subject, "there is no snapshot at step 0, which holds them"),
     };
+    let noisy = match manifest.conditions.text("data.noise") {
+        Some("file") => {
+            Claim::unchecked(claims[0], subject, "a file has them, which is not in the study: use --replay")
+        }
+        _ => labels(manifest, seed, &trace.examples).into_claim(claims[0], subject),
+    };
     vec![
-        labels(manifest, seed, &trace.examples).into_claim(claims[0], subject),
+        noisy,
         sample(manifest, seed, &trace.examples).into_claim(claims[1], subject),
         weights(trace, seed, widths).into_claim(claims[2], subject),
         initially,
@@ -53,6 +59,8 @@ fn labels(manifest: &Manifest, seed: u64, examples: &Examples) -> Tally {
     let mut tally = Tally::default();
     let labels = integers(&examples.label).zip(integers(&examples.original_label));
     let (Some((labels, original)), Some(noise)) = (labels, manifest.conditions.number("noise")) else { return tally };
+    let kind = manifest.conditions.text("data.noise").unwrap_or("permuted");
+    let classes = manifest.task.classes.unwrap_or(u64::MAX) as i64;
     let mut generator = of_recorder(seed, NOISE, 0);
     let mut order: Vec<usize> = (0..examples.count).collect();
     // The last place has nothing left to swap with, and takes no word.
@@ -60,7 +68,16 @@ fn labels(manifest: &Manifest, seed: u64, examples: &Examples) -> Tally {
     order.truncate((noise * examples.count as f64).round() as usize);
     let mut permuted: Vec<Option<i64>> = order.iter().map(|&example| original[example]).collect();
     let places = permuted.len().saturating_sub(1);
-    shuffle_front(&mut permuted, places, &mut generator);
+    match kind {
+        "symmetric" => permuted.iter_mut().flatten().for_each(|label| {
+            let drawn = below(&mut generator, (classes - 1) as usize) as i64;
+            *label = if drawn < *label { drawn } else { drawn + 1 };
+        }),
+        "pair-flipped" => {
+            permuted.iter_mut().flatten().for_each(|label| *label = if *label + 1 == classes { 0 } else { *label + 1 });
+        }
+        _ => shuffle_front(&mut permuted, places, &mut generator),
+    }
     let mut expected = original.to_vec();
     for (&example, label) in order.iter().zip(permuted) {
         expected[example] = label;
@@ -103,7 +120,7 @@ fn weights(trace: &Trace, seed: u64, widths: &[usize]) -> Tally {
 }
 
 /// `amount` of the numbers below `population`, ascending.
-fn drawn(population: usize, amount: usize, seed: u64, purpose: u64, index: u64) -> Vec<usize> {
+pub(crate) fn drawn(population: usize, amount: usize, seed: u64, purpose: u64, index: u64) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..population).collect();
     let amount = amount.min(population);
     let places = amount.min(population.saturating_sub(1));

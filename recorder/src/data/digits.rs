@@ -30,7 +30,7 @@ fn parse(text: &str) -> Result<Dataset, DataError> {
     if test.is_empty() {
         return Err(DataError::Digits { row: train.len(), problem: "the last: the test set is missing".into() });
     }
-    Ok(Dataset { train, test, classes: usize::from(CLASSES) })
+    Ok(Dataset { train, test, classes: usize::from(CLASSES), noise_file: None })
 }
 
 fn empty() -> Examples {

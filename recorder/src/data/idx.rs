@@ -9,14 +9,15 @@ use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::gzip::Members;
-use super::{DataError, Dataset, Examples};
+use super::{DataError, Dataset, Examples, names};
 
-/// Loads MNIST's four files, under their usual names, from `directory`.
+/// Loads the four files of a data set of MNIST's family, under their usual names, from `directory`.
 ///
 /// The number of classes is `classes`, or the largest label of both sets plus one.
 pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, DataError> {
-    let mut train = LabelledImages::read(directory, "train")?;
-    let mut test = LabelledImages::read(directory, "t10k")?;
+    let [train, test] = names::of_files(directory)?;
+    let mut train = LabelledImages::read(directory, &train)?;
+    let mut test = LabelledImages::read(directory, &test)?;
     if train.size != test.size {
         return Err(DataError::ImageSizes {
             train_file: train.image_file,
@@ -39,7 +40,7 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
     if classes < 2 {
         return Err(DataError::OneClass { path: train.label_file });
     }
-    Ok(Dataset { train: train.into_examples(), test: test.into_examples(), classes })
+    Ok(Dataset { train: train.into_examples(), test: test.into_examples(), classes, noise_file: None })
 }
 
 /// One image file with its label file.
@@ -53,9 +54,9 @@ struct LabelledImages {
 }
 
 impl LabelledImages {
-    fn read(directory: &Path, prefix: &str) -> Result<LabelledImages, DataError> {
-        let images = IdxFile::open(directory, &format!("{prefix}-images-idx3-ubyte"))?.read("images")?;
-        let labels = IdxFile::open(directory, &format!("{prefix}-labels-idx1-ubyte"))?.read("labels")?;
+    fn read(directory: &Path, [images, labels]: &names::Pair) -> Result<LabelledImages, DataError> {
+        let images = IdxFile::open(directory, images)?.read("images")?;
+        let labels = IdxFile::open(directory, labels)?.read("labels")?;
         let (count, label_count) = (images.shape[0], labels.shape[0]);
         if count != label_count {
             return Err(DataError::Counts {
@@ -95,7 +96,7 @@ impl LabelledImages {
 }
 
 /// An IDX file opened for reading, unpacked on the way if its name ends in .gz.
-struct IdxFile {
+pub(super) struct IdxFile {
     path: PathBuf,
     gzipped: bool,
     reader: Box<dyn Read>,
@@ -128,7 +129,7 @@ const TYPES: [Type; 6] = [
 
 impl IdxFile {
     /// Opens `name`, or `name.gz` if that is not there.
-    fn open(directory: &Path, name: &str) -> Result<IdxFile, DataError> {
+    pub(super) fn open(directory: &Path, name: &str) -> Result<IdxFile, DataError> {
         for (suffix, gzipped) in [("", false), (".gz", true)] {
             let path = directory.join(format!("{name}{suffix}"));
             match File::open(&path) {
@@ -142,6 +143,11 @@ impl IdxFile {
             }
         }
         Err(DataError::Missing { path: directory.join(name) })
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads the whole file: magic number, sizes, and exactly as many numbers as these promise. `what` it holds: images or labels.
@@ -162,7 +168,9 @@ impl IdxFile {
         if count == 0 {
             return Err(DataError::Empty { path: self.path, promise });
         }
-        if what == "labels" && count != shape[0] as u128 {
+        // QMNIST's labels are rows of eight numbers, of which the first is the class.
+        let is_of_rows = self.path.to_string_lossy().contains("-labels-idx2-int");
+        if what == "labels" && count != shape[0] as u128 && !is_of_rows {
             return Err(DataError::LabelShape { path: self.path, shape: of_shape });
         }
 
@@ -177,6 +185,10 @@ impl IdxFile {
         if bytes.len() as u128 > length {
             return Err(DataError::TrailingBytes { path: self.path, expected, promise });
         }
+        let bytes = match what == "labels" && is_of_rows {
+            true => bytes.chunks(bytes.len() / shape[0]).flat_map(|row| &row[..kind.width]).copied().collect(),
+            false => bytes,
+        };
         let bytes = if kind.code == TYPES[0].code { bytes } else { self.as_bytes(kind, &bytes, what)? };
         Ok(Content { path: self.path, shape, bytes })
     }
@@ -197,7 +209,7 @@ impl IdxFile {
         bytes.chunks_exact(kind.width).enumerate().map(byte).collect()
     }
 
-    fn read_at_most(&mut self, limit: u64) -> Result<Vec<u8>, DataError> {
+    pub(super) fn read_at_most(&mut self, limit: u64) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
         match self.reader.by_ref().take(limit).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),

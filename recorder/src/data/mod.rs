@@ -1,10 +1,13 @@
-//! Labelled images: the embedded digits, or a directory of IDX files.
+//! Labelled images: the embedded digits, or a directory of IDX files or of CIFAR's batches.
 //!
 //! Pixels stay bytes in memory; minibatches are scaled to [0, 1] as they are gathered.
 
+mod cifar;
 mod digits;
 mod gzip;
 mod idx;
+mod labels;
+mod names;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,6 +25,23 @@ pub struct Dataset {
     pub test: Examples,
     /// Number of classes: every label is below it.
     pub classes: usize,
+    /// Labels of the training set as the noise file has them, if there is one.
+    pub noise_file: Option<Vec<u8>>,
+}
+
+impl Dataset {
+    /// With these rows of the training set only.
+    ///
+    /// # Panics
+    /// A row past its end.
+    pub fn subset(&self, rows: &[u32]) -> Dataset {
+        let select = |labels: &[u8]| rows.iter().map(|&row| labels[row as usize]).collect();
+        let Examples { pixels, width, maximum, labels } = &self.train;
+        let image = |&row: &u32| &pixels[row as usize * width..][..*width];
+        let pixels = rows.iter().flat_map(image).copied().collect();
+        let train = Examples { pixels, width: *width, maximum: *maximum, labels: select(labels) };
+        Dataset { train, noise_file: self.noise_file.as_deref().map(select), ..self.clone() }
+    }
 }
 
 /// Images of one size with their labels.
@@ -59,19 +79,24 @@ impl Examples {
 /// # Errors
 /// A file is missing, unreadable or not what it should be: see [`DataError`].
 pub fn load(settings: &DataSettings) -> Result<Dataset, DataError> {
-    match (settings.source, &settings.directory) {
-        (Source::Digits, _) => digits::load(),
-        (Source::Idx, Some(directory)) => idx::load(directory, settings.classes),
-        (Source::Idx, None) => Err(DataError::NoDirectory),
+    let mut data = match (settings.source, &settings.directory) {
+        (Source::Digits, _) => digits::load()?,
+        (Source::Idx, Some(directory)) => idx::load(directory, settings.classes)?,
+        (Source::Cifar, Some(directory)) => cifar::load(directory)?,
+        (Source::Idx | Source::Cifar, None) => return Err(DataError::NoDirectory),
+    };
+    if let Some(file) = &settings.noise_file {
+        data.noise_file = Some(labels::load(file, data.train.len(), data.classes)?);
     }
+    Ok(data)
 }
 
 /// What is wrong with a data file, in which file, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// `source = "idx"` without a directory.
-    #[error("no directory of IDX files is given: add `directory = \"…\"` under [data]")]
+    /// `source = "idx"` or `"cifar"` without a directory.
+    #[error("no directory of data files is given: add `directory = \"…\"` under [data]")]
     NoDirectory,
     /// A file is neither there plain nor gzipped.
     #[error(
@@ -83,6 +108,36 @@ pub enum DataError {
     Missing {
         /// The plain name.
         path: PathBuf,
+    },
+    /// Several data sets, of which one must be chosen.
+    #[error("{} holds several data sets ({families}): put the four files of one into a directory of their own", directory.display())]
+    Several {
+        /// The directory.
+        directory: PathBuf,
+        /// What their names begin with.
+        families: String,
+    },
+    /// Batches of CIFAR are missing.
+    #[error(
+        "{} has no {} batch: put CIFAR-10's data_batch_1.bin to data_batch_5.bin (one is enough) and test_batch.bin there, or \
+         CIFAR-100's train.bin and test.bin, each plain or .gz",
+        directory.display(), if *has_train { "test" } else { "training" }
+    )]
+    NoBatches {
+        /// The directory.
+        directory: PathBuf,
+        /// Whether a training batch is there.
+        has_train: bool,
+    },
+    /// A file of labels that are not those of the training set.
+    #[error("{}, line {line}: {problem}", path.display())]
+    NoiseFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
     },
     /// The operating system refused.
     #[error("cannot read {}: {source}", path.display())]

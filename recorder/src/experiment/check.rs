@@ -3,6 +3,7 @@
 use super::rule::Problem;
 use super::{Batch, Experiment, ExperimentError, Source};
 use crate::data::Dataset;
+use crate::noise::NoiseKind;
 use crate::schedule::Schedule;
 
 /// Longest run: its list of steps alone takes 800 MB.
@@ -45,20 +46,33 @@ fn require(experiment: &Experiment, holds: bool, key: &'static str, problem: imp
 
 fn check_name_and_data(experiment: &Experiment) -> Checked {
     let data = &experiment.data;
-    let idx = data.source == Source::Idx;
+    let (idx, digits) = (data.source == Source::Idx, data.source == Source::Digits);
+    let files = if idx {
+        "idx needs the key `directory`: where the four files are"
+    } else {
+        "cifar needs the key `directory`: where its batches are"
+    };
     let require = |holds, key, problem: &str| require(experiment, holds, key, || problem.to_string());
     require(!experiment.name.trim().is_empty(), "name", "empty: give the study a name")?;
+    require(digits || data.directory.is_some(), "data.source", files)?;
     require(
-        !idx || data.directory.is_some(),
-        "data.source",
-        "idx needs the key `directory`: where the four files are",
-    )?;
-    require(
-        idx || data.directory.is_none(),
+        !digits || data.directory.is_none(),
         "data.directory",
-        "only source = \"idx\" has a directory: remove this key",
+        "only source = \"idx\" and \"cifar\" have a directory: remove this key",
     )?;
     require(idx || data.classes.is_none(), "data.classes", "only source = \"idx\" has this key: remove it")?;
+    require(data.examples != Some(0), "data.examples", "0: at least 1 example is needed")?;
+    let is_of_file = data.noise == NoiseKind::File;
+    require(
+        !is_of_file || data.noise_file.is_some(),
+        "data.noise",
+        "file needs the key `noise_file`: a text file of one label a line",
+    )?;
+    require(
+        is_of_file || data.noise_file.is_none(),
+        "data.noise_file",
+        "only noise = \"file\" has this key: remove it",
+    )?;
     let classes = data.classes.unwrap_or(2);
     require((2..=256).contains(&classes), "data.classes", &format!("{classes}: 2 to 256 are possible"))
 }
@@ -146,7 +160,11 @@ fn check_schedule(experiment: &Experiment, key: &'static str, schedule: &Schedul
 
 /// Checks that minibatches, samples and network fit the data.
 pub(super) fn check_against(experiment: &Experiment, data: &Dataset) -> Checked {
-    let examples = data.train.len();
+    let all = data.train.len();
+    let examples = experiment.data.examples.unwrap_or(all);
+    require(experiment, examples <= all, "data.examples", || {
+        format!("{examples}: the training set has {all} examples: use 1 to {all}")
+    })?;
     if let Batch::Size(size) = experiment.training.batch {
         require(experiment, size <= examples, "training.batch", || {
             format!("{size}: the training set has {examples} examples: use 1 to {examples}, or \"full\"")

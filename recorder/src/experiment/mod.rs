@@ -12,7 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use cograd_trace::Conditions;
+use cograd_trace::{Condition, Conditions};
 use serde::{Deserialize, Serialize};
 
 pub use self::grid::Grid;
@@ -23,6 +23,7 @@ pub use self::parse::{Batch, ExperimentError};
 pub(crate) use self::rule::Problem;
 pub use self::rule::Rule;
 use crate::data::Dataset;
+use crate::noise::NoiseKind;
 use crate::rate::RateSchedule;
 use crate::schedule::Schedule;
 
@@ -60,12 +61,39 @@ pub struct Experiment {
 pub struct DataSettings {
     /// Where the images come from.
     pub source: Source,
-    /// Directory of the IDX files, relative to the working directory; with `source = "idx"` only.
+    /// Directory of the files, relative to the working directory; not with `source = "digits"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
     /// Number of classes, if labels beyond it are to be refused; with `source = "idx"` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// Training examples that a run trains on, chosen by its seed; all if it is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub examples: Option<usize>,
+    /// What label noise makes of a label.
+    #[serde(default, skip_serializing_if = "NoiseKind::is_permuted")]
+    pub noise: NoiseKind,
+    /// A label a line for every training example; with `noise = "file"` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_file: Option<PathBuf>,
+}
+
+impl DataSettings {
+    /// Those that say which files are read.
+    pub(crate) fn files(&self) -> DataSettings {
+        DataSettings { examples: None, noise: NoiseKind::default(), ..self.clone() }
+    }
+
+    /// With the conditions of a run that are not those of a whole training set whose labels are permuted.
+    pub(crate) fn conditions(&self, others: Conditions) -> Conditions {
+        let others = match self.noise {
+            NoiseKind::Permuted => others,
+            noise => others.with("data.noise", noise.name()),
+        };
+        let file = self.noise_file.iter().map(|file| ("noise_file", Condition::from(file.display().to_string())));
+        let examples = self.examples.map(|examples| ("data.examples", Condition::from(examples as i64)));
+        file.chain(examples).fold(others, |others, (name, value)| others.with(name, value))
+    }
 }
 
 /// Where images come from.
@@ -76,6 +104,8 @@ pub enum Source {
     Digits,
     /// A directory of MNIST's four IDX files.
     Idx,
+    /// A directory of CIFAR's binary batches.
+    Cifar,
 }
 
 /// The network: fully connected, ReLU between layers.

@@ -259,6 +259,10 @@ fn impossible_values_are_named_with_what_is_allowed() {
         ("\"digits\"", "\"digits\"\ndirectory = \"d\"", 4, "data.directory: only source = \"idx\""),
         ("\"digits\"", "\"digits\"\nclasses = 10", 4, "data.classes: only source = \"idx\""),
         ("\"digits\"", "\"idx\"\ndirectory = \"d\"\nclasses = 257", 5, "data.classes: 257: 2 to 256"),
+        ("\"digits\"", "\"cifar\"", 3, "data.source: cifar needs the key `directory`"),
+        ("\"digits\"", "\"digits\"\nexamples = 0", 4, "data.examples: 0: at least 1"),
+        ("\"digits\"", "\"digits\"\nnoise = \"file\"", 4, "data.noise: file needs the key `noise_file`"),
+        ("\"digits\"", "\"digits\"\nnoise_file = \"x\"", 4, "data.noise_file: only noise = \"file\""),
         ("[8]", "[8, 0]", 5, "network.hidden: a layer of 0 units"),
         ("[8]", "[8, 9223372036854775807]", 5, "network.hidden: 9223372036854775807 units: a network has at most"),
         ("steps = 10", "steps = 0", 7, "training.steps: 0: 1 to"),
@@ -366,6 +370,10 @@ fn misfit(from: &str, to: &str) -> String {
 
 #[test]
 fn what_does_not_fit_the_data_is_named_with_what_does() {
+    let message = misfit("\"digits\"", "\"digits\"\nexamples = 1501");
+    assert_says(&message, "my.toml, line 4", &["data.examples: 1501", "use 1 to 1500"]);
+    let message = misfit("\"digits\"", "\"digits\"\nexamples = 300");
+    assert_says(&message, "my.toml", &["sample.examples: 400", "the training set has 300 examples"]);
     let message = misfit("steps = 10", "steps = 10\nbatch = 1501");
     assert_says(&message, "my.toml, line 8", &["training.batch: 1501", "1500 examples"]);
     let message = misfit("[0, 0.5]", "[0]\n[sample]\nexamples = 1501");

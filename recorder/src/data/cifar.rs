@@ -1,0 +1,140 @@
+//! The binary version of CIFAR-10 and CIFAR-100 (Krizhevsky 2009), plain or gzipped.
+//!
+//! A record is the label (of CIFAR-100 the coarse and the fine one, of which the fine one is taken), then 1 024 red, 1 024
+//! green and 1 024 blue bytes, rows of 32.
+
+use std::path::{Path, PathBuf};
+
+use super::idx::IdxFile;
+use super::{DataError, Dataset, Examples};
+
+/// Bytes of an image.
+const WIDTH: usize = 3 * 32 * 32;
+
+/// Loads the batches in `directory`: `data_batch_1.bin` to `data_batch_5.bin`, as many as are there, and `test_batch.bin`; or
+/// CIFAR-100's `train.bin` and `test.bin`.
+pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
+    let mut train = Examples { pixels: Vec::new(), width: WIDTH, maximum: u8::MAX, labels: Vec::new() };
+    let mut test = train.clone();
+    let of_10: Vec<String> = (1..=5).map(|batch| format!("data_batch_{batch}.bin")).collect();
+    let mut has_any = false;
+    for name in &of_10 {
+        has_any |= add(directory, name, 1, 10, &mut train)?;
+    }
+    let (classes, names) = match has_any {
+        true => (10, ["data_batch_1.bin", "test_batch.bin"]),
+        false => (100, ["train.bin", "test.bin"]),
+    };
+    has_any = has_any || add(directory, names[0], 2, classes, &mut train)?;
+    let labels = if classes == 10 { 1 } else { 2 };
+    if !has_any || !add(directory, names[1], labels, classes, &mut test)? {
+        return Err(DataError::NoBatches { directory: directory.to_path_buf(), has_train: has_any });
+    }
+    Ok(Dataset { train, test, classes, noise_file: None })
+}
+
+/// Adds the records of a file, with so many label bytes each; whether it is there.
+fn add(directory: &Path, name: &str, labels: usize, classes: usize, set: &mut Examples) -> Result<bool, DataError> {
+    let mut file = match IdxFile::open(directory, name) {
+        Ok(file) => file,
+        Err(DataError::Missing { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let (record, path) = (labels + WIDTH, file.path().to_path_buf());
+    // Record by record, so that memory follows the file.
+    for row in 0.. {
+        let bytes = file.read_at_most(record as u64)?;
+        if bytes.is_empty() && row > 0 {
+            break;
+        }
+        if bytes.len() < record {
+            return Err(truncated(path, row, record, bytes.len()));
+        }
+        let label = bytes[labels - 1];
+        if usize::from(label) >= classes {
+            return Err(DataError::Label { path, row, label, classes });
+        }
+        set.labels.push(label);
+        set.pixels.extend_from_slice(&bytes[labels..]);
+    }
+    Ok(true)
+}
+
+fn truncated(path: PathBuf, row: usize, record: usize, found: usize) -> DataError {
+    let promise = format!("whole records of {record}");
+    let (expected, found) = (((row + 1) * record) as u128, (row * record + found) as u64);
+    DataError::Truncated { path, expected, promise, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Records of these labels, each a list of label bytes; every image has its row as its first red byte.
+    fn records(labels: &[&[u8]]) -> Vec<u8> {
+        let record = |(row, label): (usize, &&[u8])| {
+            let mut image = vec![7; WIDTH];
+            image[0] = row as u8;
+            [label.to_vec(), image].concat()
+        };
+        labels.iter().enumerate().flat_map(record).collect()
+    }
+
+    fn write(directory: &TempDir, name: &str, bytes: &[u8]) {
+        let bytes = match name.ends_with(".gz") {
+            true => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            false => bytes.to_vec(),
+        };
+        fs::write(directory.path().join(name), bytes).unwrap();
+    }
+
+    #[test]
+    fn batches_of_cifar_10_are_read_one_after_the_other_plain_or_gzipped() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "data_batch_1.bin.gz", &records(&[&[3], &[9]]));
+        write(&directory, "data_batch_4.bin", &records(&[&[0]]));
+        write(&directory, "test_batch.bin", &records(&[&[1]]));
+        let data = load(directory.path()).unwrap();
+        assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![3, 9, 0], vec![1], 10));
+        assert_eq!((data.train.width, data.train.maximum, data.train.pixels.len()), (3072, 255, 3 * 3072));
+        assert_eq!(data.train.pixels[3070..3074], [7, 7, 1, 7]);
+    }
+
+    #[test]
+    fn of_cifar_100_the_fine_labels_are_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory, "train.bin", &records(&[&[3, 99], &[4, 50]]));
+        write(&directory, "test.bin.gz", &records(&[&[19, 0]]));
+        let data = load(directory.path()).unwrap();
+        assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![99, 50], vec![0], 100));
+    }
+
+    #[test]
+    fn files_that_are_missing_or_damaged_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let message = || load(directory.path()).unwrap_err().to_string();
+        assert!(message().contains("data_batch_1.bin"), "{}", message());
+        write(&directory, "data_batch_1.bin", &records(&[&[3], &[9]]));
+        assert!(message().contains("test_batch.bin"), "{}", message());
+        write(&directory, "test_batch.bin", &records(&[&[3], &[10]]));
+        assert!(message().contains("test_batch.bin, label 1 (counted from 0) is 10"), "{}", message());
+        write(&directory, "test_batch.bin", &records(&[&[3], &[1]])[..4000]);
+        assert!(
+            message().contains("truncated: it should hold 6146 bytes") && message().contains("4000"),
+            "{}",
+            message()
+        );
+        write(&directory, "test_batch.bin", &[]);
+        assert!(message().contains("truncated: it should hold 3073 bytes"), "{}", message());
+    }
+}

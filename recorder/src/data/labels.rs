@@ -1,0 +1,52 @@
+//! A file of other labels for the training set: the noise that people made.
+
+use std::path::Path;
+
+use super::DataError;
+
+/// Reads a file of one label a line, a line for each of `examples` examples.
+pub(super) fn load(path: &Path, examples: usize, classes: usize) -> Result<Vec<u8>, DataError> {
+    let read = |source| DataError::Read { path: path.to_path_buf(), source };
+    if !std::fs::metadata(path).map_err(read)?.is_file() {
+        return Err(DataError::NoFile { path: path.to_path_buf() });
+    }
+    let text = std::fs::read_to_string(path).map_err(read)?;
+    let wrong = |line: usize, problem: String| DataError::NoiseFile { path: path.to_path_buf(), line, problem };
+    let mut labels = Vec::new();
+    for (place, line) in text.lines().enumerate() {
+        let label = line.trim().parse::<u8>().ok().filter(|label| usize::from(*label) < classes);
+        let of_line = format!("`{}` where a label from 0 to {} is needed", line.trim(), classes - 1);
+        labels.push(label.ok_or_else(|| wrong(place + 1, of_line))?);
+    }
+    match labels.len() == examples {
+        true => Ok(labels),
+        false => {
+            let problem = format!("it ends after {} labels, and the training set has {examples}", labels.len());
+            Err(wrong(labels.len(), problem))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_a_line_is_read_and_what_is_none_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            load(file.path(), 3, 5).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("0\n 4 \r\n2\n"), Ok(vec![0, 4, 2]));
+        for (text, part) in [
+            ("0\n5\n2", "line 2: `5` where a label from 0 to 4"),
+            ("0\n\n2", "line 2: ``"),
+            ("0\n1", "line 2: it ends after 2 labels, and the training set has 3"),
+            ("", "line 0: it ends after 0 labels"),
+        ] {
+            assert!(read(text).unwrap_err().contains(part), "{:?}", read(text));
+        }
+        assert!(load(Path::new("no/such"), 3, 5).unwrap_err().to_string().contains("no/such"));
+    }
+}
