@@ -26,6 +26,19 @@ pub enum RecordError {
     /// The tensor library refused.
     #[error("the network cannot be computed: {0}")]
     Network(#[from] candle_core::Error),
+    /// A layer's own statement of its gradients is wrong, or examples of a batch are not independent.
+    #[error(
+        "run {run}: recorded gradients of {parameter} differ from plain autograd by {difference:.1e} of an example's \
+         gradient: the examples of a batch must not influence each other, and dropout must be off"
+    )]
+    Differs {
+        /// Run id.
+        run: String,
+        /// The parameter.
+        parameter: String,
+        /// Largest difference, relative to the norm of the example's gradient.
+        difference: f64,
+    },
     /// The loss is no longer a finite number.
     #[error(
         "run {run}: at step {step} the loss of {set} example {example} is {loss}: training diverged: lower \

@@ -1,4 +1,4 @@
-//! Trains fully connected networks on noisy labels and records per-example gradients into a trace.
+//! Trains networks on noisy labels and records per-example gradients into a trace.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -14,13 +14,17 @@
 //! [`network`], and trains it by an update [`rule`] and an [`optimizer`], recording on the way. A run that is interrupted is continued
 //! from its last checkpoint, and is then byte for byte the run that was never interrupted. What is written is read by
 //! `cograd-trace`; this crate analyses nothing.
+//!
+//! A network of one's own, with one's own training loop, is recorded by [`model`], if it is made of [`layer`]s.
 
 mod checkpoint;
 pub mod data;
 mod error;
 mod experiment;
 mod lanes;
+pub mod layer;
 mod minibatches;
+pub mod model;
 pub mod network;
 mod noise;
 pub mod optimizer;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::experiment::{DataSettings, Source};
 use crate::network::Pixels;
+use crate::noise::NoiseKind;
 
 /// A training and a test set with the same image size and classes.
 #[derive(Clone, Debug)]
@@ -71,6 +72,18 @@ impl Examples {
     /// The images as the network reads them, scaled to [0, 1].
     pub(crate) fn pixels(&self) -> Pixels<'_> {
         Pixels { values: &self.pixels, width: self.width, maximum: f32::from(self.maximum) }
+    }
+}
+
+/// The settings of the embedded digits.
+pub fn digits() -> DataSettings {
+    DataSettings {
+        source: Source::Digits,
+        directory: None,
+        classes: None,
+        examples: None,
+        noise: NoiseKind::default(),
+        noise_file: None,
     }
 }
 

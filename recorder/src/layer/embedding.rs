@@ -1,0 +1,57 @@
+//! An embedding: each token picks a row of the table.
+
+use candle_core::{Module, Result, Tensor, Var};
+
+use super::{Layer, Tap, Use, rows};
+
+/// A table `[vocabulary, width]` whose rows tokens `[B, …]` (u32) pick.
+#[derive(Debug)]
+pub struct Embedding {
+    weight: Var,
+    tap: Tap,
+}
+
+impl Embedding {
+    /// The layer of this table.
+    pub fn new(weight: Var) -> Embedding {
+        Embedding { weight, tap: Tap::default() }
+    }
+}
+
+impl Module for Embedding {
+    fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+        let mut shape = tokens.dims().to_vec();
+        shape.push(self.weight.dim(1)?);
+        self.tap.pass(tokens, self.weight.index_select(&tokens.flatten_all()?, 0)?.reshape(shape)?)
+    }
+}
+
+impl Layer for Embedding {
+    fn kind(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Var)> {
+        vec![("weight", &self.weight)]
+    }
+
+    fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    fn gradients(&self, taken: &Use, _: usize) -> Result<Tensor> {
+        rows::gradients(taken, self.weight.dim(0)?)
+    }
+
+    fn gradients_at(&self, taken: &Use, _: usize, coordinates: &[usize]) -> Result<Vec<f64>> {
+        rows::gradients_at(taken, coordinates)
+    }
+
+    fn contributions(&self, taken: &Use, _: usize, total: &Tensor) -> Result<Vec<f64>> {
+        rows::contributions(taken, total)
+    }
+
+    fn self_terms(&self, taken: &Use, _: usize) -> Result<Vec<f64>> {
+        rows::self_terms(taken)
+    }
+}

@@ -1,0 +1,45 @@
+//! Pooling of images `[B, C, height, width]`, over squares that do not overlap. It has no parameters.
+
+use candle_core::{Module, Result, Tensor};
+
+use super::{Layer, Layers};
+
+/// The largest value of every square of this side; what is left at the edge is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxPool(pub usize);
+
+/// The mean of every square of this side; what is left at the edge is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AveragePool(pub usize);
+
+/// The image in squares, `[B, C, rows, side, columns, side]`. (candle's pooling cannot derive images with an edge left.)
+fn squares(input: &Tensor, side: usize) -> Result<Tensor> {
+    let (examples, channels, height, width) = input.dims4()?;
+    let (rows, columns) = (height / side, width / side);
+    let whole = input.narrow(2, 0, rows * side)?.narrow(3, 0, columns * side)?.contiguous()?;
+    whole.reshape(&[examples, channels, rows, side, columns, side])
+}
+
+impl Module for MaxPool {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        squares(input, self.0)?.transpose(3, 4)?.contiguous()?.flatten_from(4)?.max(4)
+    }
+}
+
+impl Module for AveragePool {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        squares(input, self.0)?.mean((3, 5))
+    }
+}
+
+impl Layers for MaxPool {
+    fn layers(&self) -> Vec<(String, &dyn Layer)> {
+        Vec::new()
+    }
+}
+
+impl Layers for AveragePool {
+    fn layers(&self) -> Vec<(String, &dyn Layer)> {
+        Vec::new()
+    }
+}
