@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use cograd_analysis::{ExampleSelection, Span};
+use cograd_analysis::{ExampleSelection, Shard, Span};
 use cograd_recorder::Selection;
 
 /// The statistics of per-example gradients: record once, analyse many times.
@@ -75,16 +75,25 @@ pub struct Record {
 /// Compute every statistic of a recorded study
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000\n  cograd analyze studies/demo --group-by label --steps 0..100 --out by-label\n  cograd analyze studies/demo --statistics shares,cumulative --out shares\n  cograd analyze --statistics list"
+    after_help = "Example:\n  cograd analyze studies/demo --null-worlds 10000\n  cograd analyze studies/demo --group-by label --steps 0..100 --out by-label\n  cograd analyze studies/demo --statistics shares,cumulative --out shares\n  cograd analyze studies/demo --shard 1/2 --out part-1; cograd analyze studies/demo --shard 2/2 --out part-2\n  cograd analyze studies/demo --from part-1 part-2\n  cograd analyze --statistics list"
 )]
 pub struct Analyze {
     /// Directory of the study
     #[arg(required_unless_present = "statistics")]
     pub study: Option<PathBuf>,
 
-    /// Directory of the results [default: STUDY/analysis]
+    /// Directory of the results [default: STUDY/analysis], or of the shard
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
+
+    /// Analyse only shard K of N, a part of the steps, on this machine, and write what is found to --out for --from; a shard that
+    /// is there already is not made again
+    #[arg(long, value_name = "K/N", requires = "out", conflicts_with = "from")]
+    pub shard: Option<Shard>,
+
+    /// Put the analysis together from the directories of all its shards, made with the same options
+    #[arg(long, value_name = "PART", num_args = 1..)]
+    pub from: Vec<PathBuf>,
 
     /// Compute only these statistics, and read no more than they need; `list` prints all, a line each [default: all]
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
@@ -128,6 +137,8 @@ impl Analyze {
         Analyze {
             study: Some(study.to_path_buf()),
             out: None,
+            shard: None,
+            from: Vec::new(),
             null_worlds: 1000,
             seed: 0,
             halves: 199,

@@ -118,6 +118,20 @@ pub enum AnalysisError {
     /// An output directory is not the command's own, is being written, or cannot be written.
     #[error(transparent)]
     Output(#[from] cograd_files::OutputError),
+    /// A directory is no shard, a damaged one, or one of something else.
+    #[error("cannot use {} as a shard: {message}", path.display())]
+    Shard {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Shards that do not make up an analysis together.
+    #[error("{message}")]
+    Shards {
+        /// What is wrong with them.
+        message: String,
+    },
     /// A table could not be written in another format.
     #[error("cannot write {}", path.display())]
     Export {

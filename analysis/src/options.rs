@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::AnalysisError;
 
 /// Choices of an analysis.
@@ -124,7 +126,7 @@ impl fmt::Display for GroupBy {
 }
 
 /// Which contributions a number was computed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Estimator {
     /// Those of the sampled examples and coordinates, as they are: the paper's [S 2].
     Paper,

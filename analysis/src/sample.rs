@@ -5,10 +5,12 @@
 //! examples are put into the order of their [`Cells`], and the coordinates into that of their layers and, in a layer, of their
 //! parameters: the *strata* that coordinates were drawn from.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::batches;
 use crate::kernel::coordinate::{self, Agreements, Ratios};
@@ -29,7 +31,7 @@ pub const GROUPS: usize = 0;
 const CLASSES: usize = 1;
 
 /// Which pair of groups a value is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pair {
     /// None: it is of all examples.
     All,
@@ -40,22 +42,22 @@ pub enum Pair {
 }
 
 /// What a value of a step is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Where it comes from.
     pub estimator: Estimator,
     /// Place of its layer; `None`: of all layers together.
     pub layer: Option<usize>,
     /// Its statistic.
-    pub statistic: &'static str,
+    pub statistic: Cow<'static, str>,
     /// Its groups.
     pub pair: Pair,
 }
 
 /// The values of one step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct StepValues {
-    /// What they are of: the same at every step of a run.
+    /// What they are of: the same at every step of a run, of which they are kept once.
     pub keys: Vec<Key>,
     /// The values, one a key.
     pub values: Vec<Measured>,
@@ -92,7 +94,7 @@ impl Series<'_> {
     }
 
     fn add_estimate(&mut self, estimator: Estimator, statistic: &'static str, pair: Pair, value: Measured) {
-        self.step.keys.push(Key { estimator, layer: self.layer, statistic, pair });
+        self.step.keys.push(Key { estimator, layer: self.layer, statistic: statistic.into(), pair });
         self.step.values.push(value);
     }
 }
@@ -350,7 +352,7 @@ impl NullaryFnOnce for Ordered<'_> {
 impl StepValues {
     /// All layers together, where there is only one.
     fn repeat_for_all_layers(&mut self) {
-        let repeated: Vec<Key> = self.keys.iter().map(|key| Key { layer: None, ..*key }).collect();
+        let repeated: Vec<Key> = self.keys.iter().map(|key| Key { layer: None, ..key.clone() }).collect();
         self.keys.extend(repeated);
         self.values.extend_from_within(..);
     }

@@ -1,18 +1,22 @@
 //! The analysis of a whole study: run by run, then over the runs, then on disk.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cograd_files::OutputDirectory;
+use cograd_files::{FileEntry, OutputDirectory};
 use cograd_results::summary::{self, Summary};
 use cograd_results::{ResultsWriter, Scope, Table, table as definition};
 use cograd_trace::{Run, Study};
 use polars::prelude::*;
 
 use crate::conditions::Conditions;
-use crate::run::RunAnalysis;
+use crate::run::{Analysis, Reads, RunAnalysis, RunPart};
+use crate::shard::{Origin, Shards};
 use crate::statistic::{self, Statistic};
 use crate::{AnalysisError, GroupBy, Observer, Options, frame, groups, table};
 
+/// Version of the program.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Tables of runs that there are whatever is computed.
 const ALWAYS: [&str; 3] = ["runs", "groups", "curves"];
 
@@ -42,45 +46,129 @@ pub fn analyze(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Report, AnalysisError> {
-    options.check()?;
-    let statistics = statistic::chosen(options.statistics.as_deref())?;
-    let study = Study::open(study).map_err(AnalysisError::Study)?;
-    let conditions = Conditions::of(study.runs())?;
-    let group_by = match &options.group_by {
-        Some(group_by) => group_by.clone(),
-        None => groups::usual(study.runs())?,
-    };
-    let directory = out.map_or_else(|| study.directory().join("analysis"), Path::to_path_buf);
-    let output = OutputDirectory::claim(&directory, "analyze")?;
-    let mut over_runs =
-        OverRuns::new(&conditions, ResultsWriter::create(output.path()).map_err(AnalysisError::Results)?);
-    over_runs.begin(&statistics)?;
-    for (index, run) in study.runs().iter().enumerate() {
-        let population = if options.examples.is_none() { run.population_steps().len() } else { 0 };
-        let reads = statistics.iter().any(|statistic| statistic.compute.needs_gradients());
-        let steps = if reads { run.manifest().recorded_steps.len() + population } else { 0 };
-        observer.run_started(&run.manifest().run, index, study.runs().len(), steps);
-        over_runs.add(index, run, RunAnalysis::of(run, &group_by, &statistics, options, observer)?)?;
-        observer.run_finished();
+    Plan::new(study, options)?.write(out, observer, None)
+}
+
+/// The same from the `shards` that [`analyze_shard`](crate::analyze_shard) wrote: gradients and population record are not read again.
+///
+/// # Errors
+/// As [`analyze`]; a shard is damaged, or is of another study, other options or another version of the program; one is missing,
+/// or there twice.
+pub fn analyze_from(
+    study: &Path,
+    shards: &[PathBuf],
+    out: Option<&Path>,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Report, AnalysisError> {
+    let plan = Plan::new(study, options)?;
+    let shards = Shards::open(shards, &Origin::of(&plan)?)?;
+    plan.write(out, observer, Some(&shards))
+}
+
+/// A study, and what is asked of it.
+pub(crate) struct Plan<'a> {
+    pub(crate) study: Study,
+    pub(crate) options: &'a Options,
+    pub(crate) statistics: Vec<&'static Statistic>,
+    conditions: Conditions,
+    group_by: GroupBy,
+}
+
+impl<'a> Plan<'a> {
+    /// Opens the study.
+    ///
+    /// # Errors
+    /// It cannot be opened, or cannot be asked this.
+    pub(crate) fn new(study: &Path, options: &'a Options) -> Result<Plan<'a>, AnalysisError> {
+        options.check()?;
+        let statistics = statistic::chosen(options.statistics.as_deref())?;
+        let study = Study::open(study).map_err(AnalysisError::Study)?;
+        let conditions = Conditions::of(study.runs())?;
+        let group_by = match &options.group_by {
+            Some(group_by) => group_by.clone(),
+            None => groups::usual(study.runs())?,
+        };
+        Ok(Plan { study, options, statistics, conditions, group_by })
     }
-    over_runs.finish(&group_by)?;
-    let groups = std::mem::take(&mut over_runs.groups);
-    let mut writer = over_runs.writer;
-    let files = writer.complete().map_err(AnalysisError::Results)?;
-    let summary = Summary {
-        cograd: env!("CARGO_PKG_VERSION").to_string(),
-        study: study_summary(&study),
-        options: options.summary(),
-        conditions: conditions.summary(),
-        runs: study.runs().iter().map(run_summary).collect(),
-        grouping: summary::Grouping { by: group_by.to_string(), groups },
-        statistics: statistics.iter().map(|statistic| statistic_summary(statistic)).collect(),
-        compared: Vec::new(),
-        files,
-        seal: String::new(),
-    };
-    let files = output.publish(&writer.publish(&summary).map_err(AnalysisError::Results)?)?;
-    Ok(Report { directory, files, summary })
+
+    /// What is made of one run by `work`, while the files that are `chosen` by their names are verified.
+    ///
+    /// # Errors
+    /// A file is altered or truncated; else that of the work.
+    pub(crate) fn verified<T: Send>(
+        &self,
+        run: &Run,
+        chosen: impl Fn(&str) -> bool + Send,
+        work: impl FnOnce(Analysis<'_>) -> Result<T, AnalysisError> + Send,
+    ) -> Result<T, AnalysisError> {
+        let verify = || run.verify_files(chosen).map_err(|source| AnalysisError::in_run(run, source));
+        let analysis = || Analysis::new(run, &self.group_by, &self.statistics, self.options);
+        let (verified, made) = rayon::join(verify, || work(analysis()?));
+        verified?;
+        made
+    }
+
+    /// Writes the results, from the trace or, with `shards`, from what they hold of it.
+    fn write(
+        &self,
+        out: Option<&Path>,
+        observer: &dyn Observer,
+        shards: Option<&Shards>,
+    ) -> Result<Report, AnalysisError> {
+        let Plan { study, conditions, statistics, group_by, .. } = self;
+        let directory = out.map_or_else(|| study.directory().join("analysis"), Path::to_path_buf);
+        let output = OutputDirectory::claim(&directory, "analyze")?;
+        let mut over_runs =
+            OverRuns::new(conditions, ResultsWriter::create(output.path()).map_err(AnalysisError::Results)?);
+        over_runs.begin(statistics)?;
+        for (index, run) in study.runs().iter().enumerate() {
+            let steps = if shards.is_some() { 0 } else { self.steps(run) };
+            observer.run_started(&run.manifest().run, index, study.runs().len(), steps);
+            let made = self.verified(
+                run,
+                |file| !shards.is_some_and(|shards| shards.verified(run, file)),
+                |analysis| {
+                    let found = match shards {
+                        None => analysis.read(&RunPart::WHOLE, observer)?,
+                        Some(shards) => shards.found(index, &analysis)?,
+                    };
+                    analysis.tables(&found)
+                },
+            );
+            over_runs.add(index, run, made?)?;
+            observer.run_finished();
+        }
+        over_runs.finish(group_by)?;
+        let groups = std::mem::take(&mut over_runs.groups);
+        let mut writer = over_runs.writer;
+        let files = writer.complete().map_err(AnalysisError::Results)?;
+        let summary = self.summary(groups, files);
+        let files = output.publish(&writer.publish(&summary).map_err(AnalysisError::Results)?)?;
+        Ok(Report { directory, files, summary })
+    }
+
+    /// How many steps are read of a run.
+    fn steps(&self, run: &Run) -> usize {
+        let Reads { gradients, population } = Reads::of(run, &self.statistics, self.options);
+        let of_population = if population { run.population_steps().len() } else { 0 };
+        if gradients { run.manifest().recorded_steps.len() + of_population } else { 0 }
+    }
+
+    fn summary(&self, groups: Vec<String>, files: BTreeMap<String, FileEntry>) -> Summary {
+        Summary {
+            cograd: VERSION.to_string(),
+            study: study_summary(&self.study),
+            options: self.options.summary(),
+            conditions: self.conditions.summary(),
+            runs: self.study.runs().iter().map(run_summary).collect(),
+            grouping: summary::Grouping { by: self.group_by.to_string(), groups },
+            statistics: self.statistics.iter().map(|statistic| statistic_summary(statistic)).collect(),
+            compared: Vec::new(),
+            files,
+            seal: String::new(),
+        }
+    }
 }
 
 /// The tables while run after run is added to them.
@@ -171,7 +259,7 @@ impl<'a> OverRuns<'a> {
     }
 }
 
-fn study_summary(study: &Study) -> summary::Study {
+pub(crate) fn study_summary(study: &Study) -> summary::Study {
     let experiment = study.experiment_toml();
     let named = experiment.and_then(|text| Some(text.parse::<toml::Table>().ok()?.get("name")?.as_str()?.to_string()));
     summary::Study {

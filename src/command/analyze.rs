@@ -1,8 +1,10 @@
 //! `cograd analyze`: every statistic of a recorded study.
 
+use std::path::Path;
+
 use anyhow::Context;
-use cograd_analysis::Options;
 use cograd_analysis::statistic::STATISTICS;
+use cograd_analysis::{Options, Shard};
 
 use crate::arguments::{Analyze, Results};
 use crate::output::{Output, shell};
@@ -12,6 +14,9 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
     if arguments.statistics.as_ref().is_some_and(|names| names.iter().any(|name| name == "list")) {
         STATISTICS.iter().for_each(|statistic| output.line(format_args!("{:20} {}", statistic.name, statistic.about)));
         return Ok(());
+    }
+    if let Some(shard) = arguments.shard {
+        return analyze_shard(arguments, shard, output);
     }
     let report = analyze(arguments, output)?;
     output.wrote(report.files.iter().map(|path| path.as_path()));
@@ -25,9 +30,39 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn analyze_shard(arguments: &Analyze, shard: Shard, output: &Output) -> anyhow::Result<()> {
+    let (study, progress) = (study(arguments)?, Analysis::new(output));
+    let out = arguments.out.as_deref().context("name the directory of the shard with --out")?;
+    let report = cograd_analysis::analyze_shard(study, shard, out, &options(arguments), &progress);
+    progress.clear();
+    let report = report?;
+    match report.was_there {
+        true => output.line(format_args!("{} holds shard {shard} already", report.directory.display())),
+        false => output.wrote(report.files.iter().map(|path| path.as_path())),
+    }
+    let next = format!("cograd analyze {} --from PART PART …", shell(study));
+    output.line(format_args!("Next: {next}, with the same options, once all {} shards are there", shard.count()));
+    Ok(())
+}
+
 /// Analyses with progress shown; the demo shares it.
 pub fn analyze(arguments: &Analyze, output: &Output) -> anyhow::Result<cograd_analysis::Report> {
-    let options = Options {
+    let (study, out, progress) = (study(arguments)?, arguments.out.as_deref(), Analysis::new(output));
+    let options = options(arguments);
+    let report = match arguments.from.is_empty() {
+        true => cograd_analysis::analyze(study, out, &options, &progress),
+        false => cograd_analysis::analyze_from(study, &arguments.from, out, &options, &progress),
+    };
+    progress.clear();
+    Ok(report?)
+}
+
+fn study(arguments: &Analyze) -> anyhow::Result<&Path> {
+    arguments.study.as_deref().context("name the directory of a study")
+}
+
+fn options(arguments: &Analyze) -> Options {
+    Options {
         null_worlds: arguments.null_worlds as usize,
         seed: arguments.seed,
         halves: arguments.halves as usize,
@@ -37,10 +72,5 @@ pub fn analyze(arguments: &Analyze, output: &Output) -> anyhow::Result<cograd_an
         layers: arguments.layers.clone(),
         examples: arguments.examples.clone(),
         ..Options::default()
-    };
-    let progress = Analysis::new(output);
-    let study = arguments.study.as_deref().context("name the directory of a study")?;
-    let report = cograd_analysis::analyze(study, arguments.out.as_deref(), &options, &progress);
-    progress.clear();
-    Ok(report?)
+    }
 }

@@ -8,4 +8,5 @@ mod comparing;
 mod interruptions;
 mod other_writers;
 mod outputs;
+mod shards;
 mod whole_path;

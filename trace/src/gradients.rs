@@ -1,5 +1,7 @@
 //! Streaming the recorded gradients.
 
+use std::ops::Range;
+
 use crate::manifest::GRADIENTS;
 use crate::row_groups::{PartFiles, Rows};
 use crate::schema::{Kind, Wanted};
@@ -18,12 +20,9 @@ pub struct StepGradients<'a> {
     pub coordinates: usize,
 }
 
-/// See [`Run::map_steps`].
-pub(crate) fn map_steps<T: Send>(
-    run: &Run,
-    work: impl Fn(StepGradients<'_>) -> T + Sync,
-) -> Result<Vec<T>, TraceError> {
-    let (manifest, coordinates) = (run.manifest(), run.manifest().coordinates);
+/// The part files of the run's gradients.
+pub(crate) fn open(run: &Run) -> Result<PartFiles<'_>, TraceError> {
+    let manifest = run.manifest();
     let rows = Rows {
         steps: &manifest.recorded_steps,
         example_ids: run.examples()?.sampled_ids(),
@@ -31,10 +30,19 @@ pub(crate) fn map_steps<T: Send>(
         examples: "sampled examples",
         due: "the examples that examples.parquet marks as sampled",
     };
-    let (directory, files) = (run.directory().join(GRADIENTS), manifest.part_files(GRADIENTS, run.directory()));
-    let parts =
-        PartFiles::open(&directory, files, vec![Wanted::required("gradient", Kind::Floats(coordinates))], rows)?;
-    parts.map(|step, example_ids, columns| {
+    let files = manifest.part_files(GRADIENTS, run.directory());
+    let wanted = vec![Wanted::required("gradient", Kind::Floats(manifest.coordinates))];
+    PartFiles::open(run.directory().join(GRADIENTS), files, wanted, rows)
+}
+
+/// See [`Run::map_row_groups`].
+pub(crate) fn map_steps<T: Send>(
+    run: &Run,
+    row_groups: Range<usize>,
+    work: impl Fn(StepGradients<'_>) -> T + Sync,
+) -> Result<Vec<T>, TraceError> {
+    let coordinates = run.manifest().coordinates;
+    open(run)?.map(row_groups, |step, example_ids, columns| {
         let values = columns[0].unwrap_or_default();
         work(StepGradients { step, example_ids, values, coordinates })
     })

@@ -35,6 +35,7 @@ pub use manifest::{FORMAT_VERSION, Manifest, SkippedStep, Status};
 pub use metrics::Metric;
 pub use parameters::{Coordinate, Layer, Parameter};
 pub use population::{GradientNorm, PopulationLayer, PopulationRows, PopulationStep};
+pub use row_groups::RowGroup;
 pub use run::Run;
 pub use study::Study;
 pub use task::{SelfCheck, Task};

@@ -119,7 +119,7 @@ impl Manifest {
     pub(crate) fn part_files(&self, directory: &'static str, run: &Path) -> Vec<PartFile<'_>> {
         let parts = self.files.iter().filter_map(|(name, entry)| {
             let worker = worker_of(name, directory)?;
-            Some(PartFile { worker, path: path_in_run(run, name), entry })
+            Some(PartFile { worker, name, path: path_in_run(run, name), entry })
         });
         parts.collect()
     }
@@ -269,6 +269,8 @@ pub struct SkippedStep {
 pub(crate) struct PartFile<'a> {
     /// Name of the directory it lies in; empty if that is `gradients` or `population` itself.
     pub worker: &'a str,
+    /// As the manifest lists it.
+    pub name: &'a str,
     pub path: PathBuf,
     pub entry: &'a FileEntry,
 }

@@ -1,6 +1,7 @@
 //! The population record: contribution and self term of every training example, written and streamed.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,14 +67,11 @@ pub struct GradientNorm {
     pub gradient_norm_sq: f64,
 }
 
-/// See [`Run::map_population`].
-pub(crate) fn map_population<T: Send>(
-    run: &Run,
-    work: impl Fn(PopulationStep<'_>) -> T + Sync,
-) -> Result<Vec<T>, TraceError> {
+/// The part files of the run's population record; `None` if it has none.
+pub(crate) fn open(run: &Run) -> Result<Option<PartFiles<'_>>, TraceError> {
     let steps = &run.manifest().population_steps;
     if steps.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let example_ids = run.examples()?.population_ids();
     let due = match example_ids.len() == run.manifest().train_examples {
@@ -83,22 +81,37 @@ pub(crate) fn map_population<T: Send>(
     let examples = "examples of the population";
     let rows = Rows { steps, example_ids, steps_field: "population_steps", examples, due };
     let files = run.manifest().part_files(POPULATION, run.directory());
-    let directory = run.directory().join(POPULATION);
-    if let Some(columns) = run.earlier_population()? {
-        return PartFiles::open(&directory, files, columns, rows)?.map(|step, ids, columns| {
+    let wanted = match run.earlier_population()? {
+        Some(columns) => columns,
+        None => {
+            let layers = run.layers()?.len();
+            vec![
+                Wanted::required(VALUES[0], Kind::Double),
+                Wanted::optional(VALUES[1], Kind::Double),
+                Wanted::required(VALUES[2], Kind::Doubles(layers)),
+                Wanted::optional(VALUES[3], Kind::Doubles(layers)),
+            ]
+        }
+    };
+    PartFiles::open(run.directory().join(POPULATION), files, wanted, rows).map(Some)
+}
+
+/// See [`Run::map_population_row_groups`].
+pub(crate) fn map_population<T: Send>(
+    run: &Run,
+    row_groups: Range<usize>,
+    work: impl Fn(PopulationStep<'_>) -> T + Sync,
+) -> Result<Vec<T>, TraceError> {
+    let Some(files) = open(run)? else { return Ok(Vec::new()) };
+    if run.earlier().is_some() {
+        return files.map(row_groups, |step, ids, columns| {
             let (totals, layers) = columns.split_at(2);
             let layers = layers.chunks_exact(2).map(|pair| (pair[0].unwrap_or_default(), pair[1]));
             work(population_step(step, ids, totals[0], totals[1], layers))
         });
     }
     let layers = run.layers()?.len();
-    let wanted = vec![
-        Wanted::required(VALUES[0], Kind::Double),
-        Wanted::optional(VALUES[1], Kind::Double),
-        Wanted::required(VALUES[2], Kind::Doubles(layers)),
-        Wanted::optional(VALUES[3], Kind::Doubles(layers)),
-    ];
-    PartFiles::open(&directory, files, wanted, rows)?.map(|step, ids, columns| {
+    files.map(row_groups, |step, ids, columns| {
         let contributions = by_layer(columns[2].unwrap_or_default(), layers);
         let self_terms = columns[3].map(|values| by_layer(values, layers));
         let layer = |layer: usize| (&contributions[layer][..], self_terms.as_ref().map(|terms| &terms[layer][..]));

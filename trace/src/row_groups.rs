@@ -23,10 +23,10 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 use rayon::prelude::*;
 
+use crate::TraceError;
 use crate::manifest::PartFile;
 use crate::schema::{self, Kind, Wanted};
 use crate::table::row_error;
-use crate::{FileEntry, TraceError};
 
 /// The rows that part files must have together.
 pub(crate) struct Rows<'a> {
@@ -44,7 +44,7 @@ pub(crate) struct Rows<'a> {
 
 /// The part files of a run that hold `rows`, and where in them.
 pub(crate) struct PartFiles<'a> {
-    directory: &'a Path,
+    directory: PathBuf,
     rows: Rows<'a>,
     /// Columns of values.
     wanted: Vec<Wanted>,
@@ -63,6 +63,8 @@ struct Worker {
 
 /// One part file.
 pub(crate) struct Part {
+    /// As the manifest lists it.
+    name: String,
     path: PathBuf,
     metadata: ArrowReaderMetadata,
     /// Leaf columns: `step`, `example_id` and those of values, where the file has them.
@@ -79,11 +81,22 @@ struct Group {
     steps: Range<usize>,
 }
 
+/// A row group of a record, or those of several workers that hold the same steps: what is read by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowGroup {
+    /// How many steps it holds.
+    pub steps: usize,
+    /// How many numbers it holds.
+    pub values: u64,
+    /// The files that it is read from, as the manifest names them.
+    pub files: Vec<String>,
+}
+
 impl<'a> PartFiles<'a> {
     /// Opens `files` of `directory`, worker by worker, which must hold `rows` in the columns `step`, `example_id` and
     /// those that are wanted.
     pub fn open(
-        directory: &'a Path,
+        directory: PathBuf,
         files: Vec<PartFile<'_>>,
         wanted: Vec<Wanted>,
         rows: Rows<'a>,
@@ -98,7 +111,7 @@ impl<'a> PartFiles<'a> {
                 parts: Vec::new(),
                 groups: Vec::new(),
             };
-            files.iter().try_for_each(|file| all.add_part(&mut worker, file.path.clone(), file.entry))?;
+            files.iter().try_for_each(|file| all.add_part(&mut worker, file))?;
             match workers.len() {
                 1 => worker.example_ids = all.rows.example_ids.clone(),
                 _ => worker.example_ids = all.examples_of(&worker, files)?,
@@ -110,7 +123,8 @@ impl<'a> PartFiles<'a> {
         Ok(all)
     }
 
-    fn add_part(&self, worker: &mut Worker, path: PathBuf, entry: &FileEntry) -> Result<(), TraceError> {
+    fn add_part(&self, worker: &mut Worker, file: &PartFile<'_>) -> Result<(), TraceError> {
+        let (path, entry) = (file.path.clone(), file.entry);
         let keys = [Wanted::required("step", Kind::Step), Wanted::required("example_id", Kind::ExampleId)];
         let wanted: Vec<Wanted> = keys.into_iter().chain(self.wanted.iter().cloned()).collect();
         let (_, metadata) = schema::open(&path, &wanted)?;
@@ -119,7 +133,7 @@ impl<'a> PartFiles<'a> {
             return Err(TraceError::contents(&path, format!("has {rows} rows, but the manifest says {}", entry.rows)));
         }
         let leaves = wanted.iter().map(|column| leaf(&path, metadata.metadata(), column)).collect::<Result<_, _>>()?;
-        worker.parts.push(Part { path, metadata, leaves });
+        worker.parts.push(Part { name: file.name.to_string(), path, metadata, leaves });
         Ok(())
     }
 
@@ -218,24 +232,41 @@ impl<'a> PartFiles<'a> {
                     "no worker has example {}: together they must have {}",
                     self.rows.example_ids[place], self.rows.due
                 );
-                Err(TraceError::contents(self.directory, message))
+                Err(TraceError::contents(&self.directory, message))
             }
             None => Ok(()),
         }
     }
 
-    /// Reads and checks every step, and returns what `work` makes of it, in the order of steps. `work` gets the step, its
-    /// examples and the wanted columns, `None` where a column is missing or null. Row groups are worked on in parallel on
-    /// the current rayon pool.
+    /// The row groups, in the order of their steps.
+    pub fn row_groups(&self) -> Vec<RowGroup> {
+        let values: usize = self.wanted.iter().map(|column| width(column).max(1)).sum();
+        let row_group = |group: &Group| RowGroup {
+            steps: group.steps.len(),
+            values: (group.steps.len() * self.rows.example_ids.len() * values) as u64,
+            files: self.workers.iter().flat_map(|worker| worker.files(&group.steps)).collect(),
+        };
+        self.units().iter().map(row_group).collect()
+    }
+
+    /// Where the work is cut: at the row groups of the worker that has the smallest.
+    fn units(&self) -> &[Group] {
+        self.workers.iter().map(|worker| &worker.groups[..]).max_by_key(|groups| groups.len()).unwrap_or_default()
+    }
+
+    /// Reads and checks every step of those `row_groups`, by their places, and returns what `work` makes of it, in the order of
+    /// steps. `work` gets the step, its examples and the wanted columns, `None` where a column is missing or null. Row groups are
+    /// worked on in parallel on the current rayon pool.
     pub fn map<V: Value, R: Send>(
         &self,
+        row_groups: Range<usize>,
         work: impl Fn(i64, &[u32], &[Option<&[V]>]) -> R + Sync,
     ) -> Result<Vec<R>, TraceError> {
         keep_freed_memory();
-        // The worker whose row groups are the smallest says where the work is cut.
-        let Some(worker) = self.workers.iter().max_by_key(|worker| worker.groups.len()) else { return Ok(Vec::new()) };
-        let units = worker.groups.par_iter().with_max_len(1).map(|group| self.map_steps(group.steps.clone(), &work));
-        let results: Result<Vec<Vec<R>>, TraceError> = units.collect();
+        let units = self.units();
+        let units = &units[row_groups.start.min(units.len())..row_groups.end.min(units.len())];
+        let results = units.par_iter().with_max_len(1).map(|group| self.map_steps(group.steps.clone(), &work));
+        let results: Result<Vec<Vec<R>>, TraceError> = results.collect();
         Ok(results?.into_iter().flatten().collect())
     }
 
@@ -289,6 +320,16 @@ impl<'a> PartFiles<'a> {
             columns.push(Some(&all[..]));
         }
         Ok(columns)
+    }
+}
+
+impl Worker {
+    /// Names of the part files that hold these steps.
+    fn files(&self, steps: &Range<usize>) -> impl Iterator<Item = String> {
+        let holds = |group: &&Group| group.steps.start < steps.end && steps.start < group.steps.end;
+        let mut parts: Vec<usize> = self.groups.iter().filter(holds).map(|group| group.part).collect();
+        parts.dedup();
+        parts.into_iter().map(|part| self.parts[part].name.clone())
     }
 }
 

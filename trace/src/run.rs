@@ -1,5 +1,6 @@
 //! A finished run, for reading.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use crate::table::row_error;
 use crate::tensors::snapshot_step;
 use crate::version_2::Earlier;
 use crate::{
-    Coordinate, ExampleColumn, Examples, GradientNorm, Layer, Manifest, Metric, Parameter, PopulationStep,
+    Coordinate, ExampleColumn, Examples, GradientNorm, Layer, Manifest, Metric, Parameter, PopulationStep, RowGroup,
     StepGradients, Tensor, TraceError, examples, gradients, metrics, parameters, population, schema, tensors,
 };
 use cograd_files::check_file;
@@ -168,7 +169,15 @@ impl Run {
     /// # Errors
     /// A file is missing, or was altered or truncated.
     pub fn verify(&self) -> Result<(), TraceError> {
-        let files: Vec<_> = self.manifest.files.iter().collect();
+        self.verify_files(|_| true)
+    }
+
+    /// Checks, as [`Run::verify`] does, the files whose names in the manifest are `chosen`.
+    ///
+    /// # Errors
+    /// As [`Run::verify`].
+    pub fn verify_files(&self, chosen: impl Fn(&str) -> bool) -> Result<(), TraceError> {
+        let files: Vec<_> = self.manifest.files.iter().filter(|(name, _)| chosen(name)).collect();
         files.into_par_iter().try_for_each(|(name, entry)| Ok(check_file(&path_in_run(&self.directory, name), entry)?))
     }
 
@@ -190,7 +199,27 @@ impl Run {
     /// # Errors
     /// One of these is not so; the message names the file and the row, or the step and the example.
     pub fn map_steps<T: Send>(&self, work: impl Fn(StepGradients<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
-        gradients::map_steps(self, work)
+        self.map_row_groups(0..usize::MAX, work)
+    }
+
+    /// The same of those row groups only that are at these places among [`Run::row_groups`].
+    ///
+    /// # Errors
+    /// As [`Run::map_steps`].
+    pub fn map_row_groups<T: Send>(
+        &self,
+        row_groups: Range<usize>,
+        work: impl Fn(StepGradients<'_>) -> T + Sync,
+    ) -> Result<Vec<T>, TraceError> {
+        gradients::map_steps(self, row_groups, work)
+    }
+
+    /// The row groups of the gradients, in the order of their steps.
+    ///
+    /// # Errors
+    /// The footer of a file cannot be read, or says something else than the manifest.
+    pub fn row_groups(&self) -> Result<Vec<RowGroup>, TraceError> {
+        Ok(gradients::open(self)?.row_groups())
     }
 
     /// Steps at which the population was recorded, ascending; none if it never was.
@@ -207,7 +236,27 @@ impl Run {
     /// # Errors
     /// As [`Run::map_steps`].
     pub fn map_population<T: Send>(&self, work: impl Fn(PopulationStep<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
-        population::map_population(self, work)
+        self.map_population_row_groups(0..usize::MAX, work)
+    }
+
+    /// The same of those row groups only that are at these places among [`Run::population_row_groups`].
+    ///
+    /// # Errors
+    /// As [`Run::map_steps`].
+    pub fn map_population_row_groups<T: Send>(
+        &self,
+        row_groups: Range<usize>,
+        work: impl Fn(PopulationStep<'_>) -> T + Sync,
+    ) -> Result<Vec<T>, TraceError> {
+        population::map_population(self, row_groups, work)
+    }
+
+    /// The row groups of the population record, in the order of their steps; none without a record.
+    ///
+    /// # Errors
+    /// As [`Run::row_groups`].
+    pub fn population_row_groups(&self) -> Result<Vec<RowGroup>, TraceError> {
+        Ok(population::open(self)?.map_or_else(Vec::new, |files| files.row_groups()))
     }
 
     /// The squared norms of the full gradient: one for each population step and layer, in this order.

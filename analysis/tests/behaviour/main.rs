@@ -11,6 +11,7 @@ mod p_values;
 mod predictions;
 mod restrictions;
 mod seeds;
+mod shards;
 mod statistics;
 mod studies;
 mod support;

@@ -17,12 +17,12 @@ use tempfile::TempDir;
 use crate::seeds::alter;
 use crate::support::*;
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options { null_worlds: 199, seed: 3, kept_worlds: 2, halves: 0, ..Options::default() }
 }
 
 /// Twenty sampled examples, of which nine are pristine, two more that are not sampled; steps 0…11, 20 and 40.
-fn noisy() -> Synthetic {
+pub fn noisy() -> Synthetic {
     let pristine: Vec<bool> = (0..20).map(|i| i % 2 == 0 && i < 18).collect();
     let steps: Vec<i64> = (0..12).chain([20, 40]).collect();
     let of_all: Vec<bool> = pristine.iter().copied().chain([true, false]).collect();
@@ -44,12 +44,12 @@ fn noisy() -> Synthetic {
     }
 }
 
-fn clean() -> Synthetic {
+pub fn clean() -> Synthetic {
     let metrics = evaluation(0, "train", 2.0).into_iter().chain(evaluation(3, "train", 0.5)).collect();
     Synthetic { conditions: conditions("sgd", 0.0, 1), metrics, ..Synthetic::new(&[true; 6], 30, &[0, 1, 2], 2) }
 }
 
-fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| (path.file_name().unwrap().into(), fs::read(&path).unwrap())).collect()
 }
@@ -427,7 +427,7 @@ fn the_partition_into_files_and_row_groups_does_not_matter() {
 }
 
 /// Rewrites the gradients of a run as files of `steps` steps each, every step its own row group.
-fn repartition(run: &Path, steps: usize) {
+pub fn repartition(run: &Path, steps: usize) {
     let mut manifest: Manifest = serde_json::from_slice(&fs::read(run.join("manifest.json")).unwrap()).unwrap();
     let rows_of_step = manifest.sampled_examples;
     let mut batches = Vec::new();

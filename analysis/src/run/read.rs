@@ -1,0 +1,227 @@
+//! The first half of the analysis of a run: what the kernels find in each step of its gradients and its population record.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cograd_trace::{PopulationLayer, PopulationStep, Run, StepGradients, TraceError};
+
+use super::Analysis;
+use crate::kernel::contribution::{self, Contributions, StepContributions};
+use crate::sample::{self, Key, Sample, StepValues};
+use crate::selection::Selection;
+use crate::shard::Shape;
+use crate::statistic::{Compute, Statistic};
+use crate::{AnalysisError, Observer, Options, groups};
+
+/// Which records of a run are analysed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads {
+    /// Whether any is read: a statistic is of the gradients.
+    pub(crate) gradients: bool,
+    /// Whether the population record is among them.
+    pub(crate) population: bool,
+}
+
+impl Reads {
+    /// No more than the statistics need.
+    pub(crate) fn of(run: &Run, statistics: &[&'static Statistic], options: &Options) -> Reads {
+        Reads {
+            gradients: statistics.iter().any(|statistic| statistic.compute.needs_gradients()),
+            // The record's ‖g‖² is that of all examples: it has no contributions to that of some.
+            population: !run.population_steps().is_empty() && options.examples.is_none(),
+        }
+    }
+}
+
+/// Which row groups of a run are read, by their places.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunPart {
+    /// Of the gradients.
+    pub(crate) sample: Range<usize>,
+    /// Of the population record.
+    pub(crate) population: Range<usize>,
+}
+
+impl RunPart {
+    /// All of them.
+    pub(crate) const WHOLE: RunPart = RunPart { sample: 0..usize::MAX, population: 0..usize::MAX };
+}
+
+/// What was found in the steps of a run: all that its tables need of gradients and population record.
+pub(crate) struct Found {
+    /// In the gradients; `None` if no statistic is of them.
+    pub(crate) sample: Option<Steps>,
+    /// In the population record; `None` if there is none, or it is left out.
+    pub(crate) population: Option<Steps>,
+}
+
+/// What was found step by step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Steps {
+    /// Contributions and self terms of the analysed examples.
+    pub(crate) contributions: Contributions,
+    /// What the values are of, at every step.
+    pub(crate) keys: Vec<Key>,
+    /// One a step; none if no statistic asks for them.
+    pub(crate) values: Vec<StepValues>,
+}
+
+impl Steps {
+    /// Of `examples` examples and, so far, no step.
+    pub(crate) fn new(examples: usize) -> Steps {
+        Steps { contributions: Contributions::new(examples), keys: Vec::new(), values: Vec::new() }
+    }
+
+    /// The steps, ascending.
+    pub(crate) fn steps(&self) -> &[i64] {
+        self.contributions.steps()
+    }
+
+    /// Adds a step later than those so far.
+    pub(crate) fn push(&mut self, step: i64, contributions: StepContributions, values: Option<StepValues>) {
+        self.contributions.push(step, contributions);
+        if let Some(mut values) = values {
+            let keys = std::mem::take(&mut values.keys);
+            if self.values.is_empty() {
+                self.keys = keys;
+            }
+            self.values.push(values);
+        }
+    }
+}
+
+impl Analysis<'_> {
+    /// What the kernels find in a part of the run. No more is read than the statistics need.
+    ///
+    /// # Errors
+    /// A file is malformed, or does not belong to the others.
+    pub(crate) fn read(&self, part: &RunPart, observer: &dyn Observer) -> Result<Found, AnalysisError> {
+        let steps_read = AtomicUsize::new(0);
+        let step_read = || observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
+        self.found(
+            || self.read_sample(&part.sample, &step_read),
+            || {
+                let population = self.read_population(&part.population, &step_read);
+                population.map_err(|source| AnalysisError::in_run(self.run, source))
+            },
+        )
+    }
+
+    /// What is found by these two functions, which are called only where there is something to find.
+    pub(crate) fn found(
+        &self,
+        sample: impl FnOnce() -> Result<Steps, AnalysisError>,
+        population: impl FnOnce() -> Result<Steps, AnalysisError>,
+    ) -> Result<Found, AnalysisError> {
+        let Reads { gradients, population: with_population } = self.reads;
+        Ok(Found {
+            sample: gradients.then(sample).transpose()?,
+            population: (gradients && with_population).then(population).transpose()?,
+        })
+    }
+
+    /// The run.
+    pub(crate) fn run(&self) -> &Run {
+        self.run
+    }
+
+    /// The analysed steps of the gradients, and of the population record.
+    pub(crate) fn steps(&self) -> [Vec<i64>; 2] {
+        let analysed = |steps: &[i64]| steps.iter().copied().filter(|&step| self.selection.has_step(step)).collect();
+        [analysed(&self.run.manifest().recorded_steps), analysed(self.run.population_steps())]
+    }
+
+    /// The sizes of what is found in each of these steps.
+    ///
+    /// # Errors
+    /// The labels cannot be read.
+    pub(crate) fn shapes(&self) -> Result<[Shape; 2], AnalysisError> {
+        let classes = groups::classes(self.run, &self.selection.sampled)?.map_or(0, |classes| classes.groups());
+        let (layers, groups) = (self.selection.layer_names.len(), self.groups.names().len());
+        let shape = |examples| Shape { examples, layers, groups, classes };
+        Ok([shape(self.selection.sampled.len()), shape(self.examples.population_ids().len())])
+    }
+
+    /// Contributions, self terms and values of the chosen part of the sample.
+    fn read_sample(&self, row_groups: &Range<usize>, step_read: &(dyn Fn() + Sync)) -> Result<Steps, AnalysisError> {
+        let id = &self.run.manifest().run;
+        let marked = self.examples.sampled_ids();
+        let classes = groups::classes(self.run, &self.selection.sampled)?;
+        let sample = self
+            .has(Compute::needs_pairs)
+            .then(|| Sample::new(id, &self.selection, &self.grouping, classes.as_ref(), self.statistics, self.options));
+        let of_step = |step: StepGradients<'_>| {
+            if step.example_ids != marked {
+                return Err((step.step, step.example_ids.len()));
+            }
+            let of_step = || {
+                let gradients = self.selection.gradients(&step);
+                let contributions = contribution::of_step(&gradients, self.selection.sampled.len());
+                (step.step, contributions, sample.as_ref().map(|sample| sample.step_values(&gradients)))
+            };
+            let of_step = self.selection.has_step(step.step).then(of_step);
+            step_read();
+            Ok(of_step)
+        };
+        let mut steps = Steps::new(self.selection.sampled.len());
+        let found = self.run.map_row_groups(row_groups.clone(), of_step);
+        for step in found.map_err(|source| AnalysisError::in_run(self.run, source))? {
+            let step = step.map_err(|(step, recorded)| AnalysisError::Sample {
+                run: id.clone(),
+                step,
+                marked: marked.len(),
+                recorded,
+            })?;
+            if let Some((step, contributions, values)) = step {
+                steps.push(step, contributions, values);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Contributions, self terms and closed forms of the population over the chosen layers.
+    fn read_population(&self, row_groups: &Range<usize>, step_read: &(dyn Fn() + Sync)) -> Result<Steps, TraceError> {
+        let of_step = |step: PopulationStep<'_>| {
+            let of_step = || (step.step, of_layers(&step, &self.selection), self.moments(&step));
+            let of_step = self.selection.has_step(step.step).then(of_step);
+            step_read();
+            of_step
+        };
+        let mut steps = Steps::new(self.examples.population_ids().len());
+        let found = self.run.map_population_row_groups(row_groups.clone(), of_step)?;
+        for (step, contributions, moments) in found.into_iter().flatten() {
+            steps.push(step, contributions, Some(moments));
+        }
+        Ok(steps)
+    }
+
+    /// The statistics of the population that are functions of its moments.
+    fn moments(&self, step: &PopulationStep<'_>) -> StepValues {
+        let sums = |(layer, values): (usize, &PopulationLayer<'_>)| {
+            let chosen = self.selection.has_layer(layer);
+            let self_sum = || values.self_terms.map(|self_terms| self_terms.iter().sum());
+            chosen.then(|| (layer, values.contributions.iter().sum(), self_sum()))
+        };
+        let layers: Vec<(usize, f64, Option<f64>)> = step.layers.iter().enumerate().filter_map(sums).collect();
+        sample::population_values(step.contributions.len(), &layers, self.statistics)
+    }
+}
+
+/// Contributions and self terms over the chosen layers.
+fn of_layers(step: &PopulationStep<'_>, selection: &Selection) -> StepContributions {
+    let unknown = || vec![f64::NAN; step.contributions.len()];
+    if selection.has_all_layers() {
+        let self_terms = step.self_terms.map_or_else(unknown, <[f64]>::to_vec);
+        return StepContributions { contributions: step.contributions.to_vec(), self_terms };
+    }
+    let mut sums = StepContributions {
+        contributions: vec![0.0; step.contributions.len()],
+        self_terms: vec![0.0; step.contributions.len()],
+    };
+    for (_, layer) in step.layers.iter().enumerate().filter(|(place, _)| selection.has_layer(*place)) {
+        sums.contributions.iter_mut().zip(layer.contributions).for_each(|(sum, value)| *sum += value);
+        let self_terms = layer.self_terms.map_or_else(unknown, <[f64]>::to_vec);
+        sums.self_terms.iter_mut().zip(self_terms).for_each(|(sum, value)| *sum += value);
+    }
+    sums
+}

@@ -1,0 +1,291 @@
+//! What was found in the steps of one record of a run, as a Parquet file: one row a step.
+//!
+//! ```text
+//! step            i64
+//! contributions   [contribution, self term], one number an example each
+//! values          [value, lower end, upper end], one number a key each; a number that is not defined is null
+//! group_pairs     by statistic of group pairs, [G, G]
+//! norms           of the sample and of each half, one number a group
+//! ```
+//!
+//! The last three are empty where no statistic asks for them. Numbers are f64 to the last bit.
+
+use std::fs::File;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Builder, Int64Array, ListArray, ListBuilder, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type};
+use arrow::error::ArrowError;
+use cograd_files::{FileEntry, FileError, HashedFile, OutputError};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::AnalysisError;
+use crate::kernel::contribution::StepContributions;
+use crate::kernel::halves::Measured;
+use crate::run::Steps;
+use crate::sample::{Key, Pair, StepValues};
+
+/// Which record the steps are of.
+pub(super) const SAMPLE: &str = "sample";
+pub(super) const POPULATION: &str = "population";
+
+/// Columns after `step`.
+const COLUMNS: [&str; 4] = ["contributions", "values", "group_pairs", "norms"];
+/// Numbers of a row group, about: bounds the memory of writer and reader.
+const ROW_GROUP: usize = 1 << 22;
+
+/// Lists of numbers, some of them null.
+type Lists = Vec<Vec<Option<f64>>>;
+
+/// The sizes that the numbers of a step must have.
+pub(crate) struct Shape {
+    /// Number of examples.
+    pub(crate) examples: usize,
+    /// Numbers of layers, groups and classes, of which keys are.
+    pub(crate) layers: usize,
+    pub(crate) groups: usize,
+    pub(crate) classes: usize,
+}
+
+/// Name of the file of a record of the run at this place of the study.
+pub(super) fn file_name(record: &str, run: usize) -> String {
+    format!("{record}-{run}.parquet")
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write(path: &Path, steps: &Steps) -> Result<FileEntry, AnalysisError> {
+    let encode = |source: ParquetError| {
+        AnalysisError::Results(cograd_results::ResultsError::Encode { path: path.to_path_buf(), source })
+    };
+    let output = |source: FileError| AnalysisError::Output(OutputError::File(source));
+    let batch = |rows: Range<usize>| batch(steps, rows).map_err(|source| encode(source.into()));
+    let file = HashedFile::create(path).map_err(output)?;
+    let properties = properties().map_err(encode)?;
+    let mut writer = ArrowWriter::try_new(file, batch(0..0)?.schema(), Some(properties)).map_err(encode)?;
+    let count = steps.steps().len();
+    let rows = (ROW_GROUP / (2 * steps.contributions.examples()).max(1)).max(1);
+    for first in (0..count).step_by(rows) {
+        let batch = batch(first..(first + rows).min(count))?;
+        writer.write(&batch).and_then(|()| writer.flush()).map_err(encode)?;
+    }
+    writer.finish().map_err(encode)?;
+    writer.inner_mut().close(path, count as u64).map_err(output)
+}
+
+fn properties() -> Result<WriterProperties, ParquetError> {
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build())
+}
+
+fn batch(steps: &Steps, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
+    let contributions: Vec<&[f64]> = steps.contributions.by_step().collect();
+    let self_terms: Vec<&[f64]> = steps.contributions.self_terms_by_step().collect();
+    let of_row = |row: usize| {
+        let values = steps.values.get(row).map_or_else(Default::default, to_lists);
+        let [values, group_pairs, norms] = values;
+        [[contributions[row], self_terms[row]].map(whole).to_vec(), values, group_pairs, norms]
+    };
+    let lists: Vec<[Lists; COLUMNS.len()]> = rows.clone().map(of_row).collect();
+    let columns = COLUMNS.iter().enumerate().map(|(place, name)| (*name, nested(lists.iter().map(|row| &row[place]))));
+    let of_step: ArrayRef = Arc::new(Int64Array::from(steps.steps()[rows].to_vec()));
+    RecordBatch::try_from_iter([("step", of_step)].into_iter().chain(columns))
+}
+
+/// A column of lists of lists.
+fn nested<'a>(rows: impl Iterator<Item = &'a Lists>) -> ArrayRef {
+    let mut column = ListBuilder::new(ListBuilder::new(Float64Builder::new()));
+    for row in rows {
+        for list in row {
+            column.values().append_value(list.iter().copied());
+        }
+        column.append(true);
+    }
+    Arc::new(column.finish())
+}
+
+fn whole(values: &[f64]) -> Vec<Option<f64>> {
+    values.iter().copied().map(Some).collect()
+}
+
+/// Values, numbers of group pairs, and norms.
+fn to_lists(step: &StepValues) -> [Lists; 3] {
+    let column = |number: fn(&Measured) -> Option<f64>| step.values.iter().map(number).collect();
+    let values = [
+        column(|measured| measured.value),
+        column(|measured| measured.interval.map(|interval| interval.0)),
+        column(|measured| measured.interval.map(|interval| interval.1)),
+    ];
+    let all = |lists: &[Vec<f64>]| lists.iter().map(|list| whole(list)).collect();
+    [values.to_vec(), all(&step.group_pairs), all(&step.norms)]
+}
+
+/// Adds the steps of a file, whose values are of these keys, to those of earlier ones.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub(super) fn read(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<(), AnalysisError> {
+    let error = |message: String| AnalysisError::Shard { path: path.to_path_buf(), message };
+    if !(steps.values.is_empty() || steps.keys == keys) || !keys.iter().all(|key| shape.has(key)) {
+        return Err(error("its values are of other statistics, layers or groups: make the shard again".to_string()));
+    }
+    // The reader panics on some damaged files; this one has the hash it was written with.
+    let read = catch_unwind(AssertUnwindSafe(|| read_rows(path, shape, keys, steps)));
+    let read = read.unwrap_or_else(|_| Err("it is damaged".to_string()));
+    read.map_err(|message| error(format!("{message}: make the shard again")))
+}
+
+fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<(), String> {
+    let damaged = |error: &dyn std::fmt::Display| format!("it cannot be read ({error})");
+    let file = File::open(path).map_err(|error| damaged(&error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
+    let rows = (ROW_GROUP / (2 * shape.examples).max(1)).max(1);
+    for batch in builder.with_batch_size(rows).build().map_err(|error| damaged(&error))? {
+        let batch = batch.map_err(|error| damaged(&error))?;
+        let other = || "it has other columns".to_string();
+        let of_step = batch.column_by_name("step").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let of_step = of_step.ok_or_else(other)?;
+        let columns = COLUMNS.map(|name| batch.column_by_name(name).and_then(|column| column.as_list_opt::<i32>()));
+        for row in 0..batch.num_rows() {
+            let lists = columns.map(|column| lists(column?, row));
+            let [Some(contributions), Some(values), Some(group_pairs), Some(norms)] = lists else {
+                return Err(other());
+            };
+            let sizes = || format!("the numbers of step {} are not those of the run", of_step.value(row));
+            let contributions = shape.contributions(contributions).ok_or_else(sizes)?;
+            let values = shape.values(keys, [values, group_pairs, norms]).ok_or_else(sizes)?;
+            steps.push(of_step.value(row), contributions, values);
+        }
+    }
+    Ok(())
+}
+
+/// The lists of a row; `None` if it holds anything else.
+fn lists(column: &ListArray, row: usize) -> Option<Lists> {
+    let lists = column.value(row);
+    let of_list = |list: Option<ArrayRef>| Some(list?.as_primitive_opt::<Float64Type>()?.iter().collect());
+    lists.as_list_opt::<i32>()?.iter().map(of_list).collect()
+}
+
+impl Shape {
+    fn has(&self, key: &Key) -> bool {
+        let has_pair = match key.pair {
+            Pair::All => true,
+            Pair::Groups(a, b) => a.max(b) < self.groups,
+            Pair::Classes(a, b) => a.max(b) < self.classes,
+        };
+        has_pair && key.layer.is_none_or(|layer| layer < self.layers)
+    }
+
+    fn contributions(&self, lists: Lists) -> Option<StepContributions> {
+        let [contributions, self_terms] = numbers(lists, self.examples)?.try_into().ok()?;
+        Some(StepContributions { contributions, self_terms })
+    }
+
+    /// `Some(None)` if there are none; `None` if they are of other sizes.
+    fn values(&self, keys: &[Key], [values, group_pairs, norms]: [Lists; 3]) -> Option<Option<StepValues>> {
+        if values.is_empty() {
+            return Some(None);
+        }
+        let [value, lower, upper]: [Vec<Option<f64>>; 3] = values.try_into().ok()?;
+        if [&value, &lower, &upper].iter().any(|list| list.len() != keys.len()) {
+            return None;
+        }
+        let measured = |((&value, lower), upper): ((&Option<f64>, &Option<f64>), &Option<f64>)| Measured {
+            value,
+            interval: lower.zip(*upper),
+        };
+        Some(Some(StepValues {
+            keys: keys.to_vec(),
+            values: value.iter().zip(&lower).zip(&upper).map(measured).collect(),
+            group_pairs: numbers(group_pairs, self.groups * self.groups)?,
+            norms: numbers(norms, self.groups)?,
+        }))
+    }
+}
+
+/// Lists of so many numbers, none of them null.
+fn numbers(lists: Lists, length: usize) -> Option<Vec<Vec<f64>>> {
+    let of_list = |list: Vec<Option<f64>>| list.into_iter().collect::<Option<Vec<f64>>>();
+    lists.into_iter().map(|list| of_list(list).filter(|list| list.len() == length)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Estimator;
+
+    /// Two steps of three examples, with numbers that no text keeps.
+    fn steps(with_values: bool) -> Steps {
+        let mut steps = Steps::new(3);
+        for step in [0, 7] {
+            let contributions = StepContributions {
+                contributions: vec![0.1 + 0.2, -0.0, f64::MIN_POSITIVE / 2.0],
+                self_terms: vec![f64::NAN, 1.0, f64::INFINITY],
+            };
+            let values = with_values.then(|| StepValues {
+                keys: vec![key(Pair::Groups(0, 1)); 2],
+                values: vec![
+                    Measured { value: Some(1.0 / 3.0), interval: Some((-0.0, f64::INFINITY)) },
+                    Measured { value: None, interval: None },
+                ],
+                group_pairs: vec![vec![1.0; 4]],
+                norms: vec![vec![0.5, -1.5]; 3],
+            });
+            steps.push(step, contributions, values);
+        }
+        steps
+    }
+
+    fn key(pair: Pair) -> Key {
+        Key { estimator: Estimator::Paper, layer: Some(1), statistic: "a".into(), pair }
+    }
+
+    const SHAPE: Shape = Shape { examples: 3, layers: 2, groups: 2, classes: 0 };
+
+    #[test]
+    fn what_is_read_is_what_was_written_to_the_last_bit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("steps.parquet");
+        for with_values in [true, false] {
+            let written = steps(with_values);
+            assert_eq!(write(&path, &written).unwrap().rows, 2);
+            let mut found = Steps::new(3);
+            read(&path, &SHAPE, &written.keys, &mut found).unwrap();
+            // Debug tells −0 from 0, and says of a number all that there is to say.
+            assert_eq!(format!("{found:?}"), format!("{written:?}"));
+        }
+    }
+
+    #[test]
+    fn numbers_of_other_sizes_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("steps.parquet");
+        let written = steps(true);
+        write(&path, &written).unwrap();
+        for shape in [
+            Shape { examples: 4, ..SHAPE },
+            Shape { layers: 1, ..SHAPE },
+            Shape { groups: 1, ..SHAPE },
+            Shape { groups: 3, ..SHAPE },
+        ] {
+            assert!(read(&path, &shape, &written.keys, &mut Steps::new(shape.examples)).is_err());
+        }
+        assert!(read(&path, &SHAPE, &written.keys[..1], &mut Steps::new(3)).is_err());
+        assert!(read(&path, &SHAPE, &[key(Pair::Classes(0, 0)), key(Pair::All)], &mut Steps::new(3)).is_err());
+        std::fs::write(&path, "PAR1").unwrap();
+        assert!(read(&path, &SHAPE, &written.keys, &mut Steps::new(3)).is_err());
+    }
+}
