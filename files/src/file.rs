@@ -128,9 +128,11 @@ pub fn sha256_of_file(path: &Path) -> Result<String, FileError> {
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {
-        match file.read(&mut block).map_err(FileError::io("read", path))? {
-            0 => return Ok(hexadecimal(hasher)),
-            read => hasher.update(&block[..read]),
+        match file.read(&mut block) {
+            Ok(0) => return Ok(hexadecimal(hasher)),
+            Ok(read) => hasher.update(&block[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(FileError::io("read", path)(error)),
         }
     }
 }

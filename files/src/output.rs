@@ -79,9 +79,9 @@ impl OutputDirectory {
             Attempt::Taken(lock) => lock,
             Attempt::HeldBy(holder) => return Err(OutputError::Held { path: path.to_path_buf(), holder }),
         };
+        sweep(&parent, &name)?;
         // Another process may have written it since.
         check(path, command)?;
-        sweep(&parent, &name)?;
         let beside = parent.join(hidden(&name, &format!(".{}.new", std::process::id())));
         fs::create_dir(&beside).map_err(FileError::io("create the directory", &beside))?;
         Ok(OutputDirectory { place: parent.join(name), beside, command, lock: Some(lock) })
@@ -223,15 +223,20 @@ fn hidden(name: &OsStr, ending: &str) -> OsString {
     hidden
 }
 
-/// Removes what killed writers left beside. Whoever calls has the lock.
+/// Removes what killed writers left beside, and puts back the directory that one had moved aside. Whoever calls has the lock.
 fn sweep(parent: &Path, name: &OsStr) -> Result<(), FileError> {
     let begin = hidden(name, ".").to_string_lossy().into_owned();
     for entry in fs::read_dir(parent).map_err(FileError::io("list the directory", parent))? {
         let entry = entry.map_err(FileError::io("list the directory", parent))?;
         let text = entry.file_name().to_string_lossy().into_owned();
         let number = text.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(".new").or(rest.strip_suffix(".old")));
-        if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())) {
-            remove(&entry.path())?;
+        if number.is_none_or(|number| number.is_empty() || !number.bytes().all(|digit| digit.is_ascii_digit())) {
+            continue;
+        }
+        let (left, place) = (entry.path(), parent.join(name));
+        match text.ends_with(".old") && !place.exists() && !left.is_symlink() {
+            true => fs::rename(&left, &place).map_err(FileError::io("restore", &place))?,
+            false => remove(&left)?,
         }
     }
     Ok(())
@@ -351,9 +356,22 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(outside.path(), root.path().join(".report.7.old")).unwrap();
         fs::write(root.path().join(".report.notes.old"), "").unwrap();
-        write(&place, &[]).unwrap();
+        write(&place, &[("x", "1")]).unwrap();
         assert_eq!(names(root.path()), [".report.notes.old", "report"]);
         assert_eq!(names(outside.path()), ["kept"]);
+    }
+
+    #[test]
+    fn what_a_killed_writer_had_moved_aside_is_put_back() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("report");
+        write(&place, &[("x", "1")]).unwrap();
+        fs::rename(&place, root.path().join(".report.9.old")).unwrap();
+        drop(OutputDirectory::claim(&place, "report").unwrap());
+        assert_eq!(
+            (names(root.path()), fs::read_to_string(place.join("x")).unwrap()),
+            (vec!["report".into()], "1".into())
+        );
     }
 
     #[test]

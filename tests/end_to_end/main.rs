@@ -5,6 +5,7 @@ mod bad_input;
 mod command_line;
 mod common;
 mod comparing;
+mod faults;
 mod interruptions;
 mod other_writers;
 mod outputs;

@@ -92,7 +92,9 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
         Ok(scratch) => scratch,
         Err(error) => return Claim::unchecked(DRAWN_AGAIN, SUBJECT, format!("no temporary directory: {error}")),
     };
-    let written = match cograd_reports::report(analysis, scratch.path()) {
+    // Not the directory itself: what a writer leaves beside goes with it.
+    let drawn = scratch.path().join("report");
+    let written = match cograd_reports::report(analysis, &drawn) {
         Ok(written) => written,
         Err(error) => return failed(&error),
     };
@@ -102,13 +104,13 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let found = directory.join(&name);
         let is_same = fs::read(path).ok() == fs::read(&found).ok();
-        match sha256_of_file(path).is_ok_and(|drawn| !is_same && files::is_same_text(&found, &drawn)) {
+        match sha256_of_file(path).is_ok_and(|sha256| !is_same && files::is_same_text(&found, &sha256)) {
             true => tally.odd(|| format!("{name} has other line ends")),
             false => tally.check(is_same, || format!("{name} is not what is drawn")),
         }
     }
     for name in manifest.files.keys() {
-        tally.check(scratch.path().join(name).is_file(), || format!("{name} is not drawn"));
+        tally.check(drawn.join(name).is_file(), || format!("{name} is not drawn"));
     }
     tally.into_claim(DRAWN_AGAIN, SUBJECT)
 }
