@@ -18,8 +18,8 @@ except ImportError as error:
 if tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2]) < (2, 2):
     raise CogradError(f"cograd.torch needs PyTorch 2.2 or later, and this is {torch.__version__}")
 
-from cograd.schedule import Schedule  # noqa: E402
-from cograd.torch.checkpoints import record_checkpoints  # noqa: E402
-from cograd.torch.recorder import Recorder  # noqa: E402
+from cograd.schedule import Schedule
+from cograd.torch.checkpoints import record_checkpoints
+from cograd.torch.recorder import Recorder
 
 __all__ = ["Recorder", "Schedule", "record_checkpoints"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cograd.torch.generic import Generic, gradient
 from cograd.torch.probe import Probe, Tensors, Weights
+from cograd.torch.tape import Pass
 
 #: Chosen places of each parameter, in the order of the coordinates.
 Places = Mapping[str, Tensor]
@@ -33,18 +34,26 @@ class Engine:
         """`layers` says the place of each parameter's layer."""
         self._probe, self._places, self._layers = probe, places, dict(layers)
         self._generic = Generic(probe)
+        #: The parameters that have a rule, and how often each is used.
+        self.ruled: Mapping[str, int] = {}
 
     def record(self, weights: Weights, batch: Any) -> Recorded:
         """The gradients of a batch at the coordinates."""
+        run = self._pass(weights, batch, [name for name in self._places if name in self.ruled])
+        rest = {name: place for name, place in self._places.items() if name not in self.ruled}
+        found: Tensors = {}
+        if rest:
+            found = self._generic.each(
+                weights,
+                batch,
+                list(rest),
+                lambda g: {name: g[name].reshape(-1)[place] for name, place in rest.items()},
+            )
         with torch.no_grad():
-            losses = self._probe.losses(weights, batch)
-        found = self._generic.each(
-            weights,
-            batch,
-            list(self._places),
-            lambda g: {name: g[name].reshape(-1)[place] for name, place in self._places.items()},
-        )
-        return Recorded(losses, torch.cat([found[name] for name in self._places], dim=1))
+            for name in self._places:
+                if name in self.ruled:
+                    found[name] = self._by_rule(run, name)
+        return Recorded(run.losses, torch.cat([found[name] for name in self._places], dim=1))
 
     def total(self, weights: Weights, batch: Any) -> Tensors:
         """The sum of the gradients of a batch, over all parameters."""
@@ -55,9 +64,22 @@ class Engine:
         self, weights: Weights, batch: Any, total: Tensors, self_terms: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Contributions and self terms of a batch, [examples, layers] in f64."""
-        return self._contributions(weights, batch, total), self._self_terms(
-            weights, batch
-        ) if self_terms else None
+        run = self._pass(weights, batch, self.ruled)
+        contributions = self._columns(run)
+        with torch.no_grad():
+            for name in self.ruled:
+                for use, role in run.of(name):
+                    contributions[self._layers[name]] += use.rule.contribution(use, role, total[name])
+        for layer, column in enumerate(contributions):
+            direction = {
+                name: total[name]
+                for name, own in self._layers.items()
+                if own == layer and name not in self.ruled
+            }
+            if direction:
+                column += self._generic.along(weights, batch, direction)
+        own = self._self_terms(weights, batch, run) if self_terms else None
+        return torch.stack(contributions, dim=1), own
 
     def norms_sq(self, total: Tensors) -> NDArray[np.float64]:
         """‖g‖² of a summed gradient by layer."""
@@ -66,20 +88,37 @@ class Engine:
             norms[layer] += float(total[name].double().square().sum())
         return norms
 
-    def _contributions(self, weights: Weights, batch: Any, total: Tensors) -> Tensor:
-        columns = []
-        for layer in range(max(self._layers.values()) + 1):
-            names = [name for name, own in self._layers.items() if own == layer]
-            direction = {name: total[name] for name in names}
-            columns.append(self._generic.along(weights, batch, direction).double())
+    def _self_terms(self, weights: Weights, batch: Any, run: Pass) -> Tensor:
+        """Self terms do not add up over the uses of a parameter: those used more than once are left to autograd."""
+        columns = self._columns(run)
+        once = [name for name, uses in self.ruled.items() if uses == 1]
+        with torch.no_grad():
+            for name in once:
+                for use, role in run.of(name):
+                    columns[self._layers[name]] += use.rule.self_term(use, role)
+        rest = [name for name in self._layers if name not in once]
+        if rest:
+            found = self._generic.each(
+                weights, batch, rest, lambda g: {name: g[name].double().square().sum() for name in rest}
+            )
+            for name in rest:
+                columns[self._layers[name]] += found[name]
         return torch.stack(columns, dim=1)
 
-    def _self_terms(self, weights: Weights, batch: Any) -> Tensor:
-        names = list(self._layers)
-        found = self._generic.each(
-            weights, batch, names, lambda g: {name: g[name].double().square().sum() for name in names}
-        )
-        columns = [torch.zeros_like(found[names[0]]) for _ in range(max(self._layers.values()) + 1)]
-        for name, layer in self._layers.items():
-            columns[layer] = columns[layer] + found[name]
-        return torch.stack(columns, dim=1)
+    def _by_rule(self, run: Pass, name: str) -> Tensor:
+        """The gradients of a parameter at its places, added up over its uses."""
+        place = self._places[name]
+        parts = [use.rule.gradient_at(use, role, place) for use, role in run.of(name)]
+        return sum(parts[1:], parts[0]) if parts else run.losses.new_zeros(len(run.losses), len(place))
+
+    def _pass(self, weights: Weights, batch: Any, names: Collection[str]) -> Pass:
+        run = Pass(self._probe, weights, batch, names)
+        run.backward()
+        return run
+
+    def _columns(self, run: Pass) -> list[Tensor]:
+        shape = len(run.losses)
+        return [
+            torch.zeros(shape, dtype=torch.float64, device=run.losses.device)
+            for _ in range(max(self._layers.values()) + 1)
+        ]

@@ -54,7 +54,7 @@ class Generic:
             except (RuntimeError, NotImplementedError):
                 self._without_jvp = True
         found = self.each(
-            weights, batch, names, lambda g: {"": sum(((g[name] * direction[name]).sum() for name in names))}
+            weights, batch, names, lambda g: {"": sum((g[name] * direction[name]).sum() for name in names)}
         )
         return found[""]
 

@@ -23,7 +23,11 @@ from cograd.torch.kinds import kinds
 from cograd.torch.population import Population
 from cograd.torch.probe import Loss, Probe, Weights, cross_entropy
 from cograd.torch.self_check import self_check
-from cograd.writer import Columns, Parameter, Value, Writer, layers
+from cograd.torch.tape import ruled
+from cograd.writer import Columns, Value, Writer, layers
+
+# Batches of different sizes, to see which rows of a layer's input are the examples'.
+_SIZES = (2, 3)
 
 
 class Steps(Protocol):
@@ -102,7 +106,8 @@ class Recorder:
         }
         self._engine = Engine(self._probe, self._places, of_layer)
         self._chunks = list(self._examples.chunks(self._sampled, microbatch))
-        self._check, self._checked = min(check, len(self._sampled)), False
+        self._check = min(check, len(self._sampled))
+        self._planned = self._checked = False
 
         known = _label_columns(self._examples, labels, original_labels)
         in_population = sample_examples(m, population_examples or m, seed)
@@ -140,6 +145,8 @@ class Recorder:
             return
         self._last, self._due = t, self._next(t + 1)
         with self._probe.weights() as weights:
+            if not self._planned:
+                self._engine.ruled, self._planned = self._ruled(weights), True
             if _scheduled(self._schedule, t):
                 self._record(t, weights)
             if _scheduled(self._population_steps, t):
@@ -229,6 +236,10 @@ class Recorder:
                 "self_check", {"largest_relative_difference": worst, "examples": self._check}
             )
         self._writer.gradients(t, gradients.float().cpu().numpy())
+
+    def _ruled(self, weights: Weights) -> dict[str, int]:
+        few, more = (np.arange(size) % len(self._examples) for size in _SIZES)
+        return ruled(self._probe, weights, (self._examples.batch(few), self._examples.batch(more)), _SIZES)
 
     def _record_population(self, t: int, weights: Weights) -> None:
         found = self._population.record(weights)

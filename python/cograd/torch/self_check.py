@@ -71,7 +71,7 @@ _TRAINING = (
 
 def _cause(probe: Probe, weights: Weights, batch: Any, changed: Sequence[str]) -> str:
     if changed:
-        return f"The forward pass changed {changed[0]}: {_TRAINING}"
+        return f"The forward pass changed {', '.join(changed[:3])}: {_TRAINING}"
     with torch.no_grad():
         first, second = (probe.losses(weights, batch) for _ in range(2))
     if not torch.equal(first, second):
