@@ -121,6 +121,11 @@ class Probe:
         values = {**weights.fixed, **weights.trained, **(trained or {})}
         return functional_call(module, {f"model.{name}": value for name, value in values.items()}, (batch,))
 
+    def changed_buffers(self, weights: Weights) -> list[str]:
+        """The buffers that the model changed in the copies that it was given."""
+        buffers = self.model.named_buffers()
+        return [name for name, value in buffers if not torch.equal(_widened(value), weights.fixed[name])]
+
     def _weights(self) -> Weights:
         now = dict(self.model.named_parameters())
         for name, shape in self.shapes.items():

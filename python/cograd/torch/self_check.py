@@ -26,7 +26,6 @@ def self_check(
 
     Raises SelfCheckError above the tolerance, and names the parameter. `batch` is the one they were recorded in.
     """
-    versions = {name: value._version for name, value in weights.fixed.items()}
     try:
         plain = [_plain(probe, weights, places, one) for one in alone]
     except ValueError as error:
@@ -44,11 +43,10 @@ def self_check(
         differences[name] = float((mine - theirs).abs().max()) / scale if scale > 0 else 0.0
     worst = max(differences, key=lambda name: differences[name])
     if differences[worst] > TOLERANCE:
-        changed = [name for name, version in versions.items() if weights.fixed[name]._version != version]
         raise SelfCheckError(
             f"{worst}: its recorded gradient differs from that of plain autograd, one example at a time, by "
             f"{differences[worst]:.1e} of its largest value, more than {TOLERANCE:.0e}. "
-            f"{_cause(probe, weights, batch, changed)}"
+            f"{_cause(probe, weights, batch)}"
         )
     return differences[worst]
 
@@ -69,8 +67,8 @@ _TRAINING = (
 )
 
 
-def _cause(probe: Probe, weights: Weights, batch: Any, changed: Sequence[str]) -> str:
-    if changed:
+def _cause(probe: Probe, weights: Weights, batch: Any) -> str:
+    if changed := probe.changed_buffers(weights):
         return f"The forward pass changed {', '.join(changed[:3])}: {_TRAINING}"
     with torch.no_grad():
         first, second = (probe.losses(weights, batch) for _ in range(2))
