@@ -275,14 +275,10 @@ pub struct Inspect {
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd audit studies/demo")]
 pub struct Audit {
-    /// Directory of the study
-    pub study: PathBuf,
+    #[command(flatten)]
+    pub results: Results,
 
-    /// Directory of the results [default: STUDY/analysis]
-    #[arg(long, value_name = "DIRECTORY")]
-    pub analysis: Option<PathBuf>,
-
-    /// Directory of the figures and the page [default: STUDY/report]
+    /// Directory of the figures and the page [default: STUDY/report, or beside the results that --analysis names]
     #[arg(long, value_name = "DIRECTORY")]
     pub report: Option<PathBuf>,
 

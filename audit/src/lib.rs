@@ -133,7 +133,7 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
     if names.is_empty() {
         return Err(AuditError::NoFinishedRun { path: study.to_path_buf() });
     }
-    let experiment = fs::read_to_string(study.join("study.toml")).ok();
+    let experiment = cograd_files::read_regular_text(&study.join("study.toml")).ok();
     let made_by = sources.experiment(experiment.as_deref());
     let mut data = None;
     let mut claims = vec![check::directories::of_study(study)];

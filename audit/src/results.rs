@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use cograd_results::{Kind, SUMMARY, Scope, Summary, TABLES};
@@ -39,7 +38,7 @@ impl Results {
             claims.push(Claim::unchecked(published, SUBJECT, "not analysed: analyse it with `cograd analyze`"));
             return None;
         }
-        let text = match fs::read(directory.join(SUMMARY)) {
+        let text = match cograd_files::read_regular(&directory.join(SUMMARY)) {
             Ok(text) => text,
             Err(error) => {
                 let why = format!("{SUMMARY} cannot be read ({error}): the results are of no whole analysis");

@@ -1,7 +1,6 @@
 //! A results table, read whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -101,7 +100,7 @@ impl Table {
 }
 
 fn read(path: &Path, expected: &[(String, Kind)]) -> Result<Table, String> {
-    let file = File::open(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let file = cograd_files::open_regular(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet: {error}");
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
     let found: Vec<(&str, &DataType)> =

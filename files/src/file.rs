@@ -170,6 +170,35 @@ pub fn check_file(path: &Path, entry: &FileEntry) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Opens a file for reading, unless it is a pipe, which would be waited for, a directory or a device.
+///
+/// # Errors
+/// There is no regular file, or the operating system refuses.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    File::open(path)
+}
+
+/// The bytes of a regular file.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a regular file.
+///
+/// # Errors
+/// As [`open_regular`]; the text is no UTF-8.
+pub fn read_regular_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_regular(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
 /// A new file that counts and hashes what is written to it, so that nothing is read back for the list.
 #[derive(Debug)]
 pub struct HashedFile {

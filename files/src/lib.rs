@@ -9,7 +9,8 @@ mod output;
 mod seal;
 
 pub use file::{
-    FileEntry, FileError, HashedFile, check_file, sha256, sha256_of_file, sync_directory, write_atomically,
+    FileEntry, FileError, HashedFile, check_file, open_regular, read_regular, read_regular_text, sha256,
+    sha256_of_file, sync_directory, write_atomically,
 };
 pub use lock::{Attempt, Lock, retire};
 pub use output::{MARKER, OutputDirectory, OutputError};

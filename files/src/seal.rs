@@ -49,11 +49,24 @@ pub fn sealed<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
-/// Checks that the JSON text `bytes` is the one that was sealed, to the byte.
+/// Checks that the JSON text `bytes` is the one that was sealed, to the byte; but for line ends, which programs that copy
+/// texts to Windows write as two bytes.
 ///
 /// # Errors
 /// It has no seal, or was altered since.
 pub fn check_seal(bytes: &[u8]) -> Result<(), SealError> {
+    match check_sealed(bytes) {
+        Err(SealError::Broken) if bytes.ends_with(b"\r\n") => check_sealed(&with_single_line_ends(bytes)),
+        checked => checked,
+    }
+}
+
+fn with_single_line_ends(bytes: &[u8]) -> Vec<u8> {
+    let is_kept = |place: usize| bytes[place] != b'\r' || bytes.get(place + 1) != Some(&b'\n');
+    (0..bytes.len()).filter(|&place| is_kept(place)).map(|place| bytes[place]).collect()
+}
+
+fn check_sealed(bytes: &[u8]) -> Result<(), SealError> {
     let seal = seal_of(bytes).map_err(|_| SealError::Missing)?;
     let place = place_of(bytes, &seal).ok_or(SealError::Missing)?;
     let rest = [&bytes[..place.start], &bytes[place.end..]].concat();
@@ -119,6 +132,14 @@ mod tests {
             assert!(check_seal(&shorter).is_err(), "without byte {place}");
         }
         assert_eq!(check_seal(&[&text[..], b"\n"].concat()), Err(SealError::Broken));
+    }
+
+    #[test]
+    fn line_ends_of_another_system_are_no_alteration() {
+        let text = String::from_utf8(sealed(&small()).unwrap()).unwrap();
+        check_seal(text.replace('\n', "\r\n").as_bytes()).unwrap();
+        let altered = text.replace('\n', "\r\n").replace("2.5", "2.6");
+        assert_eq!(check_seal(altered.as_bytes()), Err(SealError::Broken));
     }
 
     #[test]

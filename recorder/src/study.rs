@@ -336,7 +336,7 @@ fn claim(study: &Path, experiment: &Experiment) -> Result<(), RecordError> {
 }
 
 fn read_if_there(file: &Path) -> Result<Option<String>, RecordError> {
-    match fs::read_to_string(file) {
+    match cograd_files::read_regular_text(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(RecordError::io("read", file)(error)),
@@ -378,10 +378,16 @@ fn remove_temporaries(study: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory holds anything but hidden files, such as the temporary file of an interrupted start.
+/// Whether a directory holds anything but hidden files, such as the temporary file of an interrupted start, and an empty
+/// `runs`, such as a link to another disk.
 fn holds_anything(directory: &Path) -> std::io::Result<bool> {
     for entry in fs::read_dir(directory)? {
-        if !entry?.file_name().to_string_lossy().starts_with('.') {
+        let entry = entry?;
+        let is_empty_runs = || {
+            let mut content = fs::read_dir(entry.path()).into_iter().flatten();
+            entry.file_name() == "runs" && entry.path().is_dir() && content.next().is_none()
+        };
+        if !entry.file_name().to_string_lossy().starts_with('.') && !is_empty_runs() {
             return Ok(true);
         }
     }

@@ -1,6 +1,5 @@
 //! Reading results: nothing is parsed before it is verified.
 
-use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +55,7 @@ impl Results {
     /// There is no summary; it was altered, or written by another version of the program.
     pub fn open(directory: &Path) -> Result<Results, ResultsError> {
         let path = directory.join(SUMMARY);
-        let text = match fs::read(&path) {
+        let text = match cograd_files::read_regular(&path) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(ResultsError::NotAnalysed { path: directory.to_path_buf() });
@@ -104,7 +103,7 @@ impl Results {
         let Some(entry) = self.summary.files.get(&format!("{name}.parquet")) else { return Ok(None) };
         let path = self.path(name);
         check_file(&path, entry).map_err(|source| ResultsError::File { source })?;
-        let file = File::open(&path).map_err(|error| self.unreadable(name, &error.to_string()))?;
+        let file = cograd_files::open_regular(&path).map_err(|error| self.unreadable(name, &error.to_string()))?;
         let reader =
             ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(BATCH).build());
         reader.map(Some).map_err(|error| self.unreadable(name, &error.to_string()))

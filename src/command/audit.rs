@@ -7,9 +7,9 @@ use crate::arguments::Audit;
 use crate::output::{Output, table};
 
 pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
-    let study = &arguments.study;
-    let analysis = arguments.analysis.clone().unwrap_or_else(|| study.join("analysis"));
-    let report = arguments.report.clone().unwrap_or_else(|| study.join("report"));
+    let study = &arguments.results.study;
+    let analysis = arguments.results.directory()?;
+    let report = arguments.report.clone().unwrap_or_else(|| arguments.results.made("report"));
     let sources = Sources { data: arguments.data.clone(), replay: arguments.replay };
     let audit = cograd_audit::audit_with(study, &analysis, &report, &sources)?;
     let tally = audit.tally();

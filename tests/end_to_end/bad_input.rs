@@ -135,3 +135,52 @@ fn an_output_that_cannot_be_written_is_named() {
     assert_names(&message(&place, &["analyze", "tiny", "--out", "file"]), &["file"]);
     assert_names(&message(&place, &["record", "tiny.toml", "--out", "file/study"]), &["file/study"]);
 }
+
+#[cfg(unix)]
+fn pipe(path: &Path) {
+    let _ = fs::remove_file(path);
+    assert!(std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
+}
+
+/// A pipe without a writer would be waited for.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused() {
+    let place = Place::new();
+    place.write("idx.toml", &TINY.replace("source = \"digits\"", "source = \"idx\"\ndirectory = \"data\""));
+    fs::create_dir(place.path("data")).expect("a directory");
+    pipe(&place.path("data/train-images-idx3-ubyte"));
+    assert_names(&message(&place, &["record", "idx.toml", "--out", "images"]), &["train-images-idx3-ubyte", "regular"]);
+
+    place.record_tiny();
+    pipe(&place.path("tiny/study.toml"));
+    for command in ["record tiny.toml --out tiny", "analyze tiny"] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        assert_names(&message(&place, &arguments), &["study.toml", "not a regular file"]);
+    }
+}
+
+#[test]
+fn the_name_of_an_experiment_leads_nowhere_else() {
+    let place = Place::new();
+    let text = TINY.replace("name = \"", "name = \"../../elsewhere").replace("steps = 60", "steps = 1");
+    place.write("experiment.toml", &text);
+    place.cograd(["record", "experiment.toml"]).assert().success();
+    let studies: Vec<_> = fs::read_dir(place.path("studies")).expect("studies").collect();
+    assert_eq!(studies.len(), 1);
+    assert!(studies[0].as_ref().expect("an entry").file_name().to_string_lossy().starts_with("-..-elsewhere"));
+}
+
+/// A user may keep the runs on another disk.
+#[cfg(unix)]
+#[test]
+fn an_empty_directory_of_runs_may_be_a_link() {
+    let place = Place::new();
+    place.write("experiment.toml", &TINY.replace("steps = 60", "steps = 1"));
+    for directory in ["study", "disk"] {
+        fs::create_dir(place.path(directory)).expect("a directory");
+    }
+    std::os::unix::fs::symlink(place.path("disk"), place.path("study/runs")).expect("a link");
+    place.cograd(["record", "experiment.toml", "--out", "study"]).assert().success();
+    assert!(fs::read_dir(place.path("disk")).expect("the disk").count() > 0);
+}

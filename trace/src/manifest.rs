@@ -73,7 +73,7 @@ impl Manifest {
     /// Reads and checks the manifest of the run in `directory`, and what else one of an earlier version says.
     pub(crate) fn read(directory: &Path) -> Result<(Manifest, Option<Earlier>), TraceError> {
         let path = directory.join(MANIFEST);
-        let text = match std::fs::read(&path) {
+        let text = match cograd_files::read_regular(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(TraceError::NotARun { path: directory.to_path_buf() });

@@ -132,7 +132,7 @@ pub(crate) fn list_value(kind: DataType) -> Arc<Field> {
 /// Reads the footer of the Parquet file at `path` and checks that it has the wanted columns, in any order, among any
 /// others, and that each is compressed in a way that this crate reads and no larger than the file can be.
 pub(crate) fn open(path: &Path, wanted: &[Wanted]) -> Result<(File, ArrowReaderMetadata), TraceError> {
-    let file = match File::open(path) {
+    let file = match cograd_files::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(TraceError::MissingFile { path: path.to_path_buf() });

@@ -27,7 +27,7 @@ impl Study {
         if !toml.is_file() && !runs.is_dir() {
             return Err(TraceError::NotAStudy { path: directory.to_path_buf() });
         }
-        let experiment_toml = match fs::read_to_string(&toml) {
+        let experiment_toml = match cograd_files::read_regular_text(&toml) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(TraceError::io("read", &toml)(error)),

@@ -59,7 +59,7 @@ fn little_endian(values: &[f32]) -> Vec<u8> {
 
 /// Reads the tensors at `path`, by name.
 pub(crate) fn read(path: &Path) -> Result<Vec<Tensor>, TraceError> {
-    let bytes = std::fs::read(path).map_err(TraceError::io("read", path))?;
+    let bytes = cograd_files::read_regular(path).map_err(TraceError::io("read", path))?;
     decode(&bytes).map_err(|message| TraceError::contents(path, message))
 }
 

@@ -60,7 +60,7 @@ fn is_text(name: &str) -> bool {
 
 /// Whether the file has this SHA-256 but for its line ends, which some programs change when they copy.
 pub(crate) fn is_same_text(path: &Path, sha256: &str) -> bool {
-    let Ok(text) = fs::read_to_string(path) else { return false };
+    let Ok(text) = cograd_files::read_regular_text(path) else { return false };
     let unix = text.replace("\r\n", "\n");
     [unix.replace('\n', "\r\n"), unix].iter().any(|text| hex(&Sha256::digest(text)) == sha256)
 }

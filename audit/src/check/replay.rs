@@ -4,7 +4,6 @@
 //! later is the same again; what is drawn or counted does not differ. Anything else is no rounding.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use cograd_recorder::{Experiment, Observer, Options, record_with};
@@ -73,7 +72,7 @@ pub(crate) fn check(directory: &Path, experiment: &Result<Experiment, String>, s
 }
 
 fn is_same(recorded: &Run, again: &Run, name: &str) -> bool {
-    let read = |run: &Run| fs::read(run.directory().join(name)).ok();
+    let read = |run: &Run| cograd_files::read_regular(&run.directory().join(name)).ok();
     read(recorded) == read(again)
 }
 

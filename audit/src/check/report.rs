@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 
 use cograd_trace::sha256_of_file;
@@ -35,7 +34,7 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
     if !directory.is_dir() {
         return vec![Claim::unchecked(drawn, SUBJECT, "not reported: draw it with `cograd report`")];
     }
-    let text = match fs::read(directory.join(MANIFEST)) {
+    let text = match cograd_files::read_regular(&directory.join(MANIFEST)) {
         Ok(text) => text,
         Err(error) => {
             let why = format!("{MANIFEST} cannot be read ({error}): the report is not whole");
@@ -103,8 +102,8 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
     for path in written.iter().filter(|path| !path.ends_with(MANIFEST)) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let found = directory.join(&name);
-        let is_same = fs::read(path).ok() == fs::read(&found).ok();
-        match sha256_of_file(path).is_ok_and(|sha256| !is_same && files::is_same_text(&found, &sha256)) {
+        let is_same = cograd_files::read_regular(path).ok() == cograd_files::read_regular(&found).ok();
+        match sha256_of_file(path).is_ok_and(|drawn| !is_same && files::is_same_text(&found, &drawn)) {
             true => tally.odd(|| format!("{name} has other line ends")),
             false => tally.check(is_same, || format!("{name} is not what is drawn")),
         }

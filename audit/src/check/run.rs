@@ -1,7 +1,6 @@
 //! The claims of one run's trace, and what the results are recomputed from.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use cograd_recorder::Experiment;
@@ -100,7 +99,7 @@ pub(crate) fn check(
 
 fn seal(directory: &Path, subject: &str) -> Claim {
     let claim = "the manifest's seal is that of its text";
-    let text = match fs::read(directory.join("manifest.json")) {
+    let text = match cograd_files::read_regular(&directory.join("manifest.json")) {
         Ok(text) => text,
         Err(error) => return Claim::fail(claim, subject, format!("it cannot be read: {error}")),
     };

@@ -29,7 +29,7 @@ pub(crate) fn check(summary: &Summary, study: &Path, by: &Result<String, String>
 fn of_study(summary: &Summary, study: &Path) -> Tally {
     let mut tally = Tally::default();
     let path = study.join("study.toml");
-    let text = std::fs::read_to_string(&path).ok();
+    let text = cograd_files::read_regular_text(&path).ok();
     let table = text.and_then(|text| text.parse::<toml::Table>().ok());
     // Without a name in study.toml it is that of the directory, which may have been copied.
     if let Some(name) = table.as_ref().and_then(|table| table.get("name")?.as_str()) {

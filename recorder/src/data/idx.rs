@@ -4,9 +4,10 @@
 //! are read if they are whole and from 0 to 255. Images may have any number of dimensions: their pixels are taken row by row. Labels that begin at 1, as
 //! EMNIST's letters do, are counted from 0.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+use cograd_files::open_regular;
 
 use super::gzip::Members;
 use super::{DataError, Dataset, Examples, names};
@@ -132,8 +133,8 @@ impl IdxFile {
     pub(super) fn open(directory: &Path, name: &str) -> Result<IdxFile, DataError> {
         for (suffix, gzipped) in [("", false), (".gz", true)] {
             let path = directory.join(format!("{name}{suffix}"));
-            match File::open(&path) {
-                Ok(file) if !file.metadata().is_ok_and(|of| of.is_file()) => return Err(DataError::NoFile { path }),
+            match open_regular(&path) {
+                Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(DataError::NoFile { path }),
                 Ok(file) if gzipped => {
                     return Ok(IdxFile { path, gzipped, reader: Box::new(Members::new(BufReader::new(file))) });
                 }

@@ -9,6 +9,7 @@ mod parse;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::grid::{is_within, with_first_values};
+use super::types::explained;
 use super::{Experiment, Rule};
 
 /// What is wrong with an experiment file, at which line, and what to do.
@@ -112,7 +113,8 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentEr
         Ok(experiment) => Ok(Experiment { origin, ..experiment }),
         Err(error) => {
             let span = span_of_rule(text, &error).or(error.span());
-            Err(ExperimentError::Toml { place: origin.place(span), problem: problem(error.message()) })
+            let problem = explained(text, span.clone(), error.message()).unwrap_or_else(|| problem(error.message()));
+            Err(ExperimentError::Toml { place: origin.place(span), problem })
         }
     }
 }
