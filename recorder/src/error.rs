@@ -56,6 +56,14 @@ pub enum RecordError {
         /// The loss, NaN or infinite.
         loss: f64,
     },
+    /// The weights that a run is to begin with are not there, or are of another network.
+    #[error("network.initial: {reference}: {problem}")]
+    Initial {
+        /// The snapshot, STUDY/RUN@STEP.
+        reference: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The rule needs finite gradients to order or clip.
     #[error(
         "run {run}: at step {step} the {what} of layer {layer} are not finite for training example {example}: training \

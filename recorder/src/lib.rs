@@ -21,6 +21,7 @@ mod checkpoint;
 pub mod data;
 mod error;
 mod experiment;
+mod initial;
 mod lanes;
 pub mod layer;
 mod minibatches;

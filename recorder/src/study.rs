@@ -49,6 +49,10 @@ impl Plan {
     pub fn conditions(&self) -> Conditions {
         let conditions = self.rule.conditions(Conditions::new(Some(self.seed)).with("noise", self.noise));
         let conditions = self.experiment.data.conditions(self.experiment.training.conditions(conditions));
+        let conditions = match &self.experiment.network.initial {
+            Some(reference) => conditions.with("initial", reference.as_str()),
+            None => conditions,
+        };
         self.settings.iter().fold(conditions, |conditions, setting| setting.conditions(conditions))
     }
 }

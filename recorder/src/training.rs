@@ -12,6 +12,7 @@ use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
 use crate::experiment::Experiment;
+use crate::initial;
 use crate::minibatches::Minibatches;
 use crate::network::{Evaluation, Network, Weight, sampled_gradients};
 use crate::noise::noisy_labels;
@@ -92,17 +93,20 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     let sample = Sample::draw(experiment, data, &labels, &widths, seed)?;
     let due = RecordingSteps::new(&experiment.schedule, training.steps);
 
-    let initial = || {
+    let first = || {
         Ok(State {
             step: 0,
-            network: Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
+            network: match &experiment.network.initial {
+                Some(reference) => initial::network(reference, &widths, seed)?,
+                None => Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
+            },
             update: Update::new(plan.rule.update_rule(seed), training.optimizer.optimizer()),
             learned_steps: vec![None; labels.len()],
             metrics: Vec::new(),
         })
     };
     let description = describe(plan, &widths, &sample, labels.len());
-    let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, initial)? {
+    let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, first)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
     };

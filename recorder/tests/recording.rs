@@ -786,3 +786,39 @@ fn kinds_of_noise_are_swept_and_are_conditions() {
         assert_eq!(run.manifest().conditions.text("data.noise"), Some(kind));
     }
 }
+
+#[test]
+fn a_run_begins_with_the_snapshot_of_another_that_is_what_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let (first, second) = (place.path().join("first"), place.path().join("second"));
+    record(&small(), &first, &Silent).unwrap();
+    let reference = format!("{}/sgd_noise-0.5_seed-{{seed}}@10", first.display());
+    let initial = |reference: &str| {
+        let hidden = format!("hidden = [16, 12]\ninitial = {reference:?}");
+        Experiment::parse(&SMALL.replace("hidden = [16, 12]", &hidden), "second.toml").unwrap()
+    };
+    record(&initial(&reference), &second, &Silent).unwrap();
+    for seed in [1, 2] {
+        let before = weights(&run(&first, &format!("sgd_noise-0.5_seed-{seed}")), 10);
+        let after = run(&second, &format!("sgd_noise-0_seed-{seed}"));
+        assert_eq!(weights(&after, 0), before);
+        assert_eq!(after.manifest().conditions.text("initial"), Some(reference.as_str()));
+    }
+
+    let refused = |reference: &str| {
+        let error = record(&initial(reference), &place.path().join("third"), &Silent).unwrap_err().to_string();
+        assert!(error.starts_with("network.initial: "), "{error}");
+        error
+    };
+    let run_of_first = format!("{}/sgd_noise-0_seed-1", first.display());
+    assert!(refused(&format!("{run_of_first}@7")).contains("step 7"));
+    assert!(refused(&format!("{}/sgd_noise-0_seed-9@0", first.display())).contains("seed-9"));
+    let text = SMALL.replace("[16, 12]", &format!("[16, 13]\ninitial = \"{run_of_first}@0\""));
+    let error = record(&Experiment::parse(&text, "x.toml").unwrap(), &place.path().join("third"), &Silent).unwrap_err();
+    assert!(error.to_string().contains("layer.1.weight has the shape [12, 16], the network [13, 16]"), "{error}");
+    let weights = first.join("runs/sgd_noise-0_seed-1/weights/step-00000000.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    assert!(refused(&format!("{run_of_first}@0")).contains("step-00000000.safetensors"));
+}

@@ -37,6 +37,9 @@ pub(crate) fn check(trace: &Trace, subject: &str) -> Vec<Claim> {
         return claims.iter().map(|claim| Claim::unchecked(claim, subject, why)).collect();
     };
     let initially = match trace.run.weights(0) {
+        Ok(_) if manifest.conditions.text("initial").is_some() => {
+            Claim::unchecked(claims[3], subject, "they are those of another run's snapshot: use --replay")
+        }
         Ok(weights) => initial_weights(seed, widths, &weights).into_claim(claims[3], subject),
         Err(_) => Claim::unchecked(claims[3], subject, "there is no snapshot at step 0, which holds them"),
     };

@@ -3,6 +3,7 @@
 use super::rule::Problem;
 use super::{Batch, Experiment, ExperimentError, Source};
 use crate::data::Dataset;
+use crate::initial::split;
 use crate::noise::NoiseKind;
 use crate::schedule::Schedule;
 
@@ -82,6 +83,10 @@ fn check_training(experiment: &Experiment) -> Checked {
     let rate = training.learning_rate;
     require(experiment, !experiment.network.hidden.contains(&0), "network.hidden", || {
         "a layer of 0 units passes nothing on: every width is at least 1".into()
+    })?;
+    let initial = experiment.network.initial.as_deref();
+    require(experiment, initial.is_none_or(|initial| split(initial).is_some()), "network.initial", || {
+        format!("{}: write STUDY/RUN@STEP", initial.unwrap_or_default())
     })?;
     for &width in &experiment.network.hidden {
         require(experiment, width as u128 <= MOST_PARAMETERS, "network.hidden", || {

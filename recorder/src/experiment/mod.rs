@@ -115,6 +115,9 @@ pub enum Source {
 pub struct NetworkSettings {
     /// Units of each hidden layer, from the input on; empty for a linear classifier.
     pub hidden: Vec<usize>,
+    /// Snapshot of another run, STUDY/RUN@STEP, whose weights are the initial ones; `{seed}` is the seed of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
 }
 
 impl NetworkSettings {

@@ -263,6 +263,7 @@ fn impossible_values_are_named_with_what_is_allowed() {
         ("\"digits\"", "\"digits\"\nexamples = 0", 4, "data.examples: 0: at least 1"),
         ("\"digits\"", "\"digits\"\nnoise = \"file\"", 4, "data.noise: file needs the key `noise_file`"),
         ("\"digits\"", "\"digits\"\nnoise_file = \"x\"", 4, "data.noise_file: only noise = \"file\""),
+        ("[8]", "[8]\ninitial = \"study/run\"", 6, "network.initial: study/run: write STUDY/RUN@STEP"),
         ("[8]", "[8, 0]", 5, "network.hidden: a layer of 0 units"),
         ("[8]", "[8, 9223372036854775807]", 5, "network.hidden: 9223372036854775807 units: a network has at most"),
         ("steps = 10", "steps = 0", 7, "training.steps: 0: 1 to"),
