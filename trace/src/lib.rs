@@ -14,6 +14,7 @@ mod gradients;
 mod journal;
 mod manifest;
 mod metrics;
+mod parallel;
 mod parameters;
 mod population;
 mod row_groups;

@@ -21,10 +21,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
-use rayon::prelude::*;
 
 use crate::TraceError;
 use crate::manifest::PartFile;
+use crate::parallel::map_in_order;
 use crate::schema::{self, Kind, Wanted};
 use crate::table::row_error;
 
@@ -265,9 +265,8 @@ impl<'a> PartFiles<'a> {
         keep_freed_memory();
         let units = self.units();
         let units = &units[row_groups.start.min(units.len())..row_groups.end.min(units.len())];
-        let results = units.par_iter().with_max_len(1).map(|group| self.map_steps(group.steps.clone(), &work));
-        let results: Result<Vec<Vec<R>>, TraceError> = results.collect();
-        Ok(results?.into_iter().flatten().collect())
+        let results = map_in_order(units, |group| self.map_steps(group.steps.clone(), &work))?;
+        Ok(results.into_iter().flatten().collect())
     }
 
     fn map_steps<V: Value, R>(

@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use crate::manifest::{COORDINATES, EXAMPLES, GRADIENT_NORMS, INPUTS, METRICS, PARAMETERS, path_in_run};
+use crate::parallel::map_in_order;
 use crate::schema::Wanted;
 use crate::table::row_error;
 use crate::tensors::snapshot_step;
@@ -14,7 +13,7 @@ use crate::{
     Coordinate, ExampleColumn, Examples, GradientNorm, Layer, Manifest, Metric, Parameter, PopulationStep, RowGroup,
     StepGradients, Tensor, TraceError, examples, gradients, metrics, parameters, population, schema, tensors,
 };
-use cograd_files::check_file;
+use cograd_files::{FileEntry, check_file};
 
 /// A finished run on disk.
 #[derive(Clone, Debug)]
@@ -178,7 +177,9 @@ impl Run {
     /// As [`Run::verify`].
     pub fn verify_files(&self, chosen: impl Fn(&str) -> bool) -> Result<(), TraceError> {
         let files: Vec<_> = self.manifest.files.iter().filter(|(name, _)| chosen(name)).collect();
-        files.into_par_iter().try_for_each(|(name, entry)| Ok(check_file(&path_in_run(&self.directory, name), entry)?))
+        let check = |(name, entry): &(&String, &FileEntry)| check_file(&path_in_run(&self.directory, name), entry);
+        map_in_order(&files, check)?;
+        Ok(())
     }
 
     /// Names and types of the columns of a Parquet file of this run, named as the manifest names it.
