@@ -145,7 +145,7 @@ class Writer:
             )
         if not np.isfinite(matrix).all():
             raise DataError(f"step {step}: gradients that are not finite: give the step to `skip` instead")
-        self._ascending(step, self._recorded)
+        self._has_rows(step, self._recorded)
         self._recorded.append(step)
         self._add(lambda: self._files.update(self._gradients.append(step, matrix)))
 
@@ -171,7 +171,7 @@ class Writer:
             raise DataError(f"step {step}: gradient norms of shape {norms.shape}, not {shape[1:]} (layers)")
         if not all(np.isfinite(values).all() for values in (norms, *by_layer.values())):
             raise DataError(f"step {step}: a population that is not finite: give the step to `skip` instead")
-        self._ascending(step, self._population_steps)
+        self._has_rows(step, self._population_steps)
         self._population_steps.append(step)
         self._norms += [(step, layer, float(norm)) for layer, norm in enumerate(norms)]
         self._add(lambda: self._write_population(step, by_layer))
@@ -179,6 +179,8 @@ class Writer:
     def skip(self, step: int, reason: str) -> None:
         """Says why a step that was due has no rows."""
         self._ascending(step, [skipped["step"] for skipped in self._skipped])
+        if step in (*self._recorded[-1:], *self._population_steps[-1:]):
+            raise DataError(f"step {step} has rows: a step that is skipped has none")
         self._skipped.append({"step": step, "reason": reason})
 
     def metric(
@@ -372,6 +374,11 @@ class Writer:
                 f"{self._partial}: {error}; what is recorded so far stays there, and a recorder continues from the last "
                 "state_dict() once the cause is gone"
             ) from error
+
+    def _has_rows(self, step: int, earlier: Sequence[int]) -> None:
+        self._ascending(step, earlier)
+        if self._skipped and self._skipped[-1]["step"] == step:
+            raise DataError(f"step {step} is skipped: it has no rows")
 
     @staticmethod
     def _ascending(step: int, earlier: Sequence[int]) -> None:

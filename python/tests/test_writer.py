@@ -188,6 +188,11 @@ def test_values_that_cannot_be_are_refused_and_nothing_is_written(tmp_path: Path
     record(to, range(2))
     with pytest.raises(DataError, match="step 1 after step 1"):
         to.gradients(1, np.zeros((4, 4)))
+    with pytest.raises(DataError, match="step 1 has rows"):
+        to.skip(1, "no reason")
+    to.skip(2, "an overflow")
+    with pytest.raises(DataError, match="step 2 is skipped"):
+        to.gradients(2, np.zeros((4, 4)))
     to.abort()
 
 

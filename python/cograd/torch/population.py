@@ -13,6 +13,10 @@ from cograd.torch.engine import Engine
 from cograd.torch.probe import Tensors, Weights
 
 
+class NotFiniteError(Exception):
+    """What a step is made of is not finite: there is nothing to record."""
+
+
 @dataclass(frozen=True)
 class Contributions:
     """Of every example of the population, by layer: [examples, layers]; and ‖g‖² [layers]."""
@@ -32,11 +36,11 @@ class Population:
         self._engine, self._examples, self._ids = engine, examples, ids
         self._microbatch, self._self_terms = microbatch, self_terms
 
-    def record(self, weights: Weights) -> Contributions | None:
-        """Takes the sum of all gradients, then every example's part in it; None if it is not finite."""
+    def record(self, weights: Weights) -> Contributions:
+        """Takes the sum of all gradients, then every example's part in it; raises NotFiniteError."""
         total = self._total(weights)
         if not all(bool(value.isfinite().all()) for value in total.values()):
-            return None
+            raise NotFiniteError("the sum of the gradients of all examples was not finite")
         single = {name: value.to(weights.trained[name].dtype) for name, value in total.items()}
         parts = [
             self._engine.population(weights, batch, single, self._self_terms)
@@ -46,7 +50,7 @@ class Population:
         own = [part for _, part in parts if part is not None]
         self_terms = torch.cat(own) if own else None
         if not all(bool(part.isfinite().all()) for part in (contributions, self_terms) if part is not None):
-            return None
+            raise NotFiniteError("the contributions of all examples were not finite")
         return Contributions(
             contributions.cpu().numpy(),
             None if self_terms is None else self_terms.cpu().numpy(),

@@ -20,7 +20,7 @@ from cograd.torch.data import Collate, Examples
 from cograd.torch.engine import Engine
 from cograd.torch.evaluation import Evaluation
 from cograd.torch.kinds import kinds
-from cograd.torch.population import Population
+from cograd.torch.population import NotFiniteError, Population
 from cograd.torch.probe import Loss, Probe, Weights, cross_entropy
 from cograd.torch.self_check import self_check
 from cograd.torch.tape import ruled
@@ -147,10 +147,7 @@ class Recorder:
         with self._probe.weights() as weights:
             if not self._planned:
                 self._engine.ruled, self._planned = self._ruled(weights), True
-            if _scheduled(self._schedule, t):
-                self._record(t, weights)
-            if _scheduled(self._population_steps, t):
-                self._record_population(t, weights)
+            self._record(t, weights)
             if _scheduled(self._evaluation_steps, t):
                 self._evaluation.evaluate(t, weights, self._writer)
             if _scheduled(self._snapshot_steps, t):
@@ -220,33 +217,41 @@ class Recorder:
         return min((schedule.next(step) for schedule in schedules if schedule is not None), default=NEVER)
 
     def _record(self, t: int, weights: Weights) -> None:
+        """Records gradients and population, if they are due and finite; a step that has one has both."""
+        gradients = contributions = None
+        try:
+            if _scheduled(self._schedule, t):
+                gradients = self._gradients(weights)
+            if _scheduled(self._population_steps, t):
+                contributions = self._population.record(weights)
+        except NotFiniteError as error:
+            self._writer.skip(t, str(error))
+            return
+        if gradients is not None:
+            self._writer.gradients(t, gradients.float().cpu().numpy())
+        if contributions is not None:
+            values = contributions
+            self._writer.population(t, values.contributions, values.gradient_norms_sq, values.self_terms)
+
+    def _gradients(self, weights: Weights) -> Tensor:
         found = [self._engine.record(weights, chunk) for chunk in self._chunks]
         losses = torch.cat([one.losses for one in found])
         gradients = torch.cat([one.gradients for one in found])
-        if reason := _not_finite(losses, gradients):
-            self._writer.skip(t, reason)
-            return
+        for what, finite in (("losses", losses.isfinite()), ("gradients", gradients.isfinite().all(1))):
+            if bad := int((~finite).sum()):
+                raise NotFiniteError(f"the {what} of {bad} of {len(losses)} sampled examples were not finite")
         if not self._checked:
             rows = [self._examples.batch(self._sampled[row : row + 1]) for row in range(self._check)]
-            worst = self_check(
-                self._probe, weights, self._places, gradients[: self._check], self._chunks[0], rows
-            )
+            first = gradients[: self._check]
+            worst = self_check(self._probe, weights, self._places, first, self._chunks[0], rows)
             self._checked = True
-            self._writer.task.setdefault(
-                "self_check", {"largest_relative_difference": worst, "examples": self._check}
-            )
-        self._writer.gradients(t, gradients.float().cpu().numpy())
+            found_at_first = {"largest_relative_difference": worst, "examples": self._check}
+            self._writer.task.setdefault("self_check", found_at_first)
+        return gradients
 
     def _ruled(self, weights: Weights) -> dict[str, int]:
         few, more = (np.arange(size) % len(self._examples) for size in _SIZES)
         return ruled(self._probe, weights, (self._examples.batch(few), self._examples.batch(more)), _SIZES)
-
-    def _record_population(self, t: int, weights: Weights) -> None:
-        found = self._population.record(weights)
-        if found is None:
-            self._writer.skip(t, "the gradients of the population were not finite")
-        else:
-            self._writer.population(t, found.contributions, found.gradient_norms_sq, found.self_terms)
 
     def _snapshot(self, t: int, weights: Weights) -> None:
         self._writer.snapshot(
@@ -271,15 +276,6 @@ def _scheduled(steps: Steps | None, t: int) -> bool:
 
 def _largest_output(model: nn.Module, batch: Any) -> Tensor:
     return model(batch[0]).argmax(1)
-
-
-def _not_finite(losses: Tensor, gradients: Tensor) -> str:
-    """Why a step cannot be recorded; empty if it can."""
-    bad = int((~losses.isfinite()).sum())
-    if bad:
-        return f"the losses of {bad} of {len(losses)} sampled examples were not finite"
-    bad = int((~gradients.isfinite().all(1)).sum())
-    return f"the gradients of {bad} of {len(losses)} sampled examples were not finite" if bad else ""
 
 
 def _label_columns(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
+from cograd.errors import DataError
 from cograd.torch.probe import Probe, Weights
 from cograd.torch.rules import RULES, Use
 
@@ -108,6 +109,11 @@ def ruled(probe: Probe, weights: Weights, batches: tuple[Any, Any], sizes: tuple
     The model is run on two batches of different sizes: the rows of every input and output must be the examples' own.
     """
     few, more = (Pass(probe, weights, batch, probe.names) for batch in batches)
+    for run, size in zip((few, more), sizes, strict=True):
+        if len(run.losses) != size:
+            raise DataError(
+                f"the loss of {size} examples is {len(run.losses)} numbers: it must be one number an example"
+            )
     if [use.roles for use in few.uses] != [use.roles for use in more.uses]:
         return {}
     unfit, counts = few.others | more.others, dict.fromkeys(probe.names, 0)
