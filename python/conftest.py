@@ -16,11 +16,11 @@ name = "small"
 [data]
 source = "digits"
 [network]
-hidden = [32]
+hidden = [64]
 [training]
 learning_rate = 0.1
 batch = 50
-steps = 300
+steps = 1500
 [grid]
 noise = [0.0, 0.25]
 seeds = [1]

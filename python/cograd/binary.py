@@ -33,6 +33,10 @@ class CommandFailed(CogradError):
         super().__init__(message)
         self.exit_code = exit_code
 
+    def __reduce__(self) -> tuple[type[CommandFailed], tuple[str, int]]:
+        """Engines send errors from process to process."""
+        return type(self), (str(self), self.exit_code)
+
 
 def find() -> Path:
     """The binary: what COGRAD_BINARY names, else that of the installed wheel, else that on the PATH.

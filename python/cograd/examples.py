@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import narwhals.stable.v2 as nw
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cograd.results import Results, ResultsError, check_seal
+from cograd.results import Results, ResultsError, check_manifest
 
 #: Columns of the trace that say nothing about an example itself.
 _OF_THE_RECORDING = ("sampled", "population")
@@ -50,7 +49,7 @@ def _known(study: Path, run: str, manifest_sha256: str) -> pa.Table:
     text = (directory / "manifest.json").read_bytes()
     if hashlib.sha256(text).hexdigest() != manifest_sha256:
         raise ResultsError(f"{directory} was recorded anew since it was analysed; analyse again")
-    manifest = check_seal(text, directory / "manifest.json") if b'"seal"' in text else json.loads(text)
+    manifest = check_manifest(text, directory / "manifest.json")
     content = (directory / "examples.parquet").read_bytes()
     if hashlib.sha256(content).hexdigest() != manifest["files"]["examples.parquet"]["sha256"]:
         raise ResultsError(f"{directory / 'examples.parquet'} is not the file that its manifest is about")

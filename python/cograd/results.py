@@ -43,6 +43,16 @@ def check_seal(text: bytes, file: Path | str) -> dict[str, Any]:
     return value
 
 
+def check_manifest(text: bytes, file: Path | str) -> dict[str, Any]:
+    """The manifest of a run, checked by its seal; version 1 of the trace format had none."""
+    try:
+        value = json.loads(text)
+        is_unsealed = value["format_version"] == 1 and "seal" not in value
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{file} is no manifest of a run: it is damaged") from error
+    return value if is_unsealed else check_seal(text, file)
+
+
 class Results(Mapping[str, Any]):
     """A directory of results: a mapping from the names of its tables to data frames.
 

@@ -82,8 +82,8 @@ class Study:
         the study, where they replace those of an earlier analysis.
 
         >>> study = cograd.open("studies/small").analyze(null_worlds=99, statistics=["shares"], progress=False)
-        >>> sorted(study.tables)[:3]
-        ['curves', 'gradient_norms', 'groups']
+        >>> "shares" in study.tables, "coherence" in study.tables
+        (True, False)
         """
         options = Options(
             null_worlds=null_worlds,
@@ -146,7 +146,8 @@ class Study:
         0.93 and 0.74 at label noise 0.25, 0.5 and 0.75.
 
         >>> study = cograd.open("studies/small", frames="pyarrow")
-        >>> study.examples["self_term"][0] >= study.examples["self_term"][1]
+        >>> first, second = study.examples["self_term"].to_pylist()[:2]
+        >>> first >= second
         True
         """
         from cograd.examples import of_runs
@@ -256,7 +257,8 @@ def compare(
     `curves` are names of docs/results.md, by default the usual ones.
 
     >>> study = cograd.open("studies/small")
-    >>> cograd.compare(study, study.analysis, curves=["share"], progress=False)
+    >>> later = study.analyze(null_worlds=9, steps="10..", out="later", progress=False)
+    >>> cograd.compare(study, later, curves=["share"], progress=False)
     Comparison('comparison')
     """
     named = [str(study.analysis) if isinstance(study, Study) else os.fspath(study) for study in studies]
