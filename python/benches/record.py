@@ -4,8 +4,8 @@
 
 One JSON object, medians in milliseconds, taken in turns so that other load meets all alike: `hooks` takes 400 examples x
 600 weights of 784-2048-10 from one forward and one backward pass written by hand, `vmap` by torch.func, `step` is the
-recorder's whole step of the same, and `step_probe` that without waiting for the disk at the end. `idle` is a step at which nothing
-is due, and `import` the import of the package, in microseconds and milliseconds.
+recorder's whole step of the same, and `step_and_disk` that and its writing. `idle_microseconds` is a step at which
+nothing is due, and `import` the import of the package.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ class Lock:
             except BlockingIOError:
                 self._file.close()
                 raise StudyError(
-                    f"another recorder is writing this run (it holds {path}): wait for it, or choose another `run`"
+                    f"another recorder is writing this run (it holds {path}): "
+                    "wait for it, or choose another `run`"
                 ) from None
             # The holder may have removed the file since it was opened: then it locks nothing any more.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(self._file.fileno())):

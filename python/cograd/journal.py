@@ -1,7 +1,7 @@
 """The gradients of one worker on disk: a journal of the steps of the part file to come, and part files.
 
-A part file is written from the journal once it has all its steps, so that its bytes depend on nothing else, and a
-recording that was interrupted can go on from any step that it had reached.
+A part file is written from the journal once it has all its steps, so that its bytes depend on nothing else, and
+a recording that was interrupted can go on from any step that it had reached.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class GradientFiles:
         path = self._directory / self._part(part)
         if not path.exists():
             raise ResumeError(
-                f"{self._directory}: the gradients of step {steps[0]} and after are not there any more: record again from "
-                "the beginning"
+                f"{self._directory}: the gradients of step {steps[0]} and after are not there any more: "
+                "record again from the beginning"
             )
         n = len(self._ids)
         table = pq.read_table(path, columns=["step", "gradient"])

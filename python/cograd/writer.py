@@ -2,7 +2,7 @@
 
     with cograd.Writer("studies/mine", parameters=..., coordinates=..., examples=..., sampled=...) as writer:
         for step in ...:
-            writer.gradients(step, values)  # [sampled examples, coordinates], at the weights before update `step`
+            writer.gradients(step, values)  # [sampled examples, coordinates], at the weights before that update
 
 `docs/trace-format.md` says what is written. A run is in `runs/.RUN.partial` until it is whole.
 """
@@ -66,10 +66,11 @@ def layers(parameters: Iterable[Parameter]) -> list[str]:
 class Writer:
     """Writes one run of a study, on a thread of its own.
 
-    `coordinates` are two arrays, row of `parameters` and place in the tensor. `examples` are columns of all training
-    examples (`label`, `original_label`, and whatever is known); `sampled` are the recorded ones, ascending.
-    `population` are the examples of the population, by default all. Where several workers write one run, each has its
-    share of `sampled` and `population` in `shares`, under its name in `workers`; the first of them closes last.
+    `coordinates` are two arrays, row of `parameters` and place in the tensor. `examples` are columns of all
+    training examples (`label`, `original_label`, and whatever is known); `sampled` are the recorded ones,
+    ascending. `population` are the examples of the population, by default all. Where several workers write one
+    run, each has its `share` of `sampled` and `population`, and its name in `workers`; the first of them closes
+    last.
     """
 
     def __init__(
@@ -214,7 +215,7 @@ class Writer:
         self._guarded(self._clear)
 
     def state(self) -> dict[str, Any]:
-        """Where the recording is, after making all of it durable: plain values, to be kept beside a checkpoint."""
+        """Where the recording is, after making all of it durable: plain values, to be kept with a checkpoint."""
         if self._background is None:
             self.begin()
         self._wait()
@@ -236,8 +237,8 @@ class Writer:
             raise ResumeError("a state must be loaded before the first step is recorded")
         if state["run"] != self.run or state["identity"] != self._identity():
             raise ResumeError(
-                f"the state is of another recording ({state['run']}): model, training set, sample and conditions must be "
-                "the same"
+                f"the state is of another recording ({state['run']}): "
+                "model, training set, sample and conditions must be the same"
             )
         if not self._partial.is_dir():
             raise ResumeError(f"{self._partial} is not there any more: record again from the beginning")
@@ -251,7 +252,7 @@ class Writer:
         self._guarded(self._go_back)
 
     def close(self, steps: int | None = None, columns: Columns | None = None) -> Path:
-        """Completes the run of `steps` updates; `columns` of the examples may be added. Returns its directory."""
+        """Completes the run of `steps` updates, with further `columns` of the examples; returns its directory."""
         if self._closed:
             return self._final
         if self._background is None:
@@ -371,8 +372,8 @@ class Writer:
             work()
         except OSError as error:
             raise WriteError(
-                f"{self._partial}: {error}; what is recorded so far stays there, and a recorder continues from the last "
-                "state_dict() once the cause is gone"
+                f"{self._partial}: {error}; what is recorded so far stays there, "
+                "and a recorder continues from the last state_dict() once the cause is gone"
             ) from error
 
     def _has_rows(self, step: int, earlier: Sequence[int]) -> None:
@@ -566,8 +567,8 @@ def check_study(study: Path, run: str, conditions: Mapping[str, Value]) -> None:
             raise StudyError(f"{manifest} cannot be read: {error}") from error
         if _comparable(other) == _comparable(conditions):
             raise StudyError(
-                f"{manifest.parent} has the same conditions ({conditions or 'none'}): say what is different in "
-                "`conditions`, or name another directory"
+                f"{manifest.parent} has the same conditions ({conditions or 'none'}): "
+                "say what is different in `conditions`, or name another directory"
             )
 
 

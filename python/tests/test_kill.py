@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
 import time
 from multiprocessing.connection import Connection
@@ -45,7 +44,7 @@ def train(path: Path, said: Connection) -> None:
         if t % 7 == 0 and t > start:
             state = {"step": t, "model": model.state_dict(), "recorder": recorder.state_dict()}
             torch.save(state, f"{saved}.new")
-            os.replace(f"{saved}.new", saved)
+            Path(f"{saved}.new").replace(saved)
         said.send((start, t))
         recorder.step(t)
         chosen = torch.arange(10) * 5 + t % 5

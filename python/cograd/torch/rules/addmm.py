@@ -14,7 +14,9 @@ from cograd.torch.rules.rule import Bound, Use
 class Addmm(Linear):
     """A weight [inputs, outputs]."""
 
-    def bind(self, input: Tensor, mat1: Tensor, mat2: Tensor, **options: Any) -> Bound | None:
+    def bind(  # type: ignore[override]
+        self, input: Tensor, mat1: Tensor, mat2: Tensor, **options: Any
+    ) -> Bound | None:
         """A bias that is a row."""
         if options or input.ndim != 1:
             return None

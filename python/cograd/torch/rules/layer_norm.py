@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -56,7 +59,7 @@ class RmsNorm(LayerNorm):
         return functional.rms_norm(use.input, use.bound.options["shape"], eps=use.bound.options["eps"])
 
 
-FUNCTIONS: dict[object, Rule] = {functional.layer_norm: LayerNorm()}
+FUNCTIONS: dict[Callable[..., Any], Rule] = {functional.layer_norm: LayerNorm()}
 if hasattr(functional, "rms_norm"):  # since PyTorch 2.4
     FUNCTIONS[functional.rms_norm] = RmsNorm()
     FUNCTIONS[torch.rms_norm] = RmsNorm()
