@@ -90,8 +90,7 @@ pub trait UpdateRule: Send {
     /// Those of [`UpdateRule::begin`] and [`UpdateRule::descend`].
     fn update(&mut self, network: &mut Network, step: &Step<'_>) -> Result<(), RuleError> {
         self.begin(step)?;
-        let layers = network.layers().iter().enumerate();
-        layers.map(|(index, layer)| self.descend(layer, index, step)).collect()
+        network.layers().iter().enumerate().try_for_each(|(index, layer)| self.descend(layer, index, step))
     }
 
     /// What the rule carries from step to step besides the parameters, for a checkpoint: nothing, for most.
