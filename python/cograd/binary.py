@@ -62,7 +62,9 @@ def _of_wheel() -> Path | None:
         files = metadata.distribution("cograd").files or []
     except metadata.PackageNotFoundError:
         return None
-    programs = (Path(str(file.locate())) for file in files if file.name in ("cograd", "cograd.exe"))
+    programs = (
+        Path(os.path.normpath(file.locate())) for file in files if file.name in ("cograd", "cograd.exe")
+    )
     return next((program for program in programs if program.is_file()), None)
 
 
