@@ -130,6 +130,11 @@ class Writer:
         self._closed = False
 
     @property
+    def directory(self) -> Path:
+        """Where the run is once it is complete."""
+        return self._final
+
+    @property
     def leads(self) -> bool:
         """Whether this writer is the one that completes the run."""
         return not self._workers or self._worker == self._workers[0]

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from cograd.torch.data import Examples
 from cograd.torch.engine import Engine
 from cograd.torch.probe import Tensors, Weights
-
-
-class NotFiniteError(Exception):
-    """What a step is made of is not finite: there is nothing to record."""
+from cograd.torch.workers import NotFiniteError, Workers
 
 
 @dataclass(frozen=True)
@@ -30,10 +27,16 @@ class Population:
     """The population of a training set."""
 
     def __init__(
-        self, engine: Engine, examples: Examples, ids: NDArray[np.int64], microbatch: int, self_terms: bool
+        self,
+        engine: Engine,
+        examples: Examples,
+        ids: NDArray[np.int64],
+        microbatch: int,
+        self_terms: bool,
+        workers: Workers,
     ) -> None:
-        """`ids` are the examples of the population."""
-        self._engine, self._examples, self._ids = engine, examples, ids
+        """`ids` are the examples of the population that are this worker's."""
+        self._engine, self._examples, self._ids, self._workers = engine, examples, ids, workers
         self._microbatch, self._self_terms = microbatch, self_terms
 
     def record(self, weights: Weights) -> Contributions:
@@ -65,4 +68,5 @@ class Population:
         for batch in self._examples.chunks(self._ids, self._microbatch):
             for name, value in self._engine.total(weights, batch).items():
                 total[name] += value
+        self._workers.add(total)
         return total

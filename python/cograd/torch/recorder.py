@@ -20,10 +20,11 @@ from cograd.torch.data import Collate, Examples
 from cograd.torch.engine import Engine
 from cograd.torch.evaluation import Evaluation
 from cograd.torch.kinds import kinds
-from cograd.torch.population import NotFiniteError, Population
+from cograd.torch.population import Population
 from cograd.torch.probe import Loss, Probe, Weights, cross_entropy
 from cograd.torch.self_check import self_check
 from cograd.torch.tape import ruled
+from cograd.torch.workers import NotFiniteError, Workers
 from cograd.writer import Columns, Value, Writer, layers
 
 # Batches of different sizes, to see which rows of a layer's input are the examples'.
@@ -54,6 +55,8 @@ class Recorder:
     - `schedule`, `population`, `evaluations`, `snapshots`: when gradients, the contributions of all examples over all
       parameters, losses and accuracies, and weights are recorded; None is never.
     - `original_labels`: labels before label noise. `columns`: whatever else is known of the examples.
+    - `distributed`: the sample and the population are shared out over the ranks of torch.distributed; all of them
+      make a recorder and call the same methods. Otherwise make one on rank 0 only.
     - `conditions`: what the runs of a study differ in. `seed` says which repetition this is, and draws the sample.
     """
 
@@ -83,16 +86,19 @@ class Recorder:
         self_terms: bool = True,
         check: int = 2,
         collate: Collate | None = None,
+        distributed: bool = False,
         seed: int = 0,
         run: str | None = None,
     ) -> None:
         """Checks everything that can be checked before the first step; writes nothing yet."""
         if microbatch < 1 or check < 1:
             raise DataError(f"microbatch = {microbatch}, check = {check}: each is at least 1")
+        self._workers = Workers(distributed)
         self._probe = Probe(model, loss or cross_entropy, seed)
         self._examples = Examples(train_set, collate, self._probe.device)
         m, names = len(self._examples), self._probe.names
-        self._sampled = sample_examples(m, examples, seed)
+        sampled = sample_examples(m, examples, seed)
+        self._sampled = self._workers.share(sampled)
         recorded = matching(names, parameters)
         places = {
             name: sample_coordinates(self._probe.shapes[name], coordinates, seed, names.index(name))
@@ -107,13 +113,16 @@ class Recorder:
         self._engine = Engine(self._probe, self._places, of_layer)
         self._chunks = list(self._examples.chunks(self._sampled, microbatch))
         self._check = min(check, len(self._sampled))
-        self._planned = self._checked = False
+        self._begun = self._planned = self._checked = False
 
         known = _label_columns(self._examples, labels, original_labels)
         in_population = sample_examples(m, population_examples or m, seed)
         self._schedule, self._population_steps = schedule, population
         self._evaluation_steps, self._snapshot_steps = evaluations, snapshots
-        self._population = Population(self._engine, self._examples, in_population, microbatch, self_terms)
+        own = self._workers.share(in_population)
+        self._population = Population(
+            self._engine, self._examples, own, microbatch, self_terms, self._workers
+        )
         if predict is None and loss is None:
             predict = _largest_output
         test = None if test_set is None else Examples(test_set, collate, self._probe.device)
@@ -129,9 +138,12 @@ class Recorder:
                 np.concatenate(list(places.values())),
             ),
             train_examples=m,
-            sampled=self._sampled,
+            sampled=sampled,
             examples={**known, **(columns or {})},
             population=in_population,
+            worker=self._workers.name,
+            workers=self._workers.names,
+            share=(self._sampled, own),
             conditions={**({} if "seed" in (conditions or {}) else {"seed": seed}), **(conditions or {})},
             task={**self._task(loss, known), **(task or {})},
             program=f"cograd (Python), torch {torch.__version__}",
@@ -144,13 +156,14 @@ class Recorder:
             self._last = t
             return
         self._last, self._due = t, self._next(t + 1)
+        self._begin()
         with self._probe.weights() as weights:
             if not self._planned:
                 self._engine.ruled, self._planned = self._ruled(weights), True
             self._record(t, weights)
-            if _scheduled(self._evaluation_steps, t):
+            if self._workers.leads and _scheduled(self._evaluation_steps, t):
                 self._evaluation.evaluate(t, weights, self._writer)
-            if _scheduled(self._snapshot_steps, t):
+            if self._workers.leads and _scheduled(self._snapshot_steps, t):
                 self._snapshot(t, weights)
 
     def record_metric(
@@ -166,13 +179,15 @@ class Recorder:
     def close(self, steps: int | None = None) -> Path:
         """Completes the run, of `steps` updates (by default one for each call of `step`); returns its directory."""
         total = self._last + 1 if steps is None else steps
-        if total == self._last + 1 and self._last >= 0:
+        if self._workers.leads and total == self._last + 1 and self._last >= 0:
             with self._probe.weights() as weights:
                 if self._evaluation_steps is not None:
                     self._evaluation.evaluate(total, weights, self._writer)
                 if self._snapshot_steps is not None:
                     self._snapshot(total, weights)
-        return self._writer.close(total, self._evaluation.columns())
+        self._begin()
+        self._workers.in_turn(lambda: self._writer.close(total, self._evaluation.columns()), first=False)
+        return self._writer.directory
 
     def abort(self) -> None:
         """Stops without completing the run; it can be continued from the last state."""
@@ -180,18 +195,25 @@ class Recorder:
 
     def state_dict(self) -> dict[str, Any]:
         """Where the recording is, to be saved beside the training's own checkpoint."""
-        return {
+        self._begin()
+        own = {
             "last": self._last,
             "self_check": self._writer.task.get("self_check"),
             "evaluation": self._evaluation.state(),
             "writer": self._writer.state(),
         }
+        return {"workers": self._workers.gather(own)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continues from a state, before the first step: what was recorded after it is dropped."""
         if self._last >= 0:
             raise ResumeError("load_state_dict must be called before the first step")
+        every = state["workers"]
+        if len(every) != max(1, len(self._workers.names)):
+            raise ResumeError(f"the state is of {len(every)} processes: go on with as many")
+        state = every[self._workers.number]
         self._writer.resume(state["writer"])
+        self._begun = True
         self._evaluation.resume(state["evaluation"])
         if state["self_check"] is not None:
             self._writer.task["self_check"] = dict(state["self_check"])
@@ -216,22 +238,28 @@ class Recorder:
         schedules = (self._schedule, self._population_steps, self._evaluation_steps, self._snapshot_steps)
         return min((schedule.next(step) for schedule in schedules if schedule is not None), default=NEVER)
 
+    def _begin(self) -> None:
+        """Begins the run, the leading worker first, unless it continues from a state."""
+        if not self._begun:
+            self._workers.in_turn(self._writer.begin, first=True)
+            self._begun = True
+
     def _record(self, t: int, weights: Weights) -> None:
         """Records gradients and population, if they are due and finite; a step that has one has both."""
         gradients = contributions = None
         try:
             if _scheduled(self._schedule, t):
-                gradients = self._gradients(weights)
+                gradients = self._workers.agree(lambda: self._gradients(weights))
+                self._self_check(weights, gradients)
             if _scheduled(self._population_steps, t):
-                contributions = self._population.record(weights)
+                contributions = self._workers.agree(lambda: self._population.record(weights))
         except NotFiniteError as error:
             self._writer.skip(t, str(error))
             return
         if gradients is not None:
             self._writer.gradients(t, gradients.float().cpu().numpy())
-        if contributions is not None:
-            values = contributions
-            self._writer.population(t, values.contributions, values.gradient_norms_sq, values.self_terms)
+        if (found := contributions) is not None:
+            self._writer.population(t, found.contributions, found.gradient_norms_sq, found.self_terms)
 
     def _gradients(self, weights: Weights) -> Tensor:
         found = [self._engine.record(weights, chunk) for chunk in self._chunks]
@@ -240,14 +268,23 @@ class Recorder:
         for what, finite in (("losses", losses.isfinite()), ("gradients", gradients.isfinite().all(1))):
             if bad := int((~finite).sum()):
                 raise NotFiniteError(f"the {what} of {bad} of {len(losses)} sampled examples were not finite")
-        if not self._checked:
-            rows = [self._examples.batch(self._sampled[row : row + 1]) for row in range(self._check)]
-            first = gradients[: self._check]
-            worst = self_check(self._probe, weights, self._places, first, self._chunks[0], rows)
-            self._checked = True
-            found_at_first = {"largest_relative_difference": worst, "examples": self._check}
-            self._writer.task.setdefault("self_check", found_at_first)
         return gradients
+
+    def _self_check(self, weights: Weights, gradients: Tensor) -> None:
+        """Compares the first recorded step with plain autograd."""
+        if self._checked:
+            return
+        alone = [self._examples.batch(self._sampled[row : row + 1]) for row in range(self._check)]
+        mine, first = gradients[: self._check], self._chunks[0]
+        worst = self._workers.agree(
+            lambda: self_check(self._probe, weights, self._places, mine, first, alone)
+        )
+        found = {
+            "largest_relative_difference": self._workers.largest(worst),
+            "examples": sum(self._workers.gather(self._check)),
+        }
+        self._writer.task.setdefault("self_check", found)
+        self._checked = True
 
     def _ruled(self, weights: Weights) -> dict[str, int]:
         few, more = (np.arange(size) % len(self._examples) for size in _SIZES)
