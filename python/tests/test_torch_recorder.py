@@ -112,13 +112,16 @@ def test_what_is_known_of_a_run_is_in_its_trace(tmp_path: Path) -> None:
             training.step()
     run = tmp_path / "runs/width-8_seed-4"
     manifest = json.loads((run / "manifest.json").read_text())
-    assert (
-        manifest["steps"] == 30
-        and manifest["recorded_steps"] == SOME.up_to(29) == manifest["population_steps"]
-    )
+    assert manifest["steps"] == 30
+    assert manifest["recorded_steps"] == SOME.up_to(29) == manifest["population_steps"]
     assert manifest["task"] | {"self_check": None} == {
-        "loss": "cross-entropy", "mode": "evaluation", "dtype": "float32", "network": "Sequential", "classes": 3, "self_check": None
-    }  # fmt: skip
+        "loss": "cross-entropy",
+        "mode": "evaluation",
+        "dtype": "float32",
+        "network": "Sequential",
+        "classes": 3,
+        "self_check": None,
+    }
     table = pq.read_table(run / "examples.parquet")
     assert table["label"].to_pylist() == training.y.tolist() and "weight" in table.column_names
     metrics = pq.read_table(run / "metrics.parquet").to_pylist()
