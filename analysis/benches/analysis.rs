@@ -28,7 +28,8 @@ static SHORT_STUDY: LazyLock<TempDir> = LazyLock::new(|| study(10));
 
 fn study(steps: i64) -> TempDir {
     let study = TempDir::new().expect("a temporary directory");
-    synthesise::synthesise(study.path(), steps, 1, 0).expect("a synthetic run");
+    synthesise::synthesise(study.path(), 1, synthesise::Sizes { steps, ..Default::default() })
+        .expect("a synthetic run");
     study
 }
 

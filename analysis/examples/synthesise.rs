@@ -1,7 +1,7 @@
-//! Writes a study of one synthetic run, to time analyses on: 400 examples × 600 coordinates, 55 % of them pristine.
-//! With POPULATION, of so many training examples instead, with a population record of them at 200 steps.
+//! Writes a study of one synthetic run, to time analyses on: 400 examples × 600 coordinates, or as given, 55 % of them pristine.
+//! With POPULATION, of so many training examples instead, with a population record of them at 200 steps; 0: none.
 //!
-//!     cargo run --release -p cograd-analysis --example synthesise -- STUDY [STEPS] [POPULATION]
+//!     cargo run --release -p cograd-analysis --example synthesise -- STUDY [STEPS [POPULATION [EXAMPLES COORDINATES]]]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,29 +13,44 @@ use cograd_trace::{
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-const EXAMPLES: u32 = 400;
-const COORDINATES: u64 = 600;
 const POPULATION_STEPS: i64 = 200;
 const CLASSES: i64 = 10;
 
-/// Writes run `sgd_noise-0.5_seed-SEED` of `steps` steps to `study`: normal noise plus a common direction, stronger in
-/// pristine examples. With a `population` of more than the 400 sampled examples, it is recorded too.
-pub fn synthesise(study: &Path, steps: i64, seed: u64, population: u32) -> Result<(), TraceError> {
+/// Sizes of a run.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    /// Recorded steps.
+    pub steps: i64,
+    /// Training examples.
+    pub population: u32,
+    /// Sampled examples, and coordinates of each.
+    pub sample: (u32, u64),
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { steps: 500, population: 0, sample: (400, 600) }
+    }
+}
+
+/// Writes run `sgd_noise-0.5_seed-SEED` of these sizes to `study`: normal noise plus a common direction, stronger in
+/// pristine examples. With a population of more than the sampled examples, it is recorded too.
+pub fn synthesise(study: &Path, seed: u64, sizes: Sizes) -> Result<(), TraceError> {
+    let Sizes { steps, population, sample: (sampled, coordinates) } = sizes;
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    let examples = population.max(EXAMPLES);
-    let pristine: Vec<bool> = (0..examples).map(|_| uniform(&mut generator) < 0.55).collect();
-    let common: Vec<f32> = (0..COORDINATES).map(|_| normal(&mut generator)).collect();
-    let mut writer = RunWriter::create(study, description(steps, seed, examples))?;
+    let pristine: Vec<bool> = (0..population.max(sampled)).map(|_| uniform(&mut generator) < 0.55).collect();
+    let common: Vec<f32> = (0..coordinates).map(|_| normal(&mut generator)).collect();
+    let mut writer = RunWriter::create(study, description(seed, sizes))?;
     let mut gradients = Vec::new();
     for step in 0..steps {
         gradients.clear();
-        for &is_pristine in &pristine[..EXAMPLES as usize] {
+        for &is_pristine in &pristine[..sampled as usize] {
             let strength = if is_pristine { 0.2 } else { 0.05 };
             gradients.extend(common.iter().map(|direction| normal(&mut generator) + strength * direction));
         }
         writer.write_gradients(step, &gradients)?;
     }
-    let population_steps = if population > EXAMPLES { POPULATION_STEPS } else { 0 };
+    let population_steps = if population > sampled { POPULATION_STEPS } else { 0 };
     (0..population_steps).try_for_each(|step| write_population(&mut writer, step, &pristine, &mut generator))?;
     let label = |place: usize| Some(place as i64 % CLASSES);
     let original = |(place, is_pristine): (usize, &bool)| label(if *is_pristine { place } else { place + 1 });
@@ -68,10 +83,10 @@ fn write_population(
     writer.write_population(step, &PopulationRows { layers: &layers, gradient_norms_sq: &norms })
 }
 
-/// All weights of the first layer of a network 20-30-10, and none of the second.
-fn description(steps: i64, seed: u64, examples: u32) -> RunDescription {
+/// All weights of the first layer of a network 20-30-10, or of a wider one, and none of the second.
+fn description(seed: u64, Sizes { steps, population, sample: (sampled, coordinates) }: Sizes) -> RunDescription {
     let shapes: [(&str, &[u64]); 4] = [
-        ("layer.0.weight", &[30, 20]),
+        ("layer.0.weight", &[coordinates.div_ceil(20), 20]),
         ("layer.0.bias", &[30]),
         ("layer.1.weight", &[10, 30]),
         ("layer.1.bias", &[10]),
@@ -82,17 +97,17 @@ fn description(steps: i64, seed: u64, examples: u32) -> RunDescription {
         task: Task { classes: Some(CLASSES as u64), ..Task::default() },
         steps: steps.max(POPULATION_STEPS).unsigned_abs(),
         writer: "synthesise".into(),
-        train_examples: examples as usize,
-        example_ids: (0..EXAMPLES).collect(),
+        train_examples: population.max(sampled) as usize,
+        example_ids: (0..sampled).collect(),
         population_ids: None,
         parameters: shapes.map(|(name, shape)| Parameter::new(name, shape, Some("linear"))).to_vec(),
-        coordinates: (0..COORDINATES).map(|index| Coordinate { parameter: 0, index }).collect(),
+        coordinates: (0..coordinates).map(|index| Coordinate { parameter: 0, index }).collect(),
     }
 }
 
 fn metric(step: i64, metric: &str, value: f64) -> Metric {
     let [split, group, metric] = ["train", "all", metric].map(str::to_string);
-    Metric { step, split, group, metric, value, examples: u64::from(EXAMPLES) }
+    Metric { step, split, group, metric, value, examples: 400 }
 }
 
 fn uniform(generator: &mut ChaCha8Rng) -> f32 {
@@ -107,13 +122,17 @@ fn normal(generator: &mut ChaCha8Rng) -> f32 {
 #[allow(dead_code)] // The benchmarks use this file as a module.
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let steps = arguments.get(1).map_or(Some(500), |text| text.parse().ok());
-    let population = arguments.get(2).map_or(Some(0), |text| text.parse().ok());
-    let (Some(study), Some(steps), Some(population)) = (arguments.first(), steps, population) else {
-        eprintln!("usage: synthesise STUDY [STEPS] [POPULATION]");
+    let usual = Sizes::default();
+    let number = |place: usize, usual: i64| arguments.get(place).map_or(Some(usual), |text| text.parse().ok());
+    let sizes = || {
+        let sample = (number(3, usual.sample.0.into())?.try_into().ok()?, number(4, 600)?.try_into().ok()?);
+        Some(Sizes { steps: number(1, usual.steps)?, population: number(2, 0)?.try_into().ok()?, sample })
+    };
+    let (Some(study), Some(sizes)) = (arguments.first(), sizes()) else {
+        eprintln!("usage: synthesise STUDY [STEPS [POPULATION [EXAMPLES COORDINATES]]]");
         return ExitCode::from(2);
     };
-    match synthesise(Path::new(study), steps, 1, population) {
+    match synthesise(Path::new(study), 1, sizes) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

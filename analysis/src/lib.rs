@@ -13,6 +13,7 @@ mod example_file;
 mod export;
 mod expression;
 mod frame;
+mod gradients;
 mod groups;
 pub mod kernel;
 mod options;

@@ -13,6 +13,7 @@ use polars::prelude::*;
 
 pub(crate) use self::read::{Found, Reads, RunPart, Steps};
 use crate::contributions::Sums;
+use crate::gradients::BLOCK;
 use crate::groups::{self, Groups};
 use crate::kernel::grouping::Grouping;
 use crate::record::Record;
@@ -45,6 +46,8 @@ pub(crate) struct Analysis<'a> {
     groups: Groups,
     grouping: Grouping,
     reads: Reads,
+    /// Numbers of a step that are held at a time.
+    block: usize,
 }
 
 impl<'a> Analysis<'a> {
@@ -68,7 +71,7 @@ impl<'a> Analysis<'a> {
         }
         let groups = Groups::of(run, &analysed, group_by)?;
         let grouping = groups.of_ids(selection.sampled.iter().copied());
-        Ok(Analysis { run, statistics, options, examples, selection, groups, grouping, reads })
+        Ok(Analysis { run, statistics, options, examples, selection, groups, grouping, reads, block: BLOCK })
     }
 
     /// The second half: every table, from what was found in all steps.

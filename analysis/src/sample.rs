@@ -1,17 +1,19 @@
 //! The sampled gradients of a run, step by step: inner products and coordinates are computed here, once, and shared by the
 //! statistics.
 //!
-//! Everything of a step is a function of its n gradients; a step needs n × (n + d) numbers of memory and no other step. The
-//! examples are put into the order of their [`Cells`], and the coordinates into that of their layers and, in a layer, of their
+//! Everything of a step is a function of its n gradients; a step needs n × n numbers of memory and those of a block of its
+//! coordinates, and no other step. The examples are put into the order of their [`Cells`], and the coordinates into that of their layers and, in a layer, of their
 //! parameters: the *strata* that coordinates were drawn from.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use cograd_trace::TraceError;
 use pulp::{Arch, NullaryFnOnce};
 use serde::{Deserialize, Serialize};
 
+use crate::gradients::Gradients;
 use crate::kernel::batches;
 use crate::kernel::coordinate::{self, Agreements, Ratios};
 use crate::kernel::gram::Gram;
@@ -107,8 +109,6 @@ pub struct Sample {
     layers: Vec<Layer>,
     /// Which recorded coordinate is at each place.
     columns: Vec<usize>,
-    /// Whether that is the order in which they are recorded.
-    in_order: bool,
     /// Whether there are classes, and not too many.
     has_classes: bool,
     /// The examples in their order.
@@ -154,7 +154,6 @@ impl Sample {
         Sample {
             population: selection.population.len(),
             layers,
-            in_order: columns.is_sorted(),
             columns,
             has_classes: classes.is_some(),
             orders: Orders::new(n, &halves, &cells.partitions()[GROUPS]),
@@ -177,21 +176,32 @@ impl Sample {
         self.cells.order().len()
     }
 
-    /// The values of one step, from its gradients `[n, d]`, row-major, as recorded.
-    pub fn step_values(&self, gradients: &[f32]) -> StepValues {
-        let gradients = Arch::new().dispatch(Ordered { sample: self, gradients });
+    /// The values of one step, from its gradients as recorded.
+    pub(crate) fn step_values(&self, gradients: &mut Gradients<'_, '_, '_>) -> Result<StepValues, TraceError> {
         let mut step = StepValues::default();
         let mut together: Option<Part> = None;
         for layer in &self.layers {
-            let strata = layer.strata.iter().map(|stratum| self.part(&gradients, stratum));
-            let Some(part) = strata.reduce(|sum, stratum| sum.plus(&stratum)) else { continue };
+            let mut of_layer: Option<Part> = None;
+            for (parameter, places, scale) in &layer.strata {
+                for first in places.clone().step_by(gradients.block_width()) {
+                    let block = first..(first + gradients.block_width()).min(places.end);
+                    let values = self.ordered(&gradients.read(&self.columns[block.clone()])?);
+                    let within = block.start - places.start..block.end - places.start;
+                    let part = self.part(&values, *parameter, within, *scale);
+                    of_layer = Some(match of_layer {
+                        None => part,
+                        Some(sum) => sum.plus(&part),
+                    });
+                }
+            }
+            let Some(part) = of_layer else { continue };
             self.add_values(Some(layer.place), &part, &mut step);
             together = Some(match together {
                 None => part,
                 Some(together) => together.plus(&part),
             });
         }
-        let Some(together) = together else { return step };
+        let Some(together) = together else { return Ok(step) };
         match self.layers.len() {
             1 => step.repeat_for_all_layers(),
             _ => self.add_values(None, &together, &mut step),
@@ -204,15 +214,22 @@ impl Sample {
         if self.with_norms {
             step.norms = together.scaled.iter().flatten().map(|means| means.norms(self.population)).collect();
         }
-        step
+        Ok(step)
     }
 
-    fn part(&self, gradients: &[f64], (parameter, columns, scale): &(usize, Range<usize>, Option<f64>)) -> Part {
-        let n = self.examples();
+    /// Gradients `[n, d]` in f64, the examples in the order of the cells.
+    fn ordered(&self, gradients: &[f32]) -> Vec<f64> {
+        Arch::new().dispatch(Ordered { order: self.cells.order(), gradients })
+    }
+
+    /// Of those coordinates of a parameter that are `within` the recorded ones, with their gradients.
+    fn part(&self, gradients: &[f64], parameter: usize, within: Range<usize>, scale: Option<f64>) -> Part {
+        let (n, columns) = (self.examples(), 0..within.len());
         let gram = Gram::of(gradients, n, columns.clone());
         let moments = coordinate::Coordinates::of(gradients, n, columns.clone());
-        let of_halves = &self.halves.coordinates[*parameter];
-        let halves = HalfSums::of(gradients, columns.clone(), &moments, &self.orders, &of_halves.taken);
+        let of_halves = &self.halves.coordinates[parameter];
+        let taken = of_halves.taken_within(within, self.halves.count());
+        let halves = HalfSums::of(gradients, columns.clone(), &moments, &self.orders, &taken);
         let sampled = self.means(&gram);
         let told = self.halves.coordinates_are_told;
         Part {
@@ -325,25 +342,21 @@ pub(crate) fn population_values(
 }
 
 struct Ordered<'a> {
-    sample: &'a Sample,
+    order: &'a [u32],
     gradients: &'a [f32],
 }
 
-/// The gradients in f64, examples in the order of the cells, coordinates in that of the layers. Compiled once for each
-/// instruction set, by being inlined into the dispatch.
+/// Compiled once for each instruction set, by being inlined into the dispatch.
 impl NullaryFnOnce for Ordered<'_> {
     type Output = Vec<f64>;
 
     #[inline(always)]
     fn call(self) -> Vec<f64> {
-        let Ordered { sample: Sample { columns, in_order, cells, .. }, gradients } = self;
+        let Ordered { order, gradients } = self;
+        let d = gradients.len().checked_div(order.len()).unwrap_or(0);
         let mut ordered = Vec::with_capacity(gradients.len());
-        for &example in cells.order() {
-            let row = &gradients[example as usize * columns.len()..][..columns.len()];
-            match in_order {
-                true => ordered.extend(row.iter().map(|&value| f64::from(value))),
-                false => ordered.extend(columns.iter().map(|&column| f64::from(row[column]))),
-            }
+        for &example in order {
+            ordered.extend(gradients[example as usize * d..][..d].iter().map(|&value| f64::from(value)));
         }
         ordered
     }

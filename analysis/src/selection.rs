@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use cograd_trace::{Examples, Run, StepGradients, TraceError};
+use cograd_trace::{Examples, Run, TraceError};
 
 use crate::example_file;
 use crate::{AnalysisError, ExampleSelection, Options, Span};
@@ -25,7 +25,7 @@ pub(crate) struct Selection {
     /// Rows of the examples chosen in the recorded gradients; `None`: all.
     rows: Option<Vec<usize>>,
     /// Coordinates chosen in the recorded gradients; `None`: all.
-    columns: Option<Vec<usize>>,
+    pub(crate) columns: Option<Vec<usize>>,
 }
 
 /// A parameter, from which coordinates were drawn.
@@ -143,18 +143,10 @@ impl Selection {
         self.strata.iter().map(|stratum| stratum.columns.len()).sum()
     }
 
-    /// The gradients of the chosen examples in the chosen coordinates, row-major.
-    pub(crate) fn gradients<'a>(&self, step: &StepGradients<'a>) -> Cow<'a, [f32]> {
-        if self.rows.is_none() && self.columns.is_none() {
-            return Cow::Borrowed(step.values);
-        }
-        let all: Vec<usize> = if self.rows.is_none() { (0..step.example_ids.len()).collect() } else { Vec::new() };
-        let rows = self.rows.as_ref().unwrap_or(&all).iter();
-        let rows = rows.map(|&row| &step.values[row * step.coordinates..(row + 1) * step.coordinates]);
-        match &self.columns {
-            None => rows.flatten().copied().collect(),
-            Some(columns) => rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect(),
-        }
+    /// The rows of the chosen examples, of gradients of all sampled ones with so many coordinates each.
+    pub(crate) fn of_examples<'a>(&self, gradients: &'a [f32], coordinates: usize) -> Cow<'a, [f32]> {
+        let Some(rows) = &self.rows else { return Cow::Borrowed(gradients) };
+        rows.iter().flat_map(|&row| &gradients[row * coordinates..(row + 1) * coordinates]).copied().collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::manifest::GRADIENTS;
-use crate::row_groups::{PartFiles, Rows};
+use crate::row_groups::{PartFiles, Rows, Step};
 use crate::schema::{Kind, Wanted};
 use crate::{Run, TraceError};
 
@@ -35,15 +35,44 @@ pub(crate) fn open(run: &Run) -> Result<PartFiles<'_>, TraceError> {
     PartFiles::open(run.directory().join(GRADIENTS), files, wanted, rows)
 }
 
+/// One step, whose gradients are read when they are asked for: all, or those of some coordinates where all are too many for memory.
+pub struct GradientStep<'s, 'f> {
+    step: Step<'s, 'f, f32>,
+    coordinates: usize,
+}
+
+impl<'f> GradientStep<'_, 'f> {
+    /// Step t.
+    pub fn step(&self) -> i64 {
+        self.step.step()
+    }
+
+    /// The n sampled examples, ascending.
+    pub fn example_ids(&self) -> &'f [u32] {
+        self.step.example_ids()
+    }
+
+    /// Number of coordinates, d.
+    pub fn coordinates(&self) -> usize {
+        self.coordinates
+    }
+
+    /// Reads and checks the step; returns the gradients `[n, d]`, row-major, or those of the `chosen` of the d coordinates in
+    /// their order. Memory is for these. Read again, the step is decoded again.
+    ///
+    /// # Errors
+    /// As [`Run::map_steps`].
+    pub fn read(&mut self, chosen: Option<&[usize]>) -> Result<&[f32], TraceError> {
+        Ok(self.step.read(chosen)?[0].unwrap_or_default())
+    }
+}
+
 /// See [`Run::map_row_groups`].
-pub(crate) fn map_steps<T: Send>(
+pub(crate) fn map_row_groups<T: Send>(
     run: &Run,
     row_groups: Range<usize>,
-    work: impl Fn(StepGradients<'_>) -> T + Sync,
+    work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
 ) -> Result<Vec<T>, TraceError> {
     let coordinates = run.manifest().coordinates;
-    open(run)?.map(row_groups, |step, example_ids, columns| {
-        let values = columns[0].unwrap_or_default();
-        work(StepGradients { step, example_ids, values, coordinates })
-    })
+    open(run)?.map(row_groups, |step| work(GradientStep { step, coordinates }))
 }

@@ -31,7 +31,7 @@ pub use cograd_files::{FileEntry, FileError, SealError, check_seal, sealed, sha2
 pub use conditions::{Condition, Conditions};
 pub use error::TraceError;
 pub use examples::{ExampleColumn, Examples};
-pub use gradients::StepGradients;
+pub use gradients::{GradientStep, StepGradients};
 pub use manifest::{FORMAT_VERSION, Manifest, SkippedStep, Status};
 pub use metrics::Metric;
 pub use parameters::{Coordinate, Layer, Parameter};

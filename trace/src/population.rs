@@ -104,18 +104,20 @@ pub(crate) fn map_population<T: Send>(
 ) -> Result<Vec<T>, TraceError> {
     let Some(files) = open(run)? else { return Ok(Vec::new()) };
     if run.earlier().is_some() {
-        return files.map(row_groups, |step, ids, columns| {
+        return files.map(row_groups, |mut step| {
+            let (t, ids, columns) = (step.step(), step.example_ids(), step.read(None)?);
             let (totals, layers) = columns.split_at(2);
             let layers = layers.chunks_exact(2).map(|pair| (pair[0].unwrap_or_default(), pair[1]));
-            work(population_step(step, ids, totals[0], totals[1], layers))
+            Ok(work(population_step(t, ids, totals[0], totals[1], layers)))
         });
     }
     let layers = run.layers()?.len();
-    files.map(row_groups, |step, ids, columns| {
+    files.map(row_groups, |mut step| {
+        let (t, ids, columns) = (step.step(), step.example_ids(), step.read(None)?);
         let contributions = by_layer(columns[2].unwrap_or_default(), layers);
         let self_terms = columns[3].map(|values| by_layer(values, layers));
         let layer = |layer: usize| (&contributions[layer][..], self_terms.as_ref().map(|terms| &terms[layer][..]));
-        work(population_step(step, ids, columns[0], columns[1], (0..layers).map(layer)))
+        Ok(work(population_step(t, ids, columns[0], columns[1], (0..layers).map(layer))))
     })
 }
 

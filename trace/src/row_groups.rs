@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType as ArrowType, Float32Type};
 use parquet::arrow::ProjectionMask;
@@ -254,13 +254,12 @@ impl<'a> PartFiles<'a> {
         self.workers.iter().map(|worker| &worker.groups[..]).max_by_key(|groups| groups.len()).unwrap_or_default()
     }
 
-    /// Reads and checks every step of those `row_groups`, by their places, and returns what `work` makes of it, in the order of
-    /// steps. `work` gets the step, its examples and the wanted columns, `None` where a column is missing or null. Row groups are
-    /// worked on in parallel on the current rayon pool.
+    /// Gives `work` every step of those `row_groups`, by their places, and returns what it makes of them, in the order of steps.
+    /// Row groups are worked on in parallel on the current rayon pool.
     pub fn map<V: Value, R: Send>(
         &self,
         row_groups: Range<usize>,
-        work: impl Fn(i64, &[u32], &[Option<&[V]>]) -> R + Sync,
+        work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
     ) -> Result<Vec<R>, TraceError> {
         keep_freed_memory();
         let units = self.units();
@@ -272,34 +271,28 @@ impl<'a> PartFiles<'a> {
     fn map_steps<V: Value, R>(
         &self,
         places: Range<usize>,
-        work: impl Fn(i64, &[u32], &[Option<&[V]>]) -> R,
+        work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError>,
     ) -> Result<Vec<R>, TraceError> {
         let readers = self.workers.iter().map(|worker| StepReader::open(self, worker, places.start));
         let mut readers = readers.collect::<Result<Vec<StepReader<'_, V>>, TraceError>>()?;
-        let (mut results, mut together) = (Vec::with_capacity(places.len()), vec![Vec::new(); self.wanted.len()]);
-        for place in places {
-            readers.iter_mut().try_for_each(|reader| reader.read_step(place))?;
-            let step = self.rows.steps[place];
-            let columns = match &readers[..] {
-                [reader] => (0..self.wanted.len()).map(|column| reader.values(column)).collect(),
-                several => self.put_together(several, step, &mut together)?,
-            };
-            results.push(work(step, &self.rows.example_ids, &columns));
-        }
-        Ok(results)
+        let mut together = vec![Vec::new(); self.wanted.len()];
+        let step = |place| work(Step { files: self, readers: &mut readers, together: &mut together, place });
+        places.map(step).collect()
     }
 
     /// The columns of a step that several workers share, in the order of the examples.
     fn put_together<'b, V: Value>(
         &self,
         readers: &[StepReader<'_, V>],
-        step: i64,
+        place: usize,
+        chosen: Option<&[usize]>,
         together: &'b mut [Vec<V>],
     ) -> Result<Vec<Option<&'b [V]>>, TraceError> {
         let n = self.rows.example_ids.len();
         let mut columns = Vec::with_capacity(together.len());
         for (column, all) in together.iter_mut().enumerate() {
             let width = width(&self.wanted[column]).max(1);
+            let width = chosen.map_or(width, <[usize]>::len);
             let present = readers.iter().filter(|reader| reader.values(column).is_some()).count();
             if present == 0 {
                 columns.push(None);
@@ -308,17 +301,47 @@ impl<'a> PartFiles<'a> {
             all.resize(n * width, V::default());
             for reader in readers {
                 let Some(values) = reader.values(column) else {
-                    let message =
-                        format!("has no `{}` at step {step}, but other workers have", self.wanted[column].name);
+                    let (name, step) = (&self.wanted[column].name, self.rows.steps[place]);
+                    let message = format!("has no `{name}` at step {step}, but other workers have");
                     return Err(TraceError::contents(&self.directory.join(&reader.worker.name), message));
                 };
-                for (place, row) in reader.worker.places.iter().zip(values.chunks_exact(width)) {
+                for (place, row) in reader.worker.places.iter().zip(values.chunks_exact(width.max(1))) {
                     all[place * width..][..width].copy_from_slice(row);
                 }
             }
             columns.push(Some(&all[..]));
         }
         Ok(columns)
+    }
+}
+
+/// One step, read when it is asked for.
+pub(crate) struct Step<'s, 'f, V: Value> {
+    files: &'f PartFiles<'f>,
+    readers: &'s mut [StepReader<'f, V>],
+    together: &'s mut [Vec<V>],
+    place: usize,
+}
+
+impl<'f, V: Value> Step<'_, 'f, V> {
+    /// The step.
+    pub fn step(&self) -> i64 {
+        self.files.rows.steps[self.place]
+    }
+
+    /// Its examples.
+    pub fn example_ids(&self) -> &'f [u32] {
+        &self.files.rows.example_ids
+    }
+
+    /// Reads and checks all of it. Returns the wanted columns, `None` where one is missing or null, and of lists those
+    /// values only whose places are `chosen`. Read again, it is decoded again.
+    pub fn read(&mut self, chosen: Option<&[usize]>) -> Result<Vec<Option<&[V]>>, TraceError> {
+        self.readers.iter_mut().try_for_each(|reader| reader.read_step(self.place, chosen))?;
+        match &*self.readers {
+            [reader] => Ok((0..self.files.wanted.len()).map(|column| reader.values(column)).collect()),
+            several => self.files.put_together(several, self.place, chosen, self.together),
+        }
     }
 }
 
@@ -444,6 +467,8 @@ struct Halves {
     file: Option<(File, ArrowReaderMetadata, usize, usize)>,
     skipped: usize,
     batches: Option<ParquetRecordBatchReader>,
+    /// What was decoded and not yet read.
+    rest: Option<ArrayRef>,
     /// Level at which a value is there, not null.
     present: i16,
 }
@@ -465,8 +490,8 @@ impl Source<f32> for Halves {
                 .with_batch_size(rows);
             self.batches = Some(reader.build()?);
         }
-        let Some(batch) = self.batches.as_mut().and_then(Iterator::next).transpose()? else { return Ok(0) };
-        let lists = cast(batch.column(0), &ArrowType::new_large_list(ArrowType::Float32, true))?;
+        let Some(lists) = self.next(rows)? else { return Ok(0) };
+        let lists = cast(&lists, &ArrowType::new_large_list(ArrowType::Float32, true))?;
         let lists = lists.as_list::<i64>();
         for list in lists.iter() {
             let Some(list) = list.filter(|list| !list.is_empty()) else {
@@ -498,6 +523,23 @@ impl Source<f32> for Halves {
     }
 }
 
+impl Halves {
+    /// The next lists, at most `rows` of them; `None` after the last.
+    fn next(&mut self, rows: usize) -> Result<Option<ArrayRef>, ParquetError> {
+        let decoded = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.batches.as_mut().and_then(Iterator::next).transpose()? {
+                Some(batch) => batch.column(0).clone(),
+                None => return Ok(None),
+            },
+        };
+        if decoded.len() > rows {
+            self.rest = Some(decoded.slice(rows, decoded.len() - rows));
+        }
+        Ok(Some(decoded.slice(0, rows.min(decoded.len()))))
+    }
+}
+
 /// A column as Parquet's own column reader decodes it.
 fn plain<T: DataType>(part: &Part, file: &Arc<File>, group: usize, leaf: usize) -> NewSource<T::T>
 where
@@ -516,7 +558,7 @@ impl Value for f32 {
             return plain::<FloatType>(part, file, group, leaf);
         }
         let file = Some((File::open(&part.path)?, part.metadata.clone(), group, leaf));
-        Ok(Box::new(Halves { file, skipped: 0, batches: None, present: column.max_def_level() }))
+        Ok(Box::new(Halves { file, skipped: 0, batches: None, rest: None, present: column.max_def_level() }))
     }
 
     fn is_finite(self) -> bool {
@@ -645,17 +687,23 @@ pub(crate) fn first_non_finite<V: Value>(values: &[V]) -> Option<(usize, V)> {
     rest.find(|(_, value)| !value.is_finite())
 }
 
+/// Numbers that are decoded at a time, about: bounds what is needed beside those that are kept.
+const CHUNK: usize = 1 << 20;
+
 /// Reads the steps of one worker, one after the other.
 struct StepReader<'a, V: Value> {
     files: &'a PartFiles<'a>,
     worker: &'a Worker,
     /// The row group being read, as a place among the worker's.
     group: usize,
+    /// The place of the step whose rows come next.
+    next: usize,
     steps: Column<i64>,
     example_ids: Column<i32>,
     columns: Vec<Option<Column<V>>>,
-    /// Whether the column has values at the step that was read last.
+    /// Whether the column has values at the step that was read last, and those of them that were chosen.
     present: Vec<bool>,
+    kept: Vec<Vec<V>>,
 }
 
 impl<'a, V: Value> StepReader<'a, V> {
@@ -675,10 +723,12 @@ impl<'a, V: Value> StepReader<'a, V> {
                 files,
                 worker,
                 group,
+                next: place,
                 steps: Column::open(part, &file, index, 0, 0).map_err(error())?.ok_or_else(missing)?,
                 example_ids: Column::open(part, &file, index, 1, 0).map_err(error())?.ok_or_else(missing)?,
                 columns: columns.map_err(error())?,
                 present: vec![false; files.wanted.len()],
+                kept: vec![Vec::new(); files.wanted.len()],
             };
             let rows = (place - steps.start) * worker.example_ids.len();
             if rows > 0 {
@@ -694,16 +744,23 @@ impl<'a, V: Value> StepReader<'a, V> {
         self.columns.iter_mut().flatten().try_for_each(|column| column.source.skip(rows).map(|_| ()))
     }
 
-    /// Reads and checks the rows of the next step, which is the one at `place`.
-    fn read_step(&mut self, place: usize) -> Result<(), TraceError> {
-        if self.worker.groups[self.group].steps.end <= place {
+    /// Reads and checks the rows of the step at `place`, and keeps the values at these places of their lists, or all.
+    fn read_step(&mut self, place: usize, chosen: Option<&[usize]>) -> Result<(), TraceError> {
+        if self.next != place || self.worker.groups[self.group].steps.end <= place {
             *self = StepReader::open(self.files, self.worker, place)?;
         }
-        schema::guarded(self.path(), || self.read_rows(place))
+        self.next = place + 1;
+        schema::guarded(self.path(), || {
+            let n = self.worker.example_ids.len();
+            let numbers: usize = self.files.wanted.iter().map(|column| width(column).max(1)).sum();
+            let rows = (CHUNK / numbers.max(1)).max(1);
+            self.kept.iter_mut().for_each(Vec::clear);
+            (0..n).step_by(rows).try_for_each(|first| self.read_rows(place, first..(first + rows).min(n), chosen))
+        })
     }
 
-    fn read_rows(&mut self, place: usize) -> Result<(), TraceError> {
-        let (n, path) = (self.worker.example_ids.len(), self.path());
+    fn read_rows(&mut self, place: usize, rows: Range<usize>, chosen: Option<&[usize]>) -> Result<(), TraceError> {
+        let (n, path) = (rows.len(), self.path());
         let error = || TraceError::parquet("read", path);
         let mut complete = self.steps.read(n).map_err(error())? == n;
         complete &= self.example_ids.read(n).map_err(error())? == n;
@@ -713,11 +770,43 @@ impl<'a, V: Value> StepReader<'a, V> {
         if !complete {
             return Err(TraceError::contents(path, "has fewer rows than its footer says"));
         }
-        self.check_key(place)?;
+        self.check_key(place, &rows)?;
         for column in 0..self.columns.len() {
-            self.present[column] = self.check_column(column, place)?;
+            let present = self.check_column(column, place, &rows)?;
+            if rows.start > 0 && present != self.present[column] {
+                let message = "is null, but not in every row of the step";
+                let row = rows.start - usize::from(present);
+                return Err(self.row_error(place, row, &self.files.wanted[column].name, message));
+            }
+            self.present[column] = present;
+            self.keep(column, chosen);
         }
         Ok(())
+    }
+
+    /// Keeps what is chosen of the rows of a column that were read last.
+    fn keep(&mut self, column: usize, chosen: Option<&[usize]>) {
+        let Some(Column { values, width, .. }) = &mut self.columns[column] else { return };
+        let (kept, width) = (&mut self.kept[column], (*width).max(1));
+        match chosen {
+            None if kept.is_empty() && values.len() == self.worker.example_ids.len() * width => {
+                std::mem::swap(kept, values);
+            }
+            None => {
+                kept.reserve_exact(self.worker.example_ids.len() * width - kept.len());
+                kept.extend_from_slice(values);
+            }
+            Some(chosen) => {
+                kept.reserve_exact(self.worker.example_ids.len() * chosen.len() - kept.len());
+                let in_order = chosen.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+                for row in values.chunks_exact(width) {
+                    match chosen {
+                        [first, ..] if in_order => kept.extend_from_slice(&row[*first..first + chosen.len()]),
+                        _ => kept.extend(chosen.iter().map(|&place| row[place])),
+                    }
+                }
+            }
+        }
     }
 
     fn path(&self) -> &'a Path {
@@ -726,7 +815,7 @@ impl<'a, V: Value> StepReader<'a, V> {
 
     /// The values of a column at the step that was read last; `None` if it has none.
     fn values(&self, column: usize) -> Option<&[V]> {
-        self.columns[column].as_ref().filter(|_| self.present[column]).map(|column| &column.values[..])
+        self.present[column].then(|| &self.kept[column][..])
     }
 
     /// An error in the given row of the step at `place`.
@@ -736,44 +825,47 @@ impl<'a, V: Value> StepReader<'a, V> {
         row_error(self.path(), first_row + row, column, message)
     }
 
-    /// Checks that the rows are those of the step at `place` and of the worker's examples.
-    fn check_key(&self, place: usize) -> Result<(), TraceError> {
-        let n = self.worker.example_ids.len();
-        self.steps.check(n).map_err(|(row, message)| self.row_error(place, row, "step", message))?;
-        self.example_ids.check(n).map_err(|(row, message)| self.row_error(place, row, "example_id", message))?;
-        let (rows, step) = (&self.files.rows, self.files.rows.steps[place]);
+    /// Checks that the rows that were read last are those of the step at `place`, and of the worker's examples at these places.
+    fn check_key(&self, place: usize, rows: &Range<usize>) -> Result<(), TraceError> {
+        let error = |row: usize, column, message: String| self.row_error(place, rows.start + row, column, message);
+        self.steps.check(rows.len()).map_err(|(row, message)| error(row, "step", message))?;
+        self.example_ids.check(rows.len()).map_err(|(row, message)| error(row, "example_id", message))?;
+        let (all, step) = (&self.files.rows, self.files.rows.steps[place]);
         if let Some((row, found)) = self.steps.values.iter().enumerate().find(|(_, found)| **found != step) {
-            let field = rows.steps_field;
+            let field = all.steps_field;
             let message = format!(
                 "is {found} where step {step} is due: rows must be those of the manifest's {field}, by step and example_id"
             );
-            return Err(self.row_error(place, row, "step", message));
+            return Err(error(row, "step", message));
         }
         // Parquet stores unsigned 32-bit integers as signed ones of the same bits.
         let found = self.example_ids.values.iter().map(|id| id.cast_unsigned());
-        match found.zip(&self.worker.example_ids).enumerate().find(|(_, (found, due))| found != *due) {
+        let due = &self.worker.example_ids[rows.clone()];
+        match found.zip(due).enumerate().find(|(_, (found, due))| found != *due) {
             Some((row, (found, due))) => {
-                let which = if self.files.workers.len() == 1 { rows.due } else { "the same examples of a worker" };
+                let which = if self.files.workers.len() == 1 { all.due } else { "the same examples of a worker" };
                 let message = format!(
                     "is {found} where example {due} is due at step {step}: every step must have {which}, ascending"
                 );
-                Err(self.row_error(place, row, "example_id", message))
+                Err(error(row, "example_id", message))
             }
             None => Ok(()),
         }
     }
 
-    /// Checks the values of a column at the step at `place`; returns whether it has any.
-    fn check_column(&self, index: usize, place: usize) -> Result<bool, TraceError> {
-        let (n, wanted) = (self.worker.example_ids.len(), &self.files.wanted[index]);
+    /// Checks the values of a column in the rows that were read last, which are these of the step at `place`; returns whether it
+    /// has any.
+    fn check_column(&self, index: usize, place: usize, rows: &Range<usize>) -> Result<bool, TraceError> {
+        let (n, wanted) = (rows.len(), &self.files.wanted[index]);
         let Some(column) = &self.columns[index] else { return Ok(false) };
         if wanted.optional && column.is_null(n) {
             return Ok(false);
         }
-        column.check(n).map_err(|(row, message)| self.row_error(place, row, &wanted.name, message))?;
+        let error = |(row, message)| self.row_error(place, rows.start + row, &wanted.name, message);
+        column.check(n).map_err(error)?;
         match first_non_finite(&column.values) {
             Some((found, value)) => {
-                let (row, within) = (found / column.width.max(1), found % column.width.max(1));
+                let (row, within) = (rows.start + found / column.width.max(1), found % column.width.max(1));
                 let (path, step, example_id) =
                     (self.path(), self.files.rows.steps[place], self.worker.example_ids[row]);
                 Err(value.non_finite(&Place { path, column: wanted, step, example_id, place: within }))

@@ -10,8 +10,9 @@ use crate::table::row_error;
 use crate::tensors::snapshot_step;
 use crate::version_2::Earlier;
 use crate::{
-    Coordinate, ExampleColumn, Examples, GradientNorm, Layer, Manifest, Metric, Parameter, PopulationStep, RowGroup,
-    StepGradients, Tensor, TraceError, examples, gradients, metrics, parameters, population, schema, tensors,
+    Coordinate, ExampleColumn, Examples, GradientNorm, GradientStep, Layer, Manifest, Metric, Parameter,
+    PopulationStep, RowGroup, StepGradients, Tensor, TraceError, examples, gradients, metrics, parameters, population,
+    schema, tensors,
 };
 use cograd_files::{FileEntry, check_file};
 
@@ -200,19 +201,23 @@ impl Run {
     /// # Errors
     /// One of these is not so; the message names the file and the row, or the step and the example.
     pub fn map_steps<T: Send>(&self, work: impl Fn(StepGradients<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
-        self.map_row_groups(0..usize::MAX, work)
+        self.map_row_groups(0..usize::MAX, |mut step| {
+            let (t, example_ids, coordinates) = (step.step(), step.example_ids(), step.coordinates());
+            Ok(work(StepGradients { step: t, example_ids, values: step.read(None)?, coordinates }))
+        })
     }
 
-    /// The same of those row groups only that are at these places among [`Run::row_groups`].
+    /// The same of those row groups only that are at these places among [`Run::row_groups`]; `work` reads what it needs of a step,
+    /// and nothing is checked of one that it does not read.
     ///
     /// # Errors
-    /// As [`Run::map_steps`].
+    /// As [`Run::map_steps`], and those of `work`.
     pub fn map_row_groups<T: Send>(
         &self,
         row_groups: Range<usize>,
-        work: impl Fn(StepGradients<'_>) -> T + Sync,
+        work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
     ) -> Result<Vec<T>, TraceError> {
-        gradients::map_steps(self, row_groups, work)
+        gradients::map_row_groups(self, row_groups, work)
     }
 
     /// The row groups of the gradients, in the order of their steps.

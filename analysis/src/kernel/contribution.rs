@@ -10,7 +10,7 @@
 //! Gradients are stored in f32; sums and products are accumulated in f64, where the product of two f32 is exact. Source:
 //! §2.4 and Equation 2; [S 2].
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::zero;
@@ -91,22 +91,59 @@ pub(crate) fn contiguous_steps(steps: &[i64]) -> usize {
 
 /// Contributions and self terms of one step from its gradients `[examples, d]`, row-major.
 pub fn of_step(gradients: &[f32], examples: usize) -> StepContributions {
-    let coordinates = gradients.len().checked_div(examples).unwrap_or(0);
-    if coordinates == 0 {
-        return StepContributions { contributions: vec![0.0; examples], self_terms: vec![0.0; examples] };
+    let mut products = Products::new(examples);
+    products.add(gradients);
+    products.finish()
+}
+
+/// Contributions and self terms of one step while its gradients are added, block after block of coordinates: of a coordinate
+/// g_t needs no other. Blocks of a multiple of 16 coordinates give the bits of all at once.
+#[derive(Clone, Debug)]
+pub struct Products {
+    /// ⟨g_{t,i}, g_t⟩ and ‖g_{t,i}‖² of each example, in accumulators.
+    sums: Vec<[[f64; LANES]; 2]>,
+}
+
+impl Products {
+    /// Of so many examples, and no coordinate.
+    pub fn new(examples: usize) -> Products {
+        Products { sums: vec![[[0.0; LANES]; 2]; examples] }
     }
-    Arch::new().dispatch(
-        #[inline(always)]
-        || products(gradients, coordinates),
-    )
+
+    /// Adds the gradients `[n, block]`, row-major, in a block of coordinates.
+    pub fn add(&mut self, gradients: &[f32]) {
+        let coordinates = gradients.len().checked_div(self.sums.len()).unwrap_or(0);
+        if coordinates > 0 {
+            let add = AddBlock { gradients, coordinates, sums: &mut self.sums };
+            Arch::new().dispatch(add);
+        }
+    }
+
+    /// The sums.
+    pub fn finish(self) -> StepContributions {
+        let sum = |sums: [[f64; LANES]; 2]| (sums[0].iter().sum::<f64>(), sums[1].iter().sum::<f64>());
+        let (contributions, self_terms) = self.sums.into_iter().map(sum).unzip();
+        StepContributions { contributions, self_terms }
+    }
+}
+
+struct AddBlock<'a> {
+    gradients: &'a [f32],
+    coordinates: usize,
+    sums: &'a mut [[[f64; LANES]; 2]],
 }
 
 /// Compiled once for each instruction set, by being inlined into the dispatch.
-#[inline(always)]
-fn products(gradients: &[f32], coordinates: usize) -> StepContributions {
-    let total = total_gradient(gradients, coordinates);
-    let (contributions, self_terms) = gradients.chunks_exact(coordinates).map(|row| dot_products(row, &total)).unzip();
-    StepContributions { contributions, self_terms }
+impl NullaryFnOnce for AddBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let total = total_gradient(self.gradients, self.coordinates);
+        for (row, sums) in self.gradients.chunks_exact(self.coordinates).zip(self.sums) {
+            add_products(row, &total, sums);
+        }
+    }
 }
 
 /// g_t, the sum of the rows. Four rows at a time: the sum is loaded and stored a quarter as often.
@@ -130,10 +167,10 @@ fn total_gradient(gradients: &[f32], coordinates: usize) -> Vec<f64> {
     total
 }
 
-/// ⟨row, total⟩ and ‖row‖².
+/// Adds ⟨row, total⟩ and ‖row‖².
 #[inline(always)]
-fn dot_products(row: &[f32], total: &[f64]) -> (f64, f64) {
-    let (mut contribution, mut self_term) = ([0.0; LANES], [0.0; LANES]);
+fn add_products(row: &[f32], total: &[f64], sums: &mut [[f64; LANES]; 2]) {
+    let [mut contribution, mut self_term] = *sums;
     let (row_lanes, row_rest) = row.as_chunks::<LANES>();
     let (total_lanes, total_rest) = total.as_chunks::<LANES>();
     for (values, sums) in row_lanes.iter().zip(total_lanes) {
@@ -147,5 +184,5 @@ fn dot_products(row: &[f32], total: &[f64]) -> (f64, f64) {
         contribution[lane] += f64::from(value) * sum;
         self_term[lane] += f64::from(value) * f64::from(value);
     }
-    (contribution.iter().sum(), self_term.iter().sum())
+    *sums = [contribution, self_term];
 }

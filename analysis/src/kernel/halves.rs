@@ -17,6 +17,9 @@
 //! no interval of fewer than eight examples or 39 halves. Source: Efron 1982, chapter 8, and Shao & Wu 1989 for the
 //! delete-d jackknife with d = n/2; Owen 2007 for two ways at once; [S 9].
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
@@ -106,6 +109,17 @@ pub struct HalfCoordinates {
     pub taken: Vec<bool>,
     /// d/c, what their sums stand for; `None` if d is not known.
     pub scale: Option<f64>,
+}
+
+impl HalfCoordinates {
+    /// Whether each of the coordinates `within` the k is in each of so many halves.
+    pub(crate) fn taken_within(&self, within: Range<usize>, halves: usize) -> Cow<'_, [bool]> {
+        let k = self.taken.len().checked_div(halves).unwrap_or(0);
+        match within.len() == k {
+            true => Cow::Borrowed(&self.taken),
+            false => self.taken.chunks_exact(k.max(1)).flat_map(|of_half| &of_half[within.clone()]).copied().collect(),
+        }
+    }
 }
 
 /// The halves of one run.

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cograd_trace::{PopulationLayer, PopulationStep, Run, StepGradients, TraceError};
+use cograd_trace::{GradientStep, PopulationLayer, PopulationStep, Run, TraceError};
 
 use super::Analysis;
-use crate::kernel::contribution::{self, Contributions, StepContributions};
+use crate::gradients::Gradients;
+use crate::kernel::contribution::{Contributions, StepContributions};
 use crate::sample::{self, Key, Sample, StepValues};
 use crate::selection::Selection;
 use crate::shard::Shape;
@@ -150,18 +151,23 @@ impl Analysis<'_> {
         let sample = self
             .has(Compute::needs_pairs)
             .then(|| Sample::new(id, &self.selection, &self.grouping, classes.as_ref(), self.statistics, self.options));
-        let of_step = |step: StepGradients<'_>| {
-            if step.example_ids != marked {
-                return Err((step.step, step.example_ids.len()));
+        let of_step = |mut step: GradientStep<'_, '_>| {
+            let (t, examples) = (step.step(), step.example_ids());
+            if examples != marked {
+                return Ok(Err((t, examples.len())));
             }
-            let of_step = || {
-                let gradients = self.selection.gradients(&step);
-                let contributions = contribution::of_step(&gradients, self.selection.sampled.len());
-                (step.step, contributions, sample.as_ref().map(|sample| sample.step_values(&gradients)))
+            let found = match self.selection.has_step(t) {
+                true => {
+                    let mut gradients = Gradients::new(step, &self.selection, self.block)?;
+                    let contributions = gradients.contributions()?;
+                    let values = sample.as_ref().map(|sample| sample.step_values(&mut gradients)).transpose()?;
+                    Some((t, contributions, values))
+                }
+                // It is checked, and nothing of it is kept.
+                false => step.read(Some(&[])).map(|_| None)?,
             };
-            let of_step = self.selection.has_step(step.step).then(of_step);
             step_read();
-            Ok(of_step)
+            Ok(Ok(found))
         };
         let mut steps = Steps::new(self.selection.sampled.len());
         let found = self.run.map_row_groups(row_groups.clone(), of_step);
@@ -224,4 +230,78 @@ fn of_layers(step: &PopulationStep<'_>, selection: &Selection) -> StepContributi
         sums.self_terms.iter_mut().zip(self_terms).for_each(|(sum, value)| *sum += value);
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use cograd_trace::{Conditions, Coordinate, Parameter, RunDescription, RunWriter, Task};
+
+    use super::*;
+    use crate::{GroupBy, NoObserver, statistic};
+
+    /// Two parameters, of 300 and 170 coordinates that are recorded in turn, of nine examples.
+    fn write(study: &std::path::Path) -> Run {
+        let coordinate = |place: u64| match place % 3 {
+            2 if place / 3 < 170 => Coordinate { parameter: 1, index: place / 3 },
+            _ => Coordinate { parameter: 0, index: place },
+        };
+        let parameters = ["a", "b"].map(|layer| Parameter::new(&format!("{layer}.weight"), &[1000], None)).to_vec();
+        let description = RunDescription {
+            run: "run".into(),
+            conditions: Conditions::new(Some(1)),
+            task: Task::default(),
+            steps: 3,
+            writer: "test".into(),
+            train_examples: 9,
+            example_ids: (0..9).collect(),
+            population_ids: None,
+            parameters,
+            coordinates: (0..470).map(coordinate).collect(),
+        };
+        let mut writer = RunWriter::create(study, description).unwrap();
+        for step in 0..2 {
+            let value = |place: usize| ((place * (7919 + step) % 10007) as f32 - 4000.0) / 1000.0;
+            writer.write_gradients(step as i64, &(0..9 * 470).map(value).collect::<Vec<f32>>()).unwrap();
+        }
+        writer.finish(&[], &[]).unwrap();
+        Run::open(&study.join("runs/run")).unwrap()
+    }
+
+    #[test]
+    fn a_step_in_blocks_of_coordinates_has_what_it_has_whole() {
+        let study = tempfile::tempdir().unwrap();
+        let run = write(study.path());
+        for (layers, examples) in [(None, None), (Some(vec!["a".to_string()]), Some("1..9".parse().unwrap()))] {
+            let options = Options { layers, examples, ..Options::default() };
+            let statistics = statistic::chosen(None).unwrap();
+            let steps = |block: usize| {
+                let mut analysis = Analysis::new(&run, &GroupBy::All, &statistics, &options).unwrap();
+                analysis.block = block;
+                analysis.read(&RunPart::WHOLE, &NoObserver).unwrap().sample.unwrap()
+            };
+            let whole = steps(usize::MAX);
+            for block in [1, 9 * 128, 9 * 256] {
+                let found = steps(block);
+                assert!(found.contributions == whole.contributions, "to the last bit, in blocks of {block}");
+                assert!(found.keys == whole.keys && !whole.keys.is_empty());
+                let values = |steps: &Steps| -> Vec<Option<f64>> {
+                    steps.values.iter().flat_map(|step| &step.values).flat_map(numbers).collect()
+                };
+                for (place, (found, whole)) in values(&found).into_iter().zip(values(&whole)).enumerate() {
+                    let alike = found.zip(whole).map_or(found == whole, |(found, whole)| {
+                        found == whole || (found - whole).abs() <= 1e-5 * whole.abs().max(1e-3)
+                    });
+                    assert!(alike, "{found:?} is not {whole:?}: {:?}", whole_key(&steps(1), place / 3));
+                }
+            }
+        }
+    }
+
+    fn numbers(measured: &crate::kernel::halves::Measured) -> [Option<f64>; 3] {
+        [measured.value, measured.interval.map(|ends| ends.0), measured.interval.map(|ends| ends.1)]
+    }
+
+    fn whole_key(steps: &Steps, place: usize) -> Key {
+        steps.keys[place % steps.keys.len()].clone()
+    }
 }
