@@ -163,7 +163,7 @@ impl IdxFile {
             return Err(DataError::Truncated { path: self.path, expected: header, promise, found });
         }
         let shape: Vec<usize> = sizes.chunks_exact(4).map(|size| u32::from_be_bytes(first(size)) as usize).collect();
-        let count: u128 = shape.iter().map(|&size| size as u128).product();
+        let count = shape.iter().fold(1_u128, |count, &size| count.saturating_mul(size as u128));
         let of_shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
         let promise = format!("says its header of {of_shape} {}", kind.name);
         if count == 0 {
@@ -176,9 +176,9 @@ impl IdxFile {
         }
 
         // One byte more than promised, so that trailing bytes show and a gzip's checksum is verified.
-        let length = count * kind.width as u128;
-        let bytes = self.read_at_most(u64::try_from(length + 1).unwrap_or(u64::MAX))?;
-        let expected = header + length;
+        let length = count.saturating_mul(kind.width as u128);
+        let bytes = self.read_at_most(u64::try_from(length.saturating_add(1)).unwrap_or(u64::MAX))?;
+        let expected = header.saturating_add(length);
         if (bytes.len() as u128) < length {
             let found = header as u64 + bytes.len() as u64;
             return Err(DataError::Truncated { path: self.path, expected, promise, found });
@@ -227,6 +227,7 @@ impl IdxFile {
         };
         let kind = TYPES.iter().find(|kind| kind.code == code).filter(|_| (zero, other) == (0, 0));
         let hint = match (kind, magic) {
+            (Some(_), [.., 0]) => "its header says nothing of how many it holds: it is damaged",
             (Some(kind), _) if (what == "images") == (dimensions > 1) || what == "labels" && dimensions == 2 => {
                 return Ok((kind, dimensions.into()));
             }
@@ -303,6 +304,16 @@ mod tests {
         fs::remove_file(directory.path().join(name)).unwrap();
         fs::write(directory.path().join(format!("{name}.gz")), bytes).unwrap();
         load(directory.path(), None).unwrap_err()
+    }
+
+    #[test]
+    fn no_dimension_and_more_than_can_be_counted_are_refused() {
+        for name in [TRAIN_LABELS, TEST_IMAGES] {
+            let error = error_with(name, &[0, 0, 8, 0, 7]);
+            assert!(matches!(error, DataError::Magic { .. }) && error.to_string().contains("says nothing"), "{error}");
+        }
+        // 255 sizes, whose product is 0 if it is counted in any number of bits.
+        assert!(matches!(error_with(TEST_IMAGES, &file(&[1 << 16; 255], &[1; 9])), DataError::Truncated { .. }));
     }
 
     #[test]
