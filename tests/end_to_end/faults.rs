@@ -20,7 +20,7 @@ mod small_study;
 const SAMPLE: usize = 50;
 
 /// After this time a command hangs.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(120);
 
 const EIO: &str = "5";
 const EINTR: &str = "4";

@@ -1,4 +1,5 @@
-//! Output directories of analyze, report, export and compare: never another's, always whole, whoever writes or is killed.
+//! Output directories of analyze, report, export and compare: never another's, always whole, whoever writes or is killed; and two
+//! recordings, audits and inspections at once, or killed (interruptions.rs has the recordings that are killed).
 
 use std::fs;
 use std::path::Path;
@@ -116,6 +117,43 @@ fn two_of_a_command_at_once_leave_one_whole_output() {
     }
     assert_results(&place.path("tiny/analysis"));
     assert_report(&place.path("tiny/report"));
+}
+
+#[test]
+fn two_recordings_and_two_audits_at_once_say_and_write_what_one_does() {
+    let place = studies();
+    run(&place, COMMANDS[0].0);
+    run(&place, &["report", "tiny"]);
+    let alone = files_below(&place.path("tiny"));
+    for attempt in 0..3 {
+        let study = format!("again-{attempt}");
+        let mut both = [(); 2].map(|()| start(&place, &["record", "tiny.toml", "--out", &study]));
+        let ended = both.each_mut().map(|child| child.wait().expect("it ends").code());
+        // Of two that share the runs out, either may leave one to the other.
+        assert!(ended.iter().all(|code| [Some(0), Some(1)].contains(code)), "{ended:?}");
+        assert!(files_below(&place.path(&study)) == files_below(&place.path("other")), "recording {attempt}");
+        let mut both = [(); 2].map(|()| start(&place, &["audit", "tiny"]));
+        assert_eq!(both.each_mut().map(|child| child.wait().expect("it ends").code()), [Some(0); 2]);
+    }
+    assert!(files_below(&place.path("tiny")) == alone);
+}
+
+#[test]
+fn an_audit_and_an_inspection_killed_at_any_moment_leave_the_study_as_it_was() {
+    let place = studies();
+    run(&place, COMMANDS[0].0);
+    run(&place, &["report", "tiny"]);
+    let whole = files_below(&place.path("tiny"));
+    for arguments in [&["audit", "tiny"][..], &["inspect", "tiny", "--verify"]] {
+        for kill in 0..5 {
+            let mut child = start(&place, arguments);
+            sleep(Duration::from_millis(3 + 60 * kill));
+            let _ = child.kill();
+            child.wait().expect("it ends");
+        }
+        run(&place, arguments);
+        assert!(files_below(&place.path("tiny")) == whole, "{arguments:?}");
+    }
 }
 
 #[test]
