@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 
 from cograd.errors import CogradError
-from cograd.figure import FigureError
 from cograd.results import Results
 
 if TYPE_CHECKING:
@@ -33,11 +32,9 @@ def _overview(study: Study) -> str:
     for name in _OVERVIEWS:
         try:
             return study.figure(name).svg
-        except FigureError:
-            continue
         except CogradError as error:
-            return f"<p>No figure: {html.escape(str(error))}</p>"
-    return ""
+            reason = str(error)
+    return f"<p>No figure: {html.escape(reason)}</p>"
 
 
 def found(results: Results) -> list[str]:
