@@ -400,7 +400,7 @@ fn samples_too_large_for_memory_are_refused() {
 fn values_of_the_wrong_type_name_key_and_an_example() {
     let text = include_str!("../../../experiments/demo.toml");
     let cases = [
-        ("hidden = [64]", "hidden = 512", "network.hidden takes a list: `[512]`, but has `512`"),
+        ("hidden = [512]", "hidden = 512", "network.hidden takes a list: `[512]`, but has `512`"),
         ("noise = [0.0, 0.25, 0.5, 0.75, 1.0]", "noise = 0.5", "grid.noise takes a list: `[0.5]`, but has `0.5`"),
         ("learning_rate = 0.1", "learning_rate = \"0.1\"", "training.learning_rate takes a number without quotes"),
         ("steps = ", "steps = -", "training.steps takes a whole number, 0 or more"),
@@ -410,8 +410,8 @@ fn values_of_the_wrong_type_name_key_and_an_example() {
             "[grid]\nrules = [\"winsorized-2\"]",
             "grid.rules takes tables with a name, such as { name = \"winsorized\"",
         ),
-        ("[grid]", "[grid]\nseeds = [\"1\"]", "grid.seeds takes a whole number"),
-        ("[grid]", "[grid]\nseeds = 1", "grid.seeds takes a list: `[1]`"),
+        ("seeds = [1]", "seeds = [\"1\"]", "grid.seeds takes a whole number"),
+        ("seeds = [1]", "seeds = 1", "grid.seeds takes a list: `[1]`"),
     ];
     for (from, to, expected) in cases {
         assert!(text.contains(from), "{from}");

@@ -21,37 +21,33 @@ const EXPECTED: [(&str, &str); 9] = [
 pub(super) fn explained(text: &str, span: Option<Range<usize>>, message: &str) -> Option<String> {
     let written = text.get(span.clone()?)?.trim();
     let key = key_at(text, &span?)?;
-    if message.starts_with("expected internally tagged enum") {
+    if message.contains("expected internally tagged enum") {
         let example = "{ name = \"winsorized\", percent = 2 }";
         return Some(format!("{key} takes tables with a name, such as {example}, but has `{written}`"));
     }
     let expected = message.strip_prefix("invalid type: ").or(message.strip_prefix("invalid value: "))?;
     let expected = expected.rsplit_once(", expected ")?.1;
-    let (_, said) = EXPECTED.iter().find(|(name, _)| expected.starts_with(name))?;
+    let Some((_, said)) = EXPECTED.iter().find(|(name, _)| expected.starts_with(name)) else {
+        return Some(format!("{key}: {message}"));
+    };
     let inner = written.trim_matches(['[', ']', '{', '}', '"', '\'']);
     Some(format!("{key} {}, but has `{written}`", said.replace("{}", inner)))
 }
 
 /// The key, sections before it, whose value or list holds this span.
 fn key_at(text: &str, span: &Range<usize>) -> Option<String> {
-    let (mut path, root) = (Vec::new(), DeTable::parse(text).ok()?);
-    let mut table = root.get_ref();
-    loop {
-        let holds = |value: &Range<usize>| value.start <= span.start && span.end <= value.end;
-        let (name, value) = table.iter().find(|(_, value)| holds(&value.span()) || holds_inside(value, span))?;
-        path.push(name.get_ref().to_string());
-        match value.get_ref() {
-            DeValue::Table(inner) if value.span() != *span => table = inner,
-            _ => return Some(path.join(".")),
-        }
-    }
+    key_in(DeTable::parse(text).ok()?.get_ref(), span).map(|path| path.join("."))
 }
 
-/// Whether a section, whose own span is its heading alone, has a value at this span.
-fn holds_inside(value: &toml::Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
-    let DeValue::Table(table) = value.get_ref() else { return false };
-    table.iter().any(|(_, inner)| {
-        let whole = inner.span();
-        (whole.start <= span.start && span.end <= whole.end) || holds_inside(inner, span)
+/// Parts of that key within a table; the span of a section is its heading alone.
+fn key_in(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
+    table.iter().find_map(|(name, value)| {
+        let inner = match value.get_ref() {
+            DeValue::Table(inner) => key_in(inner, span),
+            _ => None,
+        };
+        let holds = name.span().start <= span.start && span.end <= value.span().end;
+        let path = inner.or_else(|| holds.then(Vec::new))?;
+        Some(std::iter::once(name.get_ref().to_string()).chain(path).collect())
     })
 }
