@@ -17,12 +17,11 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
     // All examples, as the only group, are there once.
     let others = grouping.names.iter().enumerate().filter(|(_, name)| *name != "all");
     groups.extend(others.map(|(group, name)| (name.as_str(), of_group(group))));
-    let accuracies = curve(&run.metrics, "train", "accuracy");
+    // More are right at some step than were ever learned by then, by half an example at least: then nothing is known at any.
+    let is_known = curve(&run.metrics, "train", "accuracy").iter().all(|(step, part)| {
+        part * run.examples.count as f64 - 0.5 <= learned(&run.examples, &groups[0].1, *step) as f64
+    });
     for step in steps(&run.metrics) {
-        // More are right than were ever learned: then nothing is known of it.
-        let right =
-            accuracies.iter().find(|(at, _)| *at == step).map_or(0.0, |(_, part)| part * run.examples.count as f64);
-        let is_known = right.round() <= learned(&run.examples, &groups[0].1, step) as f64;
         for (name, members) in &groups {
             let (size, count) = (members.len(), learned(&run.examples, members, step));
             let fraction = (size > 0 && is_known).then(|| count as f64 / size as f64);
