@@ -50,7 +50,7 @@ pub const TARGETS: [(&str, &str, Reader); 14] = [
     ("manifest", "study/runs/sgd_noise-0.5_seed-1/manifest.json", Reader::Trace),
     ("gradients", "study/runs/sgd_noise-0.5_seed-1/gradients/part-00000.parquet", Reader::Trace),
     ("population", "study/runs/sgd_noise-0.5_seed-1/population/part-0000000001.parquet", Reader::Trace),
-    ("examples", "study/runs/sgd_noise-0.5_seed-1/examples.parquet", Reader::Trace),
+    ("training_examples", "study/runs/sgd_noise-0.5_seed-1/examples.parquet", Reader::Trace),
     ("tensors", "study/runs/sgd_noise-0.5_seed-1/weights/step-00000001.safetensors", Reader::Trace),
     ("version_1", "version-1/runs/sgd_noise-0.5_seed-3/manifest.json", Reader::Trace),
     ("version_2", "version-2/runs/sgd_noise-0.5_seed-3/manifest.json", Reader::Trace),
