@@ -609,6 +609,41 @@ fn intervals_over_seeds_are_recomputed() {
 }
 
 #[test]
+fn the_json_has_the_form_of_its_document_and_the_report_is_that_beside_the_results() {
+    let place = Place::new();
+    place.record_tiny();
+    place.cograd(["analyze", "tiny", "--halves", "0", "--null-worlds", "9", "--out", "mine", "-q"]).assert().success();
+    place.cograd(["report", "tiny", "--analysis", "mine", "-q"]).assert().success();
+    let audited = place.cograd(["audit", "tiny", "--analysis", "mine", "--json"]).assert().success();
+    let json: Json = serde_json::from_slice(&audited.get_output().stdout).expect("JSON");
+    let keys = |object: &Json| {
+        let mut keys: Vec<String> = object.as_object().expect("an object").keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!((keys(&json), &json["format"]), (["claims", "format", "study"].map(str::to_string).to_vec(), &1.into()));
+    assert_eq!(json["study"], "tiny");
+    let claims = json["claims"].as_array().expect("claims");
+    for claim in claims {
+        let expected = ["allowed", "claim", "deviation", "subject", "verdict", "why"];
+        assert_eq!(keys(claim), expected.map(str::to_string), "{claim}");
+        assert!(["claim", "subject", "why"].iter().all(|key| claim[key].is_string()), "{claim}");
+        assert!(
+            ["pass", "fail", "not checkable", "note"].iter().any(|verdict| claim["verdict"] == *verdict),
+            "{claim}"
+        );
+        let is_number = |key: &str| claim[key].is_null() || claim[key].is_number();
+        assert!(is_number("deviation") && is_number("allowed"), "{claim}");
+    }
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md")).expect("a document");
+    for key in ["format", "study", "claims", "claims[].claim", "claims[].verdict", "claims[].why", "claims[].allowed"] {
+        assert!(document.contains(&format!("`{key}`")), "{key}");
+    }
+    let drawn = claims.iter().find(|claim| claim["claim"] == "the report is drawn from these results");
+    assert_eq!(drawn.expect("a claim of the report")["verdict"], "pass", "{drawn:?}");
+}
+
+#[test]
 fn the_exit_code_and_the_json_tell_whether_a_study_is_clean() {
     let place = Place::new();
     let study = place.record_tiny();

@@ -71,10 +71,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The claim that the seal of a JSON text is right, which it may be but for its line ends.
 pub(crate) fn seal(claim: &str, subject: &str, text: &[u8]) -> Claim {
-    let unix = String::from_utf8_lossy(text).replace("\r\n", "\n");
     match check_seal(text) {
+        Ok(()) if text.ends_with(b"\r\n") => Claim::note(claim, subject, "it has other line ends"),
         Ok(()) => Claim::pass(claim, subject, "sealed"),
-        Err(_) if check_seal(unix.as_bytes()).is_ok() => Claim::note(claim, subject, "it has other line ends"),
         Err(error) => Claim::fail(claim, subject, error.to_string()),
     }
 }
