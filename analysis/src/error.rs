@@ -45,6 +45,19 @@ pub enum AnalysisError {
         /// Largest number.
         largest: usize,
     },
+    /// More sampled examples than can be compared in pairs.
+    #[error(
+        "run {run}: statistics of pairs need n² numbers a step and layer, and it has n = {examples} sampled examples: choose at most \
+         {largest} of them with --examples 0..{largest}, or other statistics, as with --statistics shares,cumulative"
+    )]
+    TooManyExamples {
+        /// Run id.
+        run: String,
+        /// Number of sampled examples.
+        examples: usize,
+        /// Largest number.
+        largest: usize,
+    },
     /// A pattern that no layer of a run fits.
     #[error("run {run} has no layer `{pattern}`: its layers are {known}")]
     UnknownLayer {

@@ -14,6 +14,9 @@ use crate::shard::Shape;
 use crate::statistic::{Compute, Statistic};
 use crate::{AnalysisError, Observer, Options, groups};
 
+/// Of more examples not every two are compared: the inner products of these take 800 MB a layer.
+const MOST_EXAMPLES: usize = 10_000;
+
 /// Which records of a run are analysed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reads {
@@ -147,6 +150,10 @@ impl Analysis<'_> {
     fn read_sample(&self, row_groups: &Range<usize>, step_read: &(dyn Fn() + Sync)) -> Result<Steps, AnalysisError> {
         let id = &self.run.manifest().run;
         let marked = self.examples.sampled_ids();
+        let examples = self.selection.sampled.len();
+        if self.has(Compute::needs_pairs) && examples > MOST_EXAMPLES {
+            return Err(AnalysisError::TooManyExamples { run: id.clone(), examples, largest: MOST_EXAMPLES });
+        }
         let classes = groups::classes(self.run, &self.selection.sampled)?;
         let sample = self
             .has(Compute::needs_pairs)

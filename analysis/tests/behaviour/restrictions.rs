@@ -569,3 +569,14 @@ fn a_file_that_does_not_fit_the_run_is_an_error_that_names_it() {
     let options = Options { examples: Some(file.to_str().unwrap().parse().unwrap()), ..defaults() };
     assert!(matches!(study.error(&options), AnalysisError::ExampleFile { .. }));
 }
+
+#[test]
+fn more_examples_than_can_be_compared_in_pairs_are_refused_before_they_are() {
+    let n = 60_000;
+    let study = Study::of(&[Synthetic::new(&vec![true; n], 1, &[0], 1)]);
+    let error = study.error(&defaults()).to_string();
+    assert!(error.contains("n = 60000 sampled examples") && error.contains("--examples 0..10000"), "{error}");
+    // Statistics of no pairs need no n² numbers.
+    let shares = Options { statistics: Some(vec!["gradient_norm".to_string()]), ..defaults() };
+    assert!(study.analysed(&shares).has("gradient_norms"));
+}

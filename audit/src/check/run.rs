@@ -18,6 +18,15 @@ use crate::trace::{SampleStep, Trace, WholeStep};
 
 const READABLE: &str = "the trace is as its format says";
 
+/// The inner products of more examples take too much memory.
+const MOST_EXAMPLES: usize = 10_000;
+
+fn too_many() -> String {
+    format!(
+        "recomputing needs n² numbers a step: analyse at most {MOST_EXAMPLES} of the sampled examples, with --examples"
+    )
+}
+
 /// A run whose trace was read.
 pub(crate) struct Checked {
     pub trace: Trace,
@@ -73,6 +82,7 @@ pub(crate) fn check(
     let read = Trace::read(&run).and_then(|trace| {
         let (grouping, setting) = match analysis {
             None => (Err("not analysed: analyse it first".to_string()), None),
+            Some(_) if trace.selected(selection).len() > MOST_EXAMPLES => (Err(too_many()), None),
             Some((options, by)) => {
                 let grouping = trace.grouping(by, selection);
                 let unknown = Grouping { names: vec!["unknown".to_string()], of: vec![0; trace.examples.count] };
