@@ -302,15 +302,16 @@ impl Sample {
 
 /// A statistic of moments, from those of the sample and then of each half; `None` for statistics of anything else.
 fn measure(statistic: &Statistic, examples: usize, moments: impl Iterator<Item = Option<Moments>>) -> Option<Measured> {
-    let (value, is_reciprocal) = match statistic.compute {
-        Compute::Moments(value) => (value, false),
-        Compute::Reciprocal(value) => (value, true),
+    let (value, largest) = match statistic.compute {
+        Compute::Moments(value) => (value, None),
+        Compute::Reciprocal(value, largest) => (value, Some(largest)),
         _ => return None,
     };
     let mut values = moments.map(|moments| moments.as_ref().and_then(value));
     let actual = values.next().flatten();
-    let halves = values.map(|value| value.unwrap_or(f64::NAN));
-    Some(if is_reciprocal {
+    let is_told = |value: &f64| largest.is_none_or(|largest| *value <= largest);
+    let halves = values.map(|value| value.filter(is_told).unwrap_or(f64::NAN));
+    Some(if largest.is_some() {
         Measured::reciprocal(examples, actual, halves)
     } else {
         Measured::new(examples, actual, halves)

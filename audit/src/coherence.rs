@@ -4,7 +4,7 @@ use cograd_results::summary::Options;
 
 use crate::plain::coordinates::{Batches, Coordinates, varies};
 use crate::plain::halves::{Half, Halves};
-use crate::plain::interval::{Estimate, OfHalf};
+use crate::plain::interval::{Estimate, LARGEST_RECIPROCAL, OfHalf};
 use crate::plain::moments_of_gradients::{NAMES, Norms};
 use crate::plain::pairs::{Gram, Groups, PairSum, Pairs, Summed};
 use crate::plain::zero::rounded;
@@ -253,7 +253,8 @@ impl Setting {
                 };
                 let ((number, halves), (reciprocal, of_halves)) = (all(Norms::value), all(Norms::reciprocal));
                 let estimate = match statistic {
-                    "diversity" | "noise_scale" => Estimate::of_reciprocal(n, number, reciprocal, &of_halves),
+                    "diversity" => Estimate::of_reciprocal(n, number, reciprocal, &of_halves, f64::INFINITY),
+                    "noise_scale" => Estimate::of_reciprocal(n, number, reciprocal, &of_halves, LARGEST_RECIPROCAL),
                     _ => Estimate::new(n, number, 0.0, &halves),
                 };
                 add(estimator, statistic, None, estimate);

@@ -16,5 +16,5 @@ pub const STATISTIC: Statistic = Statistic {
     about: "gradient diversity, Σ‖g‖²/‖Σg‖²: the inverse of m-coherence",
     unit: "",
     tables: &["coherence"],
-    compute: Compute::Reciprocal(m_coherence::value),
+    compute: Compute::Reciprocal(m_coherence::value, f64::INFINITY),
 };

@@ -38,8 +38,9 @@ pub type NamedTables = Vec<(&'static str, LazyFrame)>;
 pub enum Compute {
     /// Of ‖Σg‖² and Σ‖g‖², which are known of a sample, estimated for the population, and recorded of it.
     Moments(fn(&Moments) -> Option<f64>),
-    /// Likewise, the reciprocal of this, which is well behaved where the statistic has no bound.
-    Reciprocal(fn(&Moments) -> Option<f64>),
+    /// Likewise, the reciprocal of this, which is well behaved where the statistic has no bound; a half where it is larger than the
+    /// number has no value.
+    Reciprocal(fn(&Moments) -> Option<f64>, f64),
     /// Of the inner products of the sampled gradients of a step, layer by layer and over all layers.
     Pairs(fn(&Part, &Sample, &mut Series)),
     /// Of the coordinates of the sampled gradients of a step, likewise.
@@ -77,7 +78,7 @@ impl Compute {
 
     /// Whether it is a number, or several, of each step: a row of `coherence`.
     pub(crate) fn is_of_a_step(self) -> bool {
-        matches!(self, Compute::Moments(_) | Compute::Reciprocal(_) | Compute::Pairs(_) | Compute::Coordinates(_))
+        matches!(self, Compute::Moments(_) | Compute::Reciprocal(..) | Compute::Pairs(_) | Compute::Coordinates(_))
     }
 
     /// Whether the sampled gradients have to be read at all.

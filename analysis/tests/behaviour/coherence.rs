@@ -745,7 +745,7 @@ fn cross_terms_are_the_inner_products_of_the_groups_sums_and_add_up() {
 
 fn closed_form(statistic: &Statistic) -> fn(&Moments) -> Option<f64> {
     match statistic.compute {
-        Compute::Moments(value) | Compute::Reciprocal(value) => value,
+        Compute::Moments(value) | Compute::Reciprocal(value, _) => value,
         _ => panic!("{} is no function of the moments", statistic.name),
     }
 }

@@ -10,8 +10,8 @@ use crate::tally::Number;
 const OF_WIDTH: f64 = 1e-3;
 /// The same in units of the value, where all halves agree.
 const OF_VALUE: f64 = 1e-6;
-/// Of a larger reciprocal the analysis, which sums halves in f32, knows no digit: what it is one over is rounding.
-const LARGEST_RECIPROCAL: f64 = 1e4;
+/// Of a larger |G|²/tr(Σ) the analysis, which sums halves in f32, knows no digit: what it is one over is rounding.
+pub(crate) const LARGEST_RECIPROCAL: f64 = 1e4;
 /// Fewer halves, or examples, have no interval.
 const FEWEST_HALVES: usize = 39;
 const FEWEST_EXAMPLES: usize = 8;
@@ -67,20 +67,23 @@ impl Estimate {
         Estimate { value, lower, upper, unbounded: Value::Flag(false) }
     }
 
-    /// Of a value whose interval is that of its reciprocal, of which `halves` are.
+    /// Of a value whose interval is that of its reciprocal, of which `halves` are; a half in which it is larger than `largest` has none.
     pub(crate) fn of_reciprocal(
         examples: usize,
         number: Option<Number>,
         reciprocal: Option<Number>,
         halves: &[OfHalf],
+        largest: f64,
     ) -> Estimate {
         let (value, number) = cell(number, 0.0);
         let mut estimate = Estimate { value, lower: Value::Null, upper: Value::Null, unbounded: Value::Flag(false) };
         let reciprocal = number.and(reciprocal).filter(|reciprocal| reciprocal.value.is_finite());
-        if reciprocal.is_some_and(|reciprocal| reciprocal.value > LARGEST_RECIPROCAL) {
+        if reciprocal.is_some_and(|reciprocal| reciprocal.value > largest) {
             return Estimate { lower: Value::Any, upper: Value::Any, unbounded: Value::AnyFlag, ..estimate };
         }
-        let Some([low, high]) = reciprocal.and_then(|reciprocal| ends(examples, reciprocal, halves)) else {
+        let told = |half: &OfHalf| if half.value > largest { OfHalf::from(f64::NAN) } else { *half };
+        let halves: Vec<OfHalf> = halves.iter().map(told).collect();
+        let Some([low, high]) = reciprocal.and_then(|reciprocal| ends(examples, reciprocal, &halves)) else {
             return estimate;
         };
         // Where rounding decides whether an end is positive, so it does whether there is an end.
@@ -213,7 +216,7 @@ mod tests {
         let halves: Vec<OfHalf> = (0..199).map(|k| OfHalf::from(f64::from(k))).collect();
         let of = |reciprocal| {
             let number = Some(Number::plain(1.0 / reciprocal));
-            Estimate::of_reciprocal(10, number, Some(Number::plain(reciprocal)), &halves)
+            Estimate::of_reciprocal(10, number, Some(Number::plain(reciprocal)), &halves, 198.0)
         };
         let bounded = of(100.0);
         assert!((values(&bounded)[0] - 1.0 / 196.0).abs() < 1e-5 && bounded.unbounded == Value::Flag(false));
