@@ -6,7 +6,7 @@ use crate::plain::coordinates::{Batches, Coordinates, varies};
 use crate::plain::halves::{Half, Halves};
 use crate::plain::interval::{Estimate, LARGEST_RECIPROCAL, OfHalf};
 use crate::plain::moments_of_gradients::{NAMES, Norms};
-use crate::plain::pairs::{Gram, Groups, PairSum, Pairs, Summed};
+use crate::plain::pairs::{Cell, Gram, Groups, PairSum, Pairs, Summed, cells};
 use crate::plain::zero::rounded;
 use crate::tally::Number;
 
@@ -27,6 +27,8 @@ pub(crate) struct Setting {
     /// One for all if there are none, or too many: then without names.
     classes: Groups,
     class_names: Vec<String>,
+    /// The sample, then each half, by group and class.
+    cells: Vec<Vec<Cell>>,
 }
 
 /// A layer with recorded coordinates that is analysed.
@@ -120,8 +122,8 @@ struct Part {
     scaled: Option<Vec<Means>>,
 }
 
-/// By group: mean over ordered pairs of ⟨g_i, g_j⟩ with i in the group, its absolute size, and mean over examples of q_i
-/// with i in the group.
+/// By group: mean over ordered pairs of ⟨g_i, g_j⟩ with i in the group, its absolute size (0 in halves, whose rounding nobody asks
+/// for), and mean over examples of q_i with i in the group.
 #[derive(Clone, Debug)]
 struct Means {
     pairs: Vec<f64>,
@@ -136,13 +138,19 @@ impl Setting {
         let mut strata: Vec<&mut Stratum> = sample.layers.iter_mut().flat_map(|layer| &mut layer.strata).collect();
         let parameters: Vec<(usize, Option<u64>)> = strata.iter().map(|of| (of.places.len(), of.size)).collect();
         strata.iter_mut().enumerate().for_each(|(place, stratum)| stratum.parameter = place);
+        let halves = Halves::new(options.seed, sample.run, n, options.halves, &parameters);
+        let groups = Groups { of: sample.groups, count: sample.group_names.len() };
+        let classes = Groups { of: classes, count: class_names.len().max(1) };
+        let everything: Vec<usize> = (0..n).collect();
+        let sets = std::iter::once(&everything).chain(halves.all.iter().map(|half| &half.examples));
         Setting {
             population: sample.population,
             layers: sample.layers,
-            halves: Halves::new(options.seed, sample.run, n, options.halves, &parameters),
-            groups: Groups { of: sample.groups, count: sample.group_names.len() },
+            cells: sets.map(|examples| cells(examples, [&groups, &classes])).collect(),
+            halves,
+            groups,
             group_names: sample.group_names.to_vec(),
-            classes: Groups { of: classes, count: class_names.len().max(1) },
+            classes,
             class_names,
         }
     }
@@ -183,54 +191,32 @@ impl Setting {
         let batches = |examples: &Vec<usize>| Batches::of(&rows, &varies, examples, (n / 10).max(1));
         let batches =
             std::iter::once(&self.halves.shuffled).chain(halves.iter().map(|half| &half.examples)).map(batches);
-        let everything: Vec<usize> = (0..n).collect();
-        let means = std::iter::once(&everything).chain(halves.iter().map(|half| &half.examples));
-        let means: Vec<Means> = means.map(|examples| self.means_of_pairs(&gram, examples)).collect();
-        let scaled = size.map(|size| {
-            let of_half = |(half, means): (&Half, &Means)| {
+        let squares: Vec<Vec<f64>> = rows.iter().map(|row| row.iter().map(|value| value * value).collect()).collect();
+        let everywhere: Vec<usize> = (0..places.len()).collect();
+        let mut means = vec![self.means_of_pairs(&gram)];
+        let mut scaled = size.map(|size| vec![means[0].scaled(size as f64 / places.len() as f64)]);
+        for half in halves {
+            let sums = GroupSums::of(&rows, &squares, &half.examples, &self.groups);
+            means.push(sums.means(&everywhere));
+            if let (Some(size), Some(scaled)) = (size, &mut scaled)
+                && self.halves.tell_of_population
+            {
                 let taken = &half.coordinates[*parameter];
-                let scale = size as f64 / taken.len() as f64;
-                match taken.len() == places.len() {
-                    true => means.scaled(scale),
-                    false => self.means_of_products(&rows, &half.examples, taken).scaled(scale),
-                }
-            };
-            let told = halves.iter().zip(&means[1..]).filter(|_| self.halves.tell_of_population);
-            let sample = means[0].scaled(size as f64 / places.len() as f64);
-            std::iter::once(sample).chain(told.map(of_half)).collect()
-        });
+                scaled.push(sums.means(taken).scaled(*size as f64 / taken.len() as f64));
+            }
+        }
         Part { coordinates: Coordinates::of(&rows), batches: batches.collect(), gram, means, scaled }
     }
 
-    /// Of some examples, from the inner products of every two.
-    fn means_of_pairs(&self, gram: &Gram, examples: &[usize]) -> Means {
+    /// Of the sample, from the inner products of every two.
+    fn means_of_pairs(&self, gram: &Gram) -> Means {
         let mut means = Means::none(self.groups.count);
-        for &i in examples {
-            let (mut sum, mut size) = (0.0, 0.0);
-            let row = &gram.inner[i * gram.examples..];
-            for &j in examples {
-                sum += row[j];
-                size += row[j].abs();
-            }
+        for i in 0..gram.examples {
+            let row = &gram.inner[i * gram.examples..(i + 1) * gram.examples];
+            let (sum, size) = row.iter().fold((0.0, 0.0), |(sum, size), value| (sum + value, size + value.abs()));
             means.count(self.groups.of[i], sum, size, row[i]);
         }
-        means.over(examples.len())
-    }
-
-    /// Of some examples over some coordinates, from the sum of the gradients.
-    fn means_of_products(&self, rows: &[Vec<f64>], examples: &[usize], taken: &[usize]) -> Means {
-        let mut means = Means::none(self.groups.count);
-        let total: Vec<f64> =
-            taken.iter().map(|&place| examples.iter().map(|&example| rows[example][place]).sum()).collect();
-        for &i in examples {
-            let (mut sum, mut own) = (0.0, 0.0);
-            for (&place, total) in taken.iter().zip(&total) {
-                sum += rows[i][place] * total;
-                own += rows[i][place] * rows[i][place];
-            }
-            means.count(self.groups.of[i], sum, sum.abs(), own);
-        }
-        means.over(examples.len())
+        means.over(gram.examples)
     }
 
     fn add_rows(&self, layer: Option<usize>, part: &Part, step: &mut StepCoherence) {
@@ -284,13 +270,9 @@ impl Setting {
         let n = self.examples();
         let value = confusion(&part.gram).map(|value| Number::near(value, largest(&part.gram).powi(2)));
         add("confusion", None, Estimate::exact(value));
-        let pairs = Pairs::of(&part.gram);
-        let everything: Vec<usize> = (0..n).collect();
-        let summed = |groups: &Groups| -> Vec<Summed> {
-            let halves = self.halves.all.iter().map(|half| &half.examples);
-            std::iter::once(&everything).chain(halves).map(|examples| pairs.sum(examples, groups)).collect()
-        };
-        let by_class = summed(&self.classes);
+        let (pairs, counts) = (Pairs::of(&part.gram), [self.groups.count, self.classes.count]);
+        let (by_group, by_class): (Vec<Summed>, Vec<Summed>) =
+            self.cells.iter().map(|cells| pairs.sum(cells, counts)).unzip();
         let mut stiffness =
             |prefix: &str, suffix: &str, groups: Option<(String, String)>, is_told: bool, all: &[[OfHalf; 2]]| {
                 for (place, kind) in ["sign", "cosine"].into_iter().enumerate() {
@@ -316,7 +298,6 @@ impl Setting {
                 stiffness("", &format!("{suffix}_macro"), None, is_told, &of_classes);
             }
         }
-        let by_group = summed(&self.groups);
         for (prefix, groups, names, summed) in
             [("", &self.groups, &self.group_names, &by_group), ("class_", &self.classes, &self.class_names, &by_class)]
         {
@@ -448,6 +429,36 @@ impl Means {
         };
         let self_sum = m * self.selves.iter().sum::<f64>();
         GroupNorms { norms: of(&self.pairs), sizes: of(&self.sizes), examples: m, self_sum }
+    }
+}
+
+/// By group, the sum of the gradients of its examples in a half, and that of their squares, coordinate by coordinate.
+struct GroupSums {
+    examples: usize,
+    gradients: Vec<Vec<f64>>,
+    squares: Vec<Vec<f64>>,
+}
+
+impl GroupSums {
+    fn of(rows: &[Vec<f64>], squares: &[Vec<f64>], examples: &[usize], groups: &Groups) -> GroupSums {
+        let none = || vec![vec![0.0; rows.first().map_or(0, Vec::len)]; groups.count];
+        let mut sums = GroupSums { examples: examples.len(), gradients: none(), squares: none() };
+        for &example in examples {
+            add(&mut sums.gradients[groups.of[example]], &rows[example]);
+            add(&mut sums.squares[groups.of[example]], &squares[example]);
+        }
+        sums
+    }
+
+    /// Over these coordinates: Σ_{i ∈ k} ⟨g_i, Σ_j g_j⟩ is ⟨Σ_{i ∈ k} g_i, Σ_j g_j⟩.
+    fn means(&self, taken: &[usize]) -> Means {
+        let mut means = Means::none(self.gradients.len());
+        let total: Vec<f64> = taken.iter().map(|&place| self.gradients.iter().map(|sums| sums[place]).sum()).collect();
+        for (group, (gradients, squares)) in self.gradients.iter().zip(&self.squares).enumerate() {
+            let sum = taken.iter().zip(&total).map(|(&place, total)| gradients[place] * total).sum();
+            means.count(group, sum, 0.0, taken.iter().map(|&place| squares[place]).sum());
+        }
+        means.over(self.examples)
     }
 }
 

@@ -80,8 +80,11 @@ impl Batches {
     /// Of some examples in this order, in batches of so many.
     pub(crate) fn of(rows: &[Vec<f64>], varies: &[bool], examples: &[usize], size: usize) -> Batches {
         let n = examples.len() as f64;
-        let totals = sums(rows, examples.iter().copied(), |value| value);
-        let means: Vec<f64> = totals.iter().map(|sum| sum / n).collect();
+        let batches: Vec<Vec<f64>> =
+            examples.chunks(size).map(|batch| sums(rows, batch.iter().copied(), |value| value)).collect();
+        let mut means = vec![0.0; varies.len()];
+        batches.iter().for_each(|batch| means.iter_mut().zip(batch).for_each(|(sum, value)| *sum += value));
+        means.iter_mut().for_each(|sum| *sum /= n);
         let mut squares = vec![0.0; means.len()];
         for &example in examples {
             for ((square, value), mean) in squares.iter_mut().zip(&rows[example]).zip(&means) {
@@ -99,12 +102,13 @@ impl Batches {
                 false => f64::NAN,
             };
         }
-        let of_batch = |batch: &[usize]| sums(rows, batch.iter().copied(), |value| value / size as f64);
-        let batches: Vec<Vec<f64>> = examples.chunks_exact(size).map(of_batch).collect();
+        // Of the batches those that are whole.
+        let batches = &batches[..examples.len() / size];
         let mut distances = Vec::new();
         for (place, left) in batches.iter().enumerate() {
             for right in &batches[place + 1..] {
-                distances.push(left.iter().zip(right).map(|(left, right)| (left - right) * (left - right)).sum());
+                let squared: f64 = left.iter().zip(right).map(|(left, right)| (left - right) * (left - right)).sum();
+                distances.push(squared / (size * size) as f64);
             }
         }
         Batches { ratios, distances }
