@@ -1,6 +1,8 @@
 //! Forgeries whose hashes and seals are right, and which agree with all that is in the study: the data set and the recording made again
 //! tell them.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +10,11 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, UInt64Array,
 };
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use cograd_audit::{Audit, Sources, Verdict, audit_with};
-use cograd_recorder::{Experiment, Observer, record};
-use cograd_trace::{sealed, sha256_of_file};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
-use serde_json::Value as Json;
+use cograd_recorder::{Experiment, record};
+use support::{Silent, read, seal, write};
 
 const EXPERIMENT: &str = r#"
 name = "sources"
@@ -56,9 +53,6 @@ per_decade = 1
 const SGD: &str = "sgd_noise-0.5_seed-1";
 const WINSORIZED: &str = "winsorized-4_noise-0.5_seed-1";
 
-struct Silent;
-impl Observer for Silent {}
-
 /// A study without results.
 struct Study(tempfile::TempDir);
 
@@ -85,29 +79,12 @@ impl Study {
 
     /// Enters the files of a run as they are.
     fn seal(&self) {
-        let run = self.run();
-        let path = run.join("manifest.json");
-        let mut manifest: Json = serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
-        for (name, entry) in manifest["files"].as_object_mut().expect("files") {
-            let file = run.join(name);
-            entry["bytes"] = fs::metadata(&file).expect("a file").len().into();
-            entry["sha256"] = sha256_of_file(&file).expect("a hash").into();
-        }
-        manifest["seal"] = "".into();
-        fs::write(path, sealed(&manifest).expect("sealed")).expect("written");
+        seal(&self.run(), |name| vec![name.to_string()]);
     }
 }
 
 fn edit(path: &Path, edit: impl FnOnce(RecordBatch) -> RecordBatch) {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).expect("a file")).expect("Parquet");
-    let schema = builder.schema().clone();
-    let batches: Vec<RecordBatch> = builder.build().expect("Parquet").map(|batch| batch.expect("rows")).collect();
-    let edited = edit(concat_batches(&schema, &batches).expect("one batch"));
-    let zstd = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let mut writer =
-        ArrowWriter::try_new(fs::File::create(path).expect("a file"), schema, Some(zstd)).expect("a writer");
-    writer.write(&edited).expect("written");
-    writer.close().expect("closed");
+    write(path, &edit(read(path)));
 }
 
 fn with(batch: &RecordBatch, column: &str, values: ArrayRef) -> RecordBatch {
