@@ -99,7 +99,10 @@ impl Sources {
             return;
         }
         let of_run = experiment.as_ref().map_err(String::clone);
-        let of_run = of_run.and_then(|all| all.of_run(run).ok_or("study.toml makes no run of this name".to_string()));
+        let of_run = of_run.and_then(|all| match all.grid.settings.is_empty() {
+            true => Ok(all.clone()),
+            false => all.of_run(run).ok_or("study.toml makes no run of this name".to_string()),
+        });
         *loaded = Some(of_run.and_then(|experiment| match loaded.take() {
             Some(Ok((before, data))) if is_of_same_files(&before, &experiment) => Ok((experiment, data)),
             _ => match cograd_recorder::data::load(&experiment.data) {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cograd_recorder::{Experiment, Observer, Options, record_with};
+use cograd_recorder::{Experiment, Observer, Options, RecordError, record_with};
 use cograd_trace::{ExampleColumn, Run, TraceError};
 
 use crate::check::seeds::is_ours;
@@ -52,8 +52,12 @@ pub(crate) fn check(directory: &Path, experiment: &Result<Experiment, String>, s
         Ok(selection) => vec![selection],
         Err(why) => return Claim::fail(CLAIM, subject, format!("its conditions are of no run: {why}")),
     };
-    if let Err(error) = record_with(experiment, scratch.path(), &Options { only, stop: None }, &Silent) {
-        return Claim::fail(CLAIM, subject, format!("study.toml does not make it: {error}"));
+    match record_with(experiment, scratch.path(), &Options { only, stop: None }, &Silent) {
+        Ok(_) => {}
+        Err(error @ (RecordError::Data(_) | RecordError::Initial { .. })) => {
+            return unchecked(format!("what it is made from is not there: {error}"));
+        }
+        Err(error) => return Claim::fail(CLAIM, subject, format!("study.toml does not make it: {error}")),
     }
     let again = match Run::open(&scratch.path().join("runs").join(run)) {
         Ok(again) => again,
