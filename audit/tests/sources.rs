@@ -58,8 +58,12 @@ struct Study(tempfile::TempDir);
 
 impl Study {
     fn record() -> Study {
+        Study::of(EXPERIMENT)
+    }
+
+    fn of(text: &str) -> Study {
         let directory = tempfile::tempdir().expect("a directory");
-        let experiment = Experiment::parse(EXPERIMENT, "study.toml").expect("an experiment");
+        let experiment = Experiment::parse(text, "study.toml").expect("an experiment");
         record(&experiment, directory.path(), &Silent).expect("recorded");
         Study(directory)
     }
@@ -213,5 +217,52 @@ fn consistent_forgeries_are_told_by_the_data_or_by_recording_again() {
         let audits = study.audits();
         let is_told = [0, 1, 2].map(|which| !audits[which].is_clean());
         assert_eq!(is_told, told, "{name}: {:#?}", audits.map(|audit| failing(&audit)));
+    }
+}
+
+/// Verdicts of the claims that begin so.
+fn verdicts(audit: &Audit, claim: &str) -> Vec<Verdict> {
+    let claims = audit.claims.iter().filter(|of| of.claim.starts_with(claim));
+    claims.map(|of| of.verdict).collect()
+}
+
+#[test]
+fn runs_of_other_settings_hold_and_what_cannot_be_checked_says_so() {
+    let (pass, unchecked) = (Verdict::Pass, Verdict::NotCheckable);
+    let training = |lines: &str| EXPERIMENT.replace("steps = 12", &format!("steps = 12\n{lines}"));
+    let grid = |lines: &str| EXPERIMENT.replace("seeds = [1]", &format!("seeds = [1]\n{lines}"));
+    let data = |lines: &str| EXPERIMENT.replace("\"digits\"", &format!("\"digits\"\n{lines}"));
+    let decayed = "optimizer = { name = \"sgd\", weight_decay = 0.1 }\n";
+    for (text, update) in [
+        (training(&format!("{decayed}schedule = {{ name = \"cosine\", warm_up = 1 }}")), pass),
+        (training("schedule = { name = \"steps\", milestones = [1], decay = 0.5 }"), pass),
+        (training("optimizer = { name = \"momentum\", nesterov = true }"), unchecked),
+        (training("optimizer = { name = \"adamw\" }\nschedule = { name = \"constant\", warm_up = 3 }"), unchecked),
+        (grid("\"network.hidden\" = [[5], [4, 3]]\n\"training.learning_rate\" = [0.1, 0.01]"), pass),
+        (grid("\"training.optimizer\" = [{ name = \"adam\" }, { name = \"adam\", beta1 = 0.8 }]"), unchecked),
+        (grid("\"data.noise\" = [\"permuted\", \"symmetric\", \"pair-flipped\"]"), pass),
+        (grid("\"data.examples\" = [150, 400]"), pass),
+        (data("examples = 200\nnoise = \"symmetric\""), pass),
+    ] {
+        let audits = Study::of(&text).audits();
+        audits.iter().for_each(|audit| assert_eq!(failing(audit), [""; 0], "{text}"));
+        let of_updates = verdicts(&audits[1], "consecutive snapshots");
+        assert!(!of_updates.is_empty() && of_updates.iter().all(|of| *of == update), "{of_updates:?}: {text}");
+        let of_replay = verdicts(&audits[2], "recorded again");
+        assert!(!of_replay.is_empty() && of_replay.iter().all(|of| *of == pass), "{of_replay:?}: {text}");
+    }
+}
+
+#[test]
+fn another_schedule_or_decay_in_study_toml_is_told() {
+    let text = EXPERIMENT.replace("steps = 12", "steps = 12\noptimizer = { name = \"sgd\", weight_decay = 0.5 }");
+    for (from, to) in [("weight_decay = 0.5", "weight_decay = 0.25"), ("learning_rate = 0.1", "learning_rate = 0.2")] {
+        let study = Study::of(&text);
+        let file = study.0.path().join("study.toml");
+        let written = fs::read_to_string(&file).expect("readable");
+        assert!(written.contains(from), "{written}");
+        fs::write(&file, written.replace(from, to)).expect("written");
+        let [_, data, replay] = study.audits();
+        assert!(!failing(&data).is_empty() && !failing(&replay).is_empty(), "{to}");
     }
 }

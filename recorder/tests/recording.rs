@@ -822,3 +822,22 @@ fn a_run_begins_with_the_snapshot_of_another_that_is_what_it_was() {
     fs::write(&weights, bytes).unwrap();
     assert!(refused(&format!("{run_of_first}@0")).contains("step-00000000.safetensors"));
 }
+
+#[test]
+fn the_class_of_qmnists_rows_of_labels_is_their_first_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let sizes = |sizes: &[u32]| sizes.iter().flat_map(|size| size.to_be_bytes()).collect::<Vec<u8>>();
+    for (set, labels) in [("train", [3, 1, 4]), ("test", [1, 0, 2])] {
+        let write = |name: &str, bytes: Vec<u8>| {
+            fs::write(directory.path().join(format!("qmnist-{set}-{name}")), bytes).unwrap();
+        };
+        write("images-idx3-ubyte", [sizes(&[0x0803, 3, 2, 2]), vec![9; 12]].concat());
+        // Behind the class stand writer and place, which are no labels.
+        let rows = labels.map(|label| sizes(&[label, 99, 5000, 70_000, 0, 0, 1, 2])).concat();
+        write("labels-idx2-int", [sizes(&[0x0c02, 3, 8]), rows].concat());
+    }
+    let idx = format!("source = \"idx\"\ndirectory = {:?}", directory.path().display().to_string());
+    let experiment = Experiment::parse(&SMALL.replace("source = \"digits\"", &idx), "qmnist.toml").unwrap();
+    let data = data::load(&experiment.data).unwrap();
+    assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![3, 1, 4], vec![1, 0, 2], 5));
+}
