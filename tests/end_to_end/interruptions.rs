@@ -60,6 +60,38 @@ every_seconds = 0.1
 every_steps = 25
 "#;
 
+/// Every rule with every optimizer, each with a schedule of its own.
+const OPTIMIZERS: &str = r#"
+name = "optimizers"
+[data]
+source = "digits"
+[network]
+hidden = [24]
+[training]
+learning_rate = 0.01
+batch = 50
+steps = 800
+schedule = { name = "cosine", warm_up = 100 }
+[grid]
+noise = [0.5]
+rules = [
+    { name = "sgd" }, { name = "winsorized", percent = 4 }, { name = "median-of-means" }, { name = "rolling-median" },
+    { name = "norm-clipped", norm = 1.0, noise = 0.1 },
+]
+"training.optimizer" = [
+    { name = "sgd" }, { name = "sgd", weight_decay = 0.001 }, { name = "momentum" }, { name = "momentum", nesterov = true },
+    { name = "adam" }, { name = "adamw" },
+]
+[sample]
+examples = 50
+weights_per_layer = 50
+[schedule.gradients]
+every_step_until = 0
+per_decade = 5
+[checkpoint]
+every_seconds = 0.02
+"#;
+
 /// A run that goes on until it is stopped.
 const ENDLESS: &str = r#"
 name = "endless"
@@ -178,6 +210,12 @@ fn kill_and_compare(experiment: &str, kills: usize, longest: u64, seed: u64) -> 
         studies += 1;
     }
     continued
+}
+
+#[test]
+fn every_rule_with_every_optimizer_survives_kills_byte_for_byte() {
+    let continued = kill_and_compare(OPTIMIZERS, 20, 900, 3);
+    assert!(continued > 5, "{continued} runs continued");
 }
 
 #[test]
