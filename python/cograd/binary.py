@@ -76,7 +76,7 @@ def run(arguments: Iterable[str | os.PathLike[str]], *, progress: bool = True) -
     command = [os.fspath(part) for part in (find(), *arguments)]
     with tempfile.TemporaryFile() as printed:
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.PIPE
+            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.PIPE, env=_plain()
         ) as child:
             try:
                 message = _watch(child, progress)
@@ -88,6 +88,13 @@ def run(arguments: Iterable[str | os.PathLike[str]], *, progress: bool = True) -
             raise CommandFailed(told, child.returncode)
         printed.seek(0)
         return printed.read().decode(errors="replace")
+
+
+def _plain() -> dict[str, str]:
+    """The environment without what notebooks set to have colours, whose codes would be in the messages."""
+    return {
+        name: value for name, value in os.environ.items() if name not in ("CLICOLOR_FORCE", "FORCE_COLOR")
+    }
 
 
 def _watch(child: subprocess.Popen[bytes], progress: bool) -> list[str]:

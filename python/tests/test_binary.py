@@ -65,6 +65,13 @@ def test_a_binary_that_dies_without_a_word_is_an_error_too(
         binary.run(["analyze"])
 
 
+def test_messages_have_no_colour_codes_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")  # as ipykernel does
+    with pytest.raises(binary.CommandFailed, match=r"^unexpected argument '--nope' found") as caught:
+        binary.run(["analyze", "--nope"])
+    assert caught.value.exit_code == 2
+
+
 class Interrupts(io.StringIO):
     """Interrupts this process as soon as progress is written to it, as Ctrl-C does."""
 
