@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::array::RecordBatch;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use cograd_files::{FileError, OutputDirectory, OutputError};
 use cograd_results::Results;

@@ -7,7 +7,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::UInt32Type;
 use cograd_analysis::{GroupBy, NoObserver, Options, analyze};
@@ -328,7 +328,7 @@ fn split_over_workers(run: &Path) {
                 let rows: Vec<u32> = (0..batch.num_rows() as u32).filter(is_its).collect();
                 let path = directory.join(format!("rank={worker}")).join(part.file_name().expect("a name"));
                 fs::create_dir_all(path.parent().expect("a worker")).expect("created");
-                write(&path, &take_record_batch(&batch, &rows.into()).expect("rows"));
+                write(&path, &take_record_batch(&batch, &UInt32Array::from(rows)).expect("rows"));
             }
             fs::remove_file(part).expect("removed");
         }
@@ -411,7 +411,7 @@ fn odd_studies_of_other_programs_are_analysed_and_nobody_is_accused() {
             let conditions = match (is_labelled, has_seed) {
                 (true, true) => Conditions::new(seed).with("rule", "sgd").with("noise", 0.4),
                 (false, true) => Conditions::new(seed).with("opt/imizer", "adam <&>").with("width", 1e300),
-                _ => Conditions::new(None).with("augmented", run == 0).with("width", i64::from(run as i32)),
+                _ => Conditions::new(None).with("augmented", run == 0).with("width", i64::from(run)),
             };
             written.write(study, &format!("run-{run}"), conditions, with_population, &mut random);
         }

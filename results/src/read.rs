@@ -1,11 +1,13 @@
 //! Reading results: nothing is parsed before it is verified.
 
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchReader};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt64Type};
+use arrow::error::ArrowError;
 use cograd_files::{check_file, check_seal, sha256};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -99,14 +101,17 @@ impl Results {
     ///
     /// # Errors
     /// It is missing, altered, or not readable.
-    pub fn batches(&self, name: &str) -> Result<Option<ParquetRecordBatchReader>, ResultsError> {
+    pub fn batches(&self, name: &str) -> Result<Option<Batches>, ResultsError> {
         let Some(entry) = self.summary.files.get(&format!("{name}.parquet")) else { return Ok(None) };
         let path = self.path(name);
         check_file(&path, entry).map_err(|source| ResultsError::File { source })?;
         let file = cograd_files::open_regular(&path).map_err(|error| self.unreadable(name, &error.to_string()))?;
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(BATCH).build());
-        reader.map(Some).map_err(|error| self.unreadable(name, &error.to_string()))
+        let open = || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            Ok(builder.with_batch_size(BATCH).build()?)
+        };
+        let reader = guarded(open).map_err(|error| self.unreadable(name, &error.to_string()))?;
+        Ok(Some(Batches { reader, is_broken: false }))
     }
 
     /// The whole table `name`; `None` if there is none.
@@ -115,7 +120,7 @@ impl Results {
     /// As [`Results::batches`].
     pub fn rows(&self, name: &str) -> Result<Option<Rows>, ResultsError> {
         let Some(reader) = self.batches(name)? else { return Ok(None) };
-        let schema = reader_schema(&reader);
+        let schema = reader.schema();
         let batches: Result<Vec<RecordBatch>, _> = reader.collect();
         let whole = batches.and_then(|batches| concat_batches(&schema, &batches));
         let whole = whole.map_err(|error| self.unreadable(name, &error.to_string()))?;
@@ -143,9 +148,36 @@ impl Results {
     }
 }
 
-fn reader_schema(reader: &ParquetRecordBatchReader) -> SchemaRef {
-    use arrow::array::RecordBatchReader;
-    reader.schema()
+/// Runs a decoder on bytes whose hash anybody can make right: should it panic on them, that is an error.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, ArrowError> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(ArrowError::ParquetError("the decoder gave up on it; it is damaged".to_string())))
+}
+
+/// A table in parts of some thousand rows.
+pub struct Batches {
+    reader: ParquetRecordBatchReader,
+    is_broken: bool,
+}
+
+impl Batches {
+    /// Names and types of the columns as the file has them.
+    pub fn schema(&self) -> SchemaRef {
+        RecordBatchReader::schema(&self.reader)
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_broken {
+            return None;
+        }
+        let next = guarded(|| self.reader.next().transpose()).transpose();
+        self.is_broken = matches!(next, Some(Err(_)));
+        next
+    }
 }
 
 /// The rows of a table. A column that is not there has no values.

@@ -78,7 +78,7 @@ unsafe impl GlobalAlloc for Limited {
 static ALLOCATOR: Limited = Limited;
 
 /// The altered file of a number.
-fn altered<'a>(bench: &'a Bench, number: usize) -> (&'a Input, Reader, Vec<u8>, bool) {
+fn altered(bench: &Bench, number: usize) -> (&Input, Reader, Vec<u8>, bool) {
     let mut random = Random(number as u64);
     let mut left = random.below(SHARES.iter().map(|(_, share)| share).sum());
     let reader = SHARES.iter().find(|(_, share)| {
