@@ -89,7 +89,7 @@ def main() -> None:
     model = build()
     if options.trainer:
         settings = TrainingArguments(
-            str(options.study / ".trainer"), max_steps=options.steps, per_device_train_batch_size=options.batch,
+            f"{options.study}-trainer", max_steps=options.steps, per_device_train_batch_size=options.batch,
             learning_rate=options.rate, lr_scheduler_type="constant", seed=options.seed, save_strategy="no",
             report_to=[], use_cpu=True, disable_tqdm=True, weight_decay=0.01,
         )  # fmt: skip
