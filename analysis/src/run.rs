@@ -7,8 +7,9 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use cograd_files::{FileError, read_regular, sha256_of_sealed};
 use cograd_results::TABLES;
-use cograd_trace::{Examples, Run, sha256_of_file};
+use cograd_trace::{Examples, Run};
 use polars::prelude::*;
 
 pub(crate) use self::read::{Found, Reads, RunPart, Steps};
@@ -110,6 +111,8 @@ impl<'a> Analysis<'a> {
 
     fn analysed<'r>(&'r self, read: &'r Found) -> Result<Analysed<'r>, AnalysisError> {
         let manifest = self.run.directory().join("manifest.json");
+        let text = read_regular(&manifest)
+            .map_err(|source| AnalysisError::in_run(self.run, FileError::io("read", &manifest)(source).into()))?;
         let left_out = !self.run.population_steps().is_empty() && !self.reads.population;
         Ok(Analysed {
             run: self.run,
@@ -117,8 +120,7 @@ impl<'a> Analysis<'a> {
             steps: read.sample.as_ref().map_or(&[], Steps::steps),
             population_steps: read.population.as_ref().map(Steps::steps),
             population_left_out: left_out.then_some(EXAMPLES_RESTRICTED),
-            manifest_sha256: sha256_of_file(&manifest)
-                .map_err(|source| AnalysisError::in_run(self.run, source.into()))?,
+            manifest_sha256: sha256_of_sealed(&text),
         })
     }
 

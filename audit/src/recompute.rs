@@ -1,7 +1,7 @@
 //! What is recomputed of one run, from its trace, with the options of the analysis.
 
 use cograd_results::summary::Options;
-use cograd_trace::{Manifest, Metric, sha256_of_file};
+use cograd_trace::{Manifest, Metric};
 
 use crate::check::run::Checked;
 use crate::coherence::{self, StepCoherence};
@@ -48,8 +48,8 @@ impl Recomputed {
     pub(crate) fn of(checked: Checked, options: &Options, selection: &Selection) -> Result<Recomputed, String> {
         let Checked { trace, grouping, sample, whole } = checked;
         let manifest = trace.manifest().clone();
-        let manifest_sha256 =
-            sha256_of_file(&trace.run.directory().join("manifest.json")).map_err(|error| error.to_string())?;
+        let manifest_text = cograd_files::read_regular(&trace.run.directory().join("manifest.json"));
+        let manifest_sha256 = cograd_files::sha256_of_sealed(&manifest_text.map_err(|error| error.to_string())?);
         let selected = trace.selected(selection);
         let (group_of, count): (Vec<usize>, usize) = match &grouping {
             Ok(grouping) => (grouping.of.clone(), grouping.names.len()),

@@ -313,7 +313,7 @@ fn split_over_workers(run: &Path) {
         let directory = run.join(kind);
         let Ok(entries) = fs::read_dir(&directory) else { continue };
         let parts: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-        for part in parts.iter().filter(|part| part.extension().is_some_and(|end| end == "parquet")) {
+        for part in parts.iter().filter(|part| part.to_string_lossy().contains("/part-")) {
             let batch = read(part);
             let ids = batch.column_by_name("example_id").expect("ids").as_primitive::<UInt32Type>();
             let mut distinct: Vec<u32> = ids.values().to_vec();
@@ -410,7 +410,7 @@ fn odd_studies_of_other_programs_are_analysed_and_nobody_is_accused() {
             let seed = has_seed.then_some(run as u64 * (u64::MAX / 2));
             let conditions = match (is_labelled, has_seed) {
                 (true, true) => Conditions::new(seed).with("rule", "sgd").with("noise", 0.4),
-                (false, true) => Conditions::new(seed).with("opt/imizer", "adam <&>").with("width", 1e300),
+                (false, true) => Conditions::new(seed).with("opt.imizer", "adam <&>").with("width", 1e300),
                 _ => Conditions::new(None).with("augmented", run == 0).with("width", i64::from(run)),
             };
             written.write(study, &format!("run-{run}"), conditions, with_population, &mut random);

@@ -36,7 +36,7 @@ name = "winsorized"
 percent = 4
 [sample]
 examples = 30
-weights_per_layer = 24
+weights_per_layer = 6
 [schedule.gradients]
 every_step_until = 10
 per_decade = 3

@@ -14,4 +14,4 @@ pub use file::{
 };
 pub use lock::{Attempt, Lock, retire};
 pub use output::{MARKER, OutputDirectory, OutputError};
-pub use seal::{SealError, check_seal, seal_of, sealed};
+pub use seal::{SealError, check_seal, seal_of, sealed, sha256_of_sealed};

@@ -61,6 +61,11 @@ pub fn check_seal(bytes: &[u8]) -> Result<(), SealError> {
     }
 }
 
+/// SHA-256 of a sealed text as it was written, whatever line ends a copy of it has.
+pub fn sha256_of_sealed(bytes: &[u8]) -> String {
+    if bytes.ends_with(b"\r\n") { sha256(&with_single_line_ends(bytes)) } else { sha256(bytes) }
+}
+
 fn with_single_line_ends(bytes: &[u8]) -> Vec<u8> {
     let is_kept = |place: usize| bytes[place] != b'\r' || bytes.get(place + 1) != Some(&b'\n');
     (0..bytes.len()).filter(|&place| is_kept(place)).map(|place| bytes[place]).collect()

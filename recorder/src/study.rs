@@ -12,6 +12,7 @@ use cograd_trace::{Conditions, Manifest, Run, TraceError, write_atomically};
 use crate::data::{self, DataError, Dataset};
 use crate::error::RecordError;
 use crate::experiment::{DataSettings, Experiment, Grid, Rule, Setting};
+use crate::initial;
 use crate::lanes::for_each_run;
 use crate::selection::{Selection, select};
 use crate::training::{Trained, train};
@@ -188,6 +189,11 @@ pub fn record_with(
     let recording = Recording { data: load(&plans)?, study, observer, runs, asked_to_stop: options.stop, failed };
     for plan in &plans {
         plan.experiment.check_against(recording.data(plan)?)?;
+        // Before a directory is claimed for settings that cannot be.
+        if let Some(reference) = plan.experiment.network.initial.as_ref().filter(|_| !study.join("study.toml").exists())
+        {
+            initial::network(reference, &plan.experiment.network.widths(recording.data(plan)?), plan.seed)?;
+        }
     }
     claim(study, experiment)?;
 
