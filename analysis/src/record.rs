@@ -155,7 +155,13 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The examples cannot be read.
     pub fn chance(&self) -> Result<Option<f64>, AnalysisError> {
-        let Some(ExampleColumn::Integers(labels)) = self.column("label")? else {
+        let text = |labels: Vec<Option<i64>>| labels.into_iter().map(|label| label.map(|it| it.to_string())).collect();
+        let labels: Option<Vec<Option<String>>> = match self.column("label")? {
+            Some(ExampleColumn::Integers(labels)) => Some(text(labels)),
+            Some(ExampleColumn::Texts(labels)) => Some(labels),
+            _ => None,
+        };
+        let Some(labels) = labels else {
             let classes = self.run.manifest().task.classes.filter(|&classes| classes > 0);
             return Ok(classes.map(|classes| 1.0 / classes as f64));
         };
