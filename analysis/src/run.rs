@@ -184,7 +184,8 @@ impl<'a> Analysis<'a> {
     fn coherence(&self, of_steps: &Steps) -> PolarsResult<DataFrame> {
         let keys = &of_steps.keys;
         let names = self.groups.names();
-        let classes = groups::classes(self.run, &self.selection.sampled).ok().flatten();
+        let classes = groups::classes(self.run, &self.selection.sampled)
+            .map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
         let class = |place: usize| classes.as_ref().map(|classes| classes.names()[place].as_str());
         let of_pair = |pair: Pair| match pair {
             Pair::All => (None, None),
