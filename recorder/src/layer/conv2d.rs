@@ -4,7 +4,7 @@ use candle_core::{Module, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
 use super::unfold::Unfold;
-use super::{Layer, Tap, Use, materialised, sums, values};
+use super::{Layer, Tap, Use, materialised, sums, values, weight_and_bias};
 
 const WEIGHT: usize = 0;
 
@@ -116,8 +116,7 @@ impl Layer for Conv2d {
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Var)> {
-        let bias = self.bias.iter().map(|bias| ("bias", bias));
-        std::iter::once(("weight", &self.weight)).chain(bias).collect()
+        weight_and_bias(&self.weight, &self.bias)
     }
 
     fn tap(&self) -> &Tap {

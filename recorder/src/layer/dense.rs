@@ -3,7 +3,7 @@
 use candle_core::{Module, Result, Tensor, Var};
 use rayon::prelude::*;
 
-use super::{Layer, Tap, Use, materialised, sums, values};
+use super::{Layer, Tap, Use, materialised, sums, values, weight_and_bias};
 
 const WEIGHT: usize = 0;
 
@@ -55,8 +55,7 @@ impl Layer for Dense {
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Var)> {
-        let bias = self.bias.iter().map(|bias| ("bias", bias));
-        std::iter::once(("weight", &self.weight)).chain(bias).collect()
+        weight_and_bias(&self.weight, &self.bias)
     }
 
     fn tap(&self) -> &Tap {

@@ -7,6 +7,7 @@ use super::{Layer, Tap, Use, rows};
 /// A table `[vocabulary, width]` whose rows tokens `[B, …]` (u32) pick.
 #[derive(Debug)]
 pub struct Embedding {
+    kind: &'static str,
     weight: Var,
     tap: Tap,
 }
@@ -14,7 +15,17 @@ pub struct Embedding {
 impl Embedding {
     /// The layer of this table.
     pub fn new(weight: Var) -> Embedding {
-        Embedding { weight, tap: Tap::default() }
+        Embedding::of_kind("embedding", weight)
+    }
+
+    /// The layer of a table that something else picks from.
+    pub(super) fn of_kind(kind: &'static str, weight: Var) -> Embedding {
+        Embedding { kind, weight, tap: Tap::default() }
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> Result<usize> {
+        self.weight.dim(0)
     }
 }
 
@@ -28,7 +39,7 @@ impl Module for Embedding {
 
 impl Layer for Embedding {
     fn kind(&self) -> &'static str {
-        "embedding"
+        self.kind
     }
 
     fn parameters(&self) -> Vec<(&'static str, &Var)> {
@@ -40,7 +51,7 @@ impl Layer for Embedding {
     }
 
     fn gradients(&self, taken: &Use, _: usize) -> Result<Tensor> {
-        rows::gradients(taken, self.weight.dim(0)?)
+        rows::gradients(taken, self.rows()?)
     }
 
     fn gradients_at(&self, taken: &Use, _: usize, coordinates: &[usize]) -> Result<Vec<f64>> {

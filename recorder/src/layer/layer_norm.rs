@@ -2,8 +2,8 @@
 
 use candle_core::{Module, Result, Tensor, Var};
 
-use super::scale::{Scale, normalised};
-use super::{Layer, Tap, Use};
+use super::scale::{Channels, Scale, normalised};
+use super::{Layer, Layers};
 
 /// Normalises the last dimension of each position of its input `[B, …, C]`, then scales every channel.
 #[derive(Debug)]
@@ -15,30 +15,18 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// The layer of γ `[C]`, β `[C]` and the ε under the root.
     pub fn new(gamma: Var, beta: Option<Var>, epsilon: f64) -> LayerNorm {
-        LayerNorm { scale: Scale::new(gamma, beta), epsilon }
+        LayerNorm { scale: Scale::new("layer_norm", Channels::Last, gamma, beta), epsilon }
     }
 }
 
 impl Module for LayerNorm {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        self.scale.forward(&normalised(input, self.epsilon, true)?, input.rank() - 1)
+        self.scale.forward(&normalised(input, self.epsilon, true)?)
     }
 }
 
-impl Layer for LayerNorm {
-    fn kind(&self) -> &'static str {
-        "layer_norm"
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, &Var)> {
-        self.scale.parameters()
-    }
-
-    fn tap(&self) -> &Tap {
-        &self.scale.tap
-    }
-
-    fn gradients(&self, taken: &Use, parameter: usize) -> Result<Tensor> {
-        self.scale.gradients(taken, parameter, taken.input.rank() - 1)
+impl Layers for LayerNorm {
+    fn layers(&self) -> Vec<(String, &dyn Layer)> {
+        self.scale.layers()
     }
 }

@@ -108,6 +108,11 @@ pub fn named<'a>(name: &str, part: &'a dyn Layers) -> Vec<(String, &'a dyn Layer
     part.layers().into_iter().map(|(inner, layer)| (joined(inner), layer)).collect()
 }
 
+/// A weight and, where there is one, a bias: the parameters of most layers.
+pub(crate) fn weight_and_bias<'a>(weight: &'a Var, bias: &'a Option<Var>) -> Vec<(&'static str, &'a Var)> {
+    std::iter::once(("weight", weight)).chain(bias.iter().map(|bias| ("bias", bias))).collect()
+}
+
 /// All values of a tensor, row-major.
 pub(crate) fn values(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_vec1()

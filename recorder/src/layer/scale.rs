@@ -1,20 +1,40 @@
-//! The last step of every normalisation: output = γ x̂ + β, channel by channel.
+//! The last step of every normalisation, and the layer that it is to the recorder: output = γ x̂ + β, channel by channel.
 
 use candle_core::{Result, Tensor, Var};
 
-use super::{Tap, Use};
+use super::{Layer, Tap, Use, weight_and_bias};
+
+/// Where the channels of x̂ lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Channels {
+    /// Along the dimension after that of the examples.
+    Second,
+    /// Along the last dimension.
+    Last,
+}
+
+impl Channels {
+    fn axis(self, tensor: &Tensor) -> usize {
+        match self {
+            Channels::Second => 1,
+            Channels::Last => tensor.rank() - 1,
+        }
+    }
+}
 
 /// γ and β of C channels, and the tap behind them. The tap keeps x̂, the normalised values.
 #[derive(Debug)]
 pub(super) struct Scale {
+    kind: &'static str,
+    channels: Channels,
     gamma: Var,
     beta: Option<Var>,
-    pub tap: Tap,
+    tap: Tap,
 }
 
 impl Scale {
-    pub fn new(gamma: Var, beta: Option<Var>) -> Scale {
-        Scale { gamma, beta, tap: Tap::default() }
+    pub fn new(kind: &'static str, channels: Channels, gamma: Var, beta: Option<Var>) -> Scale {
+        Scale { kind, channels, gamma, beta, tap: Tap::default() }
     }
 
     /// Number of channels.
@@ -22,10 +42,10 @@ impl Scale {
         self.gamma.dim(0)
     }
 
-    /// Scales values whose channels lie along dimension `axis`.
-    pub fn forward(&self, normalised: &Tensor, axis: usize) -> Result<Tensor> {
+    /// Scales normalised values.
+    pub fn forward(&self, normalised: &Tensor) -> Result<Tensor> {
         let mut shape = vec![1; normalised.rank()];
-        shape[axis] = self.channels()?;
+        shape[self.channels.axis(normalised)] = self.channels()?;
         let scaled = normalised.broadcast_mul(&self.gamma.reshape(shape.as_slice())?)?;
         let output = match &self.beta {
             Some(beta) => scaled.broadcast_add(&beta.reshape(shape.as_slice())?)?,
@@ -33,18 +53,28 @@ impl Scale {
         };
         self.tap.pass(normalised, output)
     }
+}
 
-    pub fn parameters(&self) -> Vec<(&'static str, &Var)> {
-        let beta = self.beta.iter().map(|beta| ("bias", beta));
-        std::iter::once(("weight", &self.gamma)).chain(beta).collect()
+impl Layer for Scale {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, &Var)> {
+        weight_and_bias(&self.gamma, &self.beta)
+    }
+
+    fn tap(&self) -> &Tap {
+        &self.tap
     }
 
     /// γ: Σ_t δ_t ⊙ x̂_t; β: Σ_t δ_t, both `[B, C]`.
-    pub fn gradients(&self, taken: &Use, parameter: usize, axis: usize) -> Result<Tensor> {
+    fn gradients(&self, taken: &Use, parameter: usize) -> Result<Tensor> {
         let terms = match parameter {
             0 => (&taken.output_gradient * &taken.input)?,
             _ => taken.output_gradient.clone(),
         };
+        let axis = self.channels.axis(&terms);
         let others: Vec<usize> = (1..terms.rank()).filter(|&dimension| dimension != axis).collect();
         terms.sum(others)
     }
