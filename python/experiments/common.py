@@ -116,3 +116,20 @@ def recording(options: argparse.Namespace, **conditions: Any) -> dict[str, Any]:
         "seed": options.seed,
         "conditions": {**conditions, "noise": options.noise, "seed": options.seed},
     }
+
+
+def trainer_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What the trainer of transformers is told, so that it trains as the plain loop does."""
+    return {
+        "output_dir": f"{options.study}-trainer",
+        "max_steps": options.steps,
+        "per_device_train_batch_size": options.batch,
+        "learning_rate": options.rate,
+        "lr_scheduler_type": "constant",
+        "weight_decay": 0.01,
+        "seed": options.seed,
+        "save_strategy": "no",
+        "report_to": [],
+        "use_cpu": True,
+        "disable_tqdm": True,
+    }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import TREC_CLASSES, Rows, arguments, permuted, recording, train_plainly, trec
+from common import TREC_CLASSES, Rows, arguments, permuted, recording, train_plainly, trainer_options, trec
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -88,11 +88,7 @@ def main() -> None:
     }
     model = build()
     if options.trainer:
-        settings = TrainingArguments(
-            f"{options.study}-trainer", max_steps=options.steps, per_device_train_batch_size=options.batch,
-            learning_rate=options.rate, lr_scheduler_type="constant", seed=options.seed, save_strategy="no",
-            report_to=[], use_cpu=True, disable_tqdm=True, weight_decay=0.01,
-        )  # fmt: skip
+        settings = TrainingArguments(**trainer_options(options))
         recorder = cograd.huggingface.Recorder(options.study, train, **keywords)
         Trainer(model, settings, train_dataset=train, callbacks=[recorder]).train()
         return

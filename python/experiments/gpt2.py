@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Rows, arguments, recording, shakespeare, train_plainly
+from common import Rows, arguments, recording, shakespeare, train_plainly, trainer_options
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
@@ -75,11 +75,7 @@ def main() -> None:
         "task": {"loss": "cross-entropy", "reduction": "mean", "network": "GPT-2, 2 layers of 64"},
     }
     if options.trainer:
-        settings = TrainingArguments(
-            f"{options.study}-trainer", max_steps=options.steps, per_device_train_batch_size=options.batch,
-            learning_rate=options.rate, lr_scheduler_type="constant", seed=options.seed, save_strategy="no",
-            report_to=[], use_cpu=True, disable_tqdm=True, weight_decay=0.01,
-        )  # fmt: skip
+        settings = TrainingArguments(**trainer_options(options))
         recorder = cograd.huggingface.Recorder(options.study, train, **keywords)
         LanguageTrainer(model, settings, train_dataset=train, callbacks=[recorder]).train()
         return
