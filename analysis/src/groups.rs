@@ -162,7 +162,7 @@ fn columns(run: &Run) -> Result<String, AnalysisError> {
 }
 
 /// The values of a column as texts; `pristine` by the names of the paper.
-fn texts(values: &ExampleColumn) -> Vec<Option<String>> {
+pub(crate) fn texts(values: &ExampleColumn) -> Vec<Option<String>> {
     fn all<T: ToString>(values: &[Option<T>]) -> Vec<Option<String>> {
         values.iter().map(|value| value.as_ref().map(T::to_string)).collect()
     }

@@ -7,7 +7,7 @@ use cograd_trace::{ExampleColumn, Metric, Run};
 use polars::prelude::*;
 
 use crate::AnalysisError;
-use crate::groups::Groups;
+use crate::groups::{Groups, texts};
 use crate::kernel::contribution::Contributions;
 
 /// Name of all examples together, where rows are by group.
@@ -155,18 +155,12 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The examples cannot be read.
     pub fn chance(&self) -> Result<Option<f64>, AnalysisError> {
-        let text = |labels: Vec<Option<i64>>| labels.into_iter().map(|label| label.map(|it| it.to_string())).collect();
-        let labels: Option<Vec<Option<String>>> = match self.column("label")? {
-            Some(ExampleColumn::Integers(labels)) => Some(text(labels)),
-            Some(ExampleColumn::Texts(labels)) => Some(labels),
-            _ => None,
-        };
-        let Some(labels) = labels else {
+        let Some(labels) = self.column("label")? else {
             let classes = self.run.manifest().task.classes.filter(|&classes| classes > 0);
             return Ok(classes.map(|classes| 1.0 / classes as f64));
         };
         let mut counts = BTreeMap::new();
-        labels.iter().flatten().for_each(|label| *counts.entry(label).or_insert(0_u64) += 1);
+        texts(&labels).into_iter().flatten().for_each(|label| *counts.entry(label).or_insert(0_u64) += 1);
         let all = counts.values().sum::<u64>() as f64;
         let squares: f64 = counts.values().map(|&count| (count as f64 / all) * (count as f64 / all)).sum();
         Ok((all > 0.0).then_some(squares))

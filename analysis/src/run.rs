@@ -6,6 +6,7 @@
 mod read;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use cograd_files::{FileError, read_regular, sha256_of_sealed};
 use cograd_results::TABLES;
@@ -49,6 +50,8 @@ pub(crate) struct Analysis<'a> {
     reads: Reads,
     /// Numbers of a step that are held at a time.
     block: usize,
+    /// Filled by the first use of [`Analysis::classes`].
+    classes: OnceLock<Option<Grouping>>,
 }
 
 impl<'a> Analysis<'a> {
@@ -72,7 +75,18 @@ impl<'a> Analysis<'a> {
         }
         let groups = Groups::of(run, &analysed, group_by)?;
         let grouping = groups.of_ids(selection.sampled.iter().copied());
-        Ok(Analysis { run, statistics, options, examples, selection, groups, grouping, reads, block: BLOCK })
+        Ok(Analysis {
+            run,
+            statistics,
+            options,
+            examples,
+            selection,
+            groups,
+            grouping,
+            reads,
+            block: BLOCK,
+            classes: OnceLock::new(),
+        })
     }
 
     /// The second half: every table, from what was found in all steps.
@@ -103,6 +117,17 @@ impl<'a> Analysis<'a> {
         tables.insert("curves", curves);
         let facts = table::runs::row(&self.analysed(read)?, &record, |name| tables.get(name))?;
         Ok(RunAnalysis { tables, facts, groups: self.groups.names().to_vec() })
+    }
+
+    /// The labels of the sampled examples, for statistics of classes; `None` as [`groups::classes`] says. They are read once.
+    ///
+    /// # Errors
+    /// The labels cannot be read.
+    fn classes(&self) -> Result<Option<&Grouping>, AnalysisError> {
+        if self.classes.get().is_none() {
+            let _ = self.classes.set(groups::classes(self.run, &self.selection.sampled)?);
+        }
+        Ok(self.classes.get().and_then(Option::as_ref))
     }
 
     fn has(&self, wanted: fn(Compute) -> bool) -> bool {
@@ -184,9 +209,8 @@ impl<'a> Analysis<'a> {
     fn coherence(&self, of_steps: &Steps) -> PolarsResult<DataFrame> {
         let keys = &of_steps.keys;
         let names = self.groups.names();
-        let classes = groups::classes(self.run, &self.selection.sampled)
-            .map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
-        let class = |place: usize| classes.as_ref().map(|classes| classes.names()[place].as_str());
+        let classes = self.classes().map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
+        let class = |place: usize| classes.map(|classes| classes.names()[place].as_str());
         let of_pair = |pair: Pair| match pair {
             Pair::All => (None, None),
             Pair::Groups(a, b) => (Some(names[a].as_str()), Some(names[b].as_str())),

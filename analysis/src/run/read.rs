@@ -8,11 +8,12 @@ use cograd_trace::{GradientStep, PopulationLayer, PopulationStep, Run, TraceErro
 use super::Analysis;
 use crate::gradients::Gradients;
 use crate::kernel::contribution::{Contributions, StepContributions};
+use crate::kernel::grouping::Grouping;
 use crate::sample::{self, Key, Sample, StepValues};
 use crate::selection::Selection;
 use crate::shard::Shape;
 use crate::statistic::{Compute, Statistic};
-use crate::{AnalysisError, Observer, Options, groups};
+use crate::{AnalysisError, Observer, Options};
 
 /// Of more examples not every two are compared: the inner products of these take 800 MB a layer.
 const MOST_EXAMPLES: usize = 10_000;
@@ -140,7 +141,7 @@ impl Analysis<'_> {
     /// # Errors
     /// The labels cannot be read.
     pub(crate) fn shapes(&self) -> Result<[Shape; 2], AnalysisError> {
-        let classes = groups::classes(self.run, &self.selection.sampled)?.map_or(0, |classes| classes.groups());
+        let classes = self.classes()?.map_or(0, Grouping::groups);
         let (layers, groups) = (self.selection.layer_names.len(), self.groups.names().len());
         let shape = |examples| Shape { examples, layers, groups, classes };
         Ok([shape(self.selection.sampled.len()), shape(self.examples.population_ids().len())])
@@ -154,10 +155,10 @@ impl Analysis<'_> {
         if self.has(Compute::needs_pairs) && examples > MOST_EXAMPLES {
             return Err(AnalysisError::TooManyExamples { run: id.clone(), examples, largest: MOST_EXAMPLES });
         }
-        let classes = groups::classes(self.run, &self.selection.sampled)?;
+        let classes = self.classes()?;
         let sample = self
             .has(Compute::needs_pairs)
-            .then(|| Sample::new(id, &self.selection, &self.grouping, classes.as_ref(), self.statistics, self.options));
+            .then(|| Sample::new(id, &self.selection, &self.grouping, classes, self.statistics, self.options));
         let of_step = |mut step: GradientStep<'_, '_>| {
             let (t, examples) = (step.step(), step.example_ids());
             if examples != marked {
