@@ -158,9 +158,64 @@ pub struct Report {
     #[command(flatten)]
     pub results: Results,
 
-    /// Directory of the figures and the page [default: STUDY/report, or beside the results that --analysis names]
+    /// Directory of the figures and the page [default: STUDY/report, or beside the results that --analysis names; STUDY/figures
+    /// where the page is left out]
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
+
+    /// Open the page in a browser
+    #[arg(long)]
+    pub open: bool,
+
+    #[command(flatten)]
+    pub figures: Figures,
+}
+
+/// Figures for a paper: with any of these there is no page
+#[derive(Args, Default)]
+#[command(next_help_heading = "Figures alone, without the page")]
+pub struct Figures {
+    /// A figure, by the name of its file without ending; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub figure: Vec<String>,
+
+    /// A format of the figures; may be repeated [default: svg]
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
+    pub format: Vec<FigureFormat>,
+
+    /// Width of each figure, in in, cm, mm or pt, as 3.25in: panels that do not fit side by side stand one below the other
+    #[arg(long, value_name = "LENGTH", value_parser = figure_width)]
+    pub width: Option<f64>,
+
+    /// Size of the figures' text, as 8pt [default: 8.5pt]
+    #[arg(long, value_name = "LENGTH", value_parser = font_size)]
+    pub font_size: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+pub enum FigureFormat {
+    /// Vector graphics for browsers and editors
+    Svg,
+    /// Vector graphics with their fonts, for LaTeX
+    Pdf,
+    /// 300 pixels an inch
+    Png,
+}
+
+fn figure_width(text: &str) -> Result<f64, String> {
+    length(text, 72.0..=2880.0, "1in to 40in, as 3.25in")
+}
+
+fn font_size(text: &str) -> Result<f64, String> {
+    length(text, 4.0..=40.0, "4pt to 40pt, as 8pt")
+}
+
+/// A length on paper in points, 72 an inch.
+fn length(text: &str, range: std::ops::RangeInclusive<f64>, allowed: &str) -> Result<f64, String> {
+    let units = [("in", 72.0), ("cm", 72.0 / 2.54), ("mm", 7.2 / 2.54), ("pt", 1.0)];
+    let in_unit = |(unit, points): (&str, f64)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * points);
+    let points = units.into_iter().find_map(in_unit).filter(|points| range.contains(points));
+    points.ok_or_else(|| format!("give {allowed}; units: in, cm, mm, pt"))
 }
 
 /// Results of a study

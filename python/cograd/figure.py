@@ -71,18 +71,10 @@ class Figure:
     def _draw(self, kind: str) -> bytes:
         study, analysis = self._source
         with tempfile.TemporaryDirectory(prefix="cograd-figure-") as directory:
-            out = Path(directory) / "report"
+            out = Path(directory) / "figures"
             command = ["report", str(study), "--analysis", str(analysis), "--out", str(out)]
             chosen = ["--figure", self.name, "--format", kind, *self._style]
-            try:
-                binary.run([*command, *chosen], progress=False)
-            except binary.CommandFailed as error:
-                if error.exit_code != 2 or "unexpected argument" not in str(error):
-                    raise
-                if kind != "svg" or self._style:
-                    message = "this cograd command draws figures as SVG of one size only: leave out width and font_size, "
-                    raise FigureError(f"{message}and save as .svg") from error
-                binary.run(command, progress=False)
+            binary.run([*command, *chosen], progress=False)
             return self._find(out, kind).read_bytes()
 
     def _find(self, out: Path, kind: str) -> Path:

@@ -175,6 +175,10 @@ def test_a_figure_is_saved_whole_in_the_format_of_its_ending(recorded: Path, tmp
     with pytest.raises(cograd.CogradError, match="shares"):
         study.figure("share").save(tmp_path / "share.svg")
     assert [file.name for file in tmp_path.iterdir()] == ["shares.svg"]
+    narrow = study.figure("shares", width="column", font_size=8)
+    assert narrow.save(tmp_path / "shares.pdf").read_bytes().startswith(b"%PDF")
+    assert narrow.save(tmp_path / "shares.png").read_bytes().startswith(b"\x89PNG")
+    assert 'width="234pt"' in narrow.svg
 
 
 def test_the_page_is_written_and_its_path_returned(study: Path) -> None:

@@ -5,14 +5,12 @@ use plotters::style::RGBColor;
 use crate::ReportError;
 use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
 use crate::curves::{Line, Point, Series, extremes};
-use crate::figure::look::{BAND_OPACITY, GRID, INK, QUIET};
+use crate::figure::look::{BAND_OPACITY, GRID, QUIET};
 use crate::numbers;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
 const BEFORE_FIRST_STEP: f64 = 0.5;
-/// What the eye tells apart, in points: of each such column of a panel a line keeps [`KEPT`] points at most.
-const COLUMN: f64 = 0.5;
-/// The first, the lowest, the highest and the last, which draw the same line.
+/// Points that a line keeps at most in a column of a panel as narrow as the canvas resolves: the first, the lowest, the highest and the last, which draw the same line.
 const KEPT: usize = 4;
 /// Up to this many steps an axis of steps is linear.
 const FEW_STEPS: f64 = 20.0;
@@ -312,8 +310,8 @@ pub fn logarithmic_range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// One plot on a canvas: its rectangle in points and its scales.
-pub struct Panel<'c, 'a> {
-    pub canvas: &'c Canvas<'a>,
+pub struct Panel<'c> {
+    pub canvas: &'c Canvas,
     pub left: f64,
     pub top: f64,
     pub width: f64,
@@ -322,7 +320,15 @@ pub struct Panel<'c, 'a> {
     pub y: Scale,
 }
 
-impl Panel<'_, '_> {
+impl Panel<'_> {
+    /// Where it is and what its axes are: a page in a browser tells values from places.
+    pub fn attributes(&self) -> String {
+        let axis = |scale: &Scale| format!("{} {:.5e} {:.5e}", scale.kind as u8, scale.low, scale.high);
+        let corners =
+            [self.left, self.top, self.width, self.height].map(|length| self.canvas.rounded(length).to_string());
+        format!("data-p=\"{}\" data-x=\"{}\" data-y=\"{}\"", corners.join(" "), axis(&self.x), axis(&self.y))
+    }
+
     /// Grid, spines and ticks; drawn first. Labels where asked for.
     pub fn frame(&self, x_labels: bool, y_labels: bool) -> Result<(), ReportError> {
         let grid = Stroke::solid(GRID, 0.5);
@@ -361,7 +367,7 @@ impl Panel<'_, '_> {
     }
 
     fn x_labels(&self) -> Result<(), ReportError> {
-        let font = Font { size: SMALL, colour: INK, bold: false };
+        let font = Font::of(SMALL);
         if self.x.stands(self.width) {
             let ticks = self.x.ticks.iter().step_by(self.x.stride(self.width));
             return ticks.into_iter().try_for_each(|tick| {
@@ -379,7 +385,7 @@ impl Panel<'_, '_> {
     }
 
     fn y_labels(&self) -> Result<(), ReportError> {
-        let font = Font { size: SMALL, colour: INK, bold: false };
+        let font = Font::of(SMALL);
         for tick in self.y.ticks.iter().step_by(self.y.stride(self.height)) {
             self.canvas.label(&tick.label, (self.left - 5.0, self.down(tick.value)), Align::Right, font)?;
         }
@@ -391,7 +397,7 @@ impl Panel<'_, '_> {
         for stretch in self.stretches(line) {
             if let [alone] = stretch[..] {
                 if self.inside(alone) {
-                    self.canvas.marker(Marker::Disc, alone, stroke.colour)?;
+                    self.canvas.markers(Marker::Disc, &[alone], stroke.colour)?;
                 }
                 continue;
             }
@@ -406,7 +412,7 @@ impl Panel<'_, '_> {
     pub fn markers(&self, line: &[Point], marker: Marker, colour: RGBColor) -> Result<(), ReportError> {
         let places: Vec<Place> =
             self.stretches(line).into_iter().flatten().filter(|&place| self.inside(place)).collect();
-        places.into_iter().try_for_each(|place| self.canvas.marker(marker, place, colour))
+        self.canvas.markers(marker, &places, colour)
     }
 
     /// Markers on a few points, evenly spread, starting at `phase` (0 to 1) of the distance between them.
@@ -419,17 +425,13 @@ impl Panel<'_, '_> {
     ) -> Result<(), ReportError> {
         let places: Vec<Place> = self.stretches(line).into_iter().flatten().collect();
         let number = (self.width / 20.0).round().max(2.0) as usize;
-        for index in 0..number {
+        let place = |index: usize| {
             let wanted = self.left + self.width * (index as f64 + phase) / number as f64;
             let nearest = places.iter().min_by(|a, b| (a.0 - wanted).abs().total_cmp(&(b.0 - wanted).abs()));
-            match nearest {
-                Some(&place) if self.inside(place) && (place.0 - wanted).abs() < 8.0 => {
-                    self.canvas.marker(marker, place, colour)?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+            nearest.filter(|&&place| self.inside(place) && (place.0 - wanted).abs() < 8.0).copied()
+        };
+        let marked: Vec<Place> = (0..number).filter_map(place).collect();
+        self.canvas.markers(marker, &marked, colour)
     }
 
     /// The region between two curves over the same steps, broken where either is missing.
@@ -477,7 +479,8 @@ impl Panel<'_, '_> {
     pub fn mark_steps(&self, steps: &[f64], colour: RGBColor) -> Result<(), ReportError> {
         let mut columns: Vec<i64> = steps.iter().map(|&step| self.column(step)).collect();
         columns.dedup();
-        columns.into_iter().map(|column| COLUMN * (column as f64 + 0.5)).try_for_each(|x| {
+        let width = self.canvas.resolution();
+        columns.into_iter().map(|column| width * (column as f64 + 0.5)).try_for_each(|x| {
             self.canvas.line(&[(x, self.bottom() - 4.0), (x, self.bottom() - 0.5)], Stroke::solid(colour, 1.0))
         })
     }
@@ -506,7 +509,7 @@ impl Panel<'_, '_> {
     }
 
     fn column(&self, value: f64) -> i64 {
-        (self.across(value) / COLUMN).floor() as i64
+        (self.across(value) / self.canvas.resolution()).floor() as i64
     }
 
     fn inside(&self, (_, y): Place) -> bool {
@@ -529,10 +532,10 @@ impl Panel<'_, '_> {
         let (mut last_up, mut last_down) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         for (x, y) in self.stretches(line).into_iter().flatten() {
             if y < self.top - 0.5 && x - last_up >= 5.0 {
-                self.canvas.marker(Marker::Up, (x, self.top), colour)?;
+                self.canvas.markers(Marker::Up, &[(x, self.top)], colour)?;
                 last_up = x;
             } else if y > self.bottom() + 0.5 && x - last_down >= 5.0 {
-                self.canvas.marker(Marker::Down, (x, self.bottom()), colour)?;
+                self.canvas.markers(Marker::Down, &[(x, self.bottom())], colour)?;
                 last_down = x;
             }
         }

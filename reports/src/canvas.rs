@@ -1,23 +1,29 @@
-//! A drawing surface in points (1/72 inch, the size on paper) over plotters' SVG backend.
+//! A drawing surface in points (1/72 inch, the size on paper) over plotters.
 
-use plotters::backend::SVGBackend;
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-use crate::ReportError;
+use crate::figure::look::INK;
+use crate::format::{Backend, Body};
+use crate::{ReportError, font};
 
-/// plotters' SVG coordinates are whole numbers: this many of them to a point keep curves smooth.
-const UNITS_PER_POINT: f64 = 4.0;
-/// plotters writes a font's size divided by this.
-const PLOTTERS_FONT_SCALE: f64 = 1.24;
-/// plotters puts the baseline of top-anchored text this far below, in font sizes.
-const TOP_TO_BASELINE: f64 = 0.76;
+/// plotters' coordinates are whole numbers: so many of them to a point keep curves smooth on paper, and on a screen.
+pub const PAPER: f64 = 8.0;
+pub const SCREEN: f64 = 4.0;
 /// Half the height of a digit, in font sizes.
 const HALF_DIGIT: f64 = 0.36;
-const FONT: &str = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif";
+
+/// Of a marker.
+const RADIUS: f64 = 1.7;
+/// Widths of the lines of markers, which no curve has: so markers are told from curves.
+const OUTLINE: f64 = 0.625;
+const CROSS: f64 = 0.875;
 
 pub const BODY: f64 = 8.5;
 pub const SMALL: f64 = 8.0;
@@ -25,7 +31,7 @@ pub const SMALL: f64 = 8.0;
 /// A place on the canvas in points, y downwards.
 pub type Place = (f64, f64);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Stroke {
     pub colour: RGBColor,
     /// In points.
@@ -51,8 +57,14 @@ impl Stroke {
         Stroke { colour, width, dash: Dash::Dashed }
     }
 
+    /// What the page calls the curves that look so.
+    pub fn name(&self) -> String {
+        let RGBColor(red, green, blue) = self.colour;
+        format!("{red:02x}{green:02x}{blue:02x}{}", self.dash as u8)
+    }
+
     /// Lengths drawn and left out in turn, in points; empty for a solid line.
-    fn pattern(&self) -> Vec<f64> {
+    pub fn pattern(&self) -> Vec<f64> {
         let (dot, gap) = (0.6 + 0.5 * self.width, 1.2 + 0.5 * self.width);
         match self.dash {
             Dash::Solid => vec![],
@@ -78,14 +90,29 @@ pub enum Marker {
     Down,
 }
 
-#[derive(Clone, Copy)]
+impl Marker {
+    /// Of its outline; none of a round one, or of one that has no inside.
+    fn corners(self, (x, y): Place) -> Vec<Place> {
+        let (left, right, top, bottom) = (x - RADIUS, x + RADIUS, y - RADIUS, y + RADIUS);
+        match self {
+            Marker::Disc | Marker::Cross => vec![],
+            Marker::Square => vec![(left, top), (right, top), (right, bottom), (left, bottom)],
+            Marker::Diamond => vec![(x - 2.2, y), (x, y - 2.2), (x + 2.2, y), (x, y + 2.2)],
+            Marker::Triangle => vec![(x - 2.1, y + 1.4), (x, y - 2.2), (x + 2.1, y + 1.4)],
+            Marker::Up => vec![(x - 2.2, y + 3.6), (x + 2.2, y + 3.6), (x, y)],
+            Marker::Down => vec![(x - 2.2, y - 3.6), (x + 2.2, y - 3.6), (x, y)],
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
 pub enum Align {
     Left,
     Centre,
     Right,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Font {
     /// In points.
     pub size: f64,
@@ -93,97 +120,95 @@ pub struct Font {
     pub bold: bool,
 }
 
-pub struct Canvas<'a> {
-    area: DrawingArea<SVGBackend<'a>, Shift>,
+/// What was drawn.
+pub struct Drawing {
+    pub title: String,
+    /// Of the canvas, in points.
+    pub size: (f64, f64),
+    /// How much larger than on the canvas it is on paper.
+    pub scale: f64,
+    /// Of its elements, to a point.
+    pub units: f64,
+    /// The elements of an SVG document.
+    pub body: String,
 }
 
-/// Draws an SVG document of a size in points; `title` is its accessible name.
+pub struct Canvas {
+    /// To a point.
+    units: f64,
+    area: DrawingArea<Backend, Shift>,
+    body: Rc<RefCell<Body>>,
+}
+
+/// Draws on a canvas of a size in so many units to a point; `title` is the drawing's accessible name.
 pub fn draw(
-    (width, height): (f64, f64),
+    size: (f64, f64),
+    scale: f64,
+    units: f64,
     title: &str,
     paint: impl FnOnce(&Canvas) -> Result<(), ReportError>,
-) -> Result<String, ReportError> {
-    let size = (units(width).max(1) as u32, units(height).max(1) as u32);
-    let mut body = String::new();
-    let canvas = Canvas { area: SVGBackend::with_string(&mut body, size).into_drawing_area() };
-    canvas.area.fill(&WHITE).map_err(draw_error)?;
-    paint(&canvas)?;
-    canvas.area.present().map_err(draw_error)?;
-    drop(canvas);
-    Ok(with_root(&body, size, title))
+) -> Result<Drawing, ReportError> {
+    let body = Rc::new(RefCell::new(Body::new(SMALL * units)));
+    let [width, height] = [size.0, size.1].map(|length| (length * units).round().max(1.0) as u32);
+    let backend = Backend { size: (width, height), body: body.clone() };
+    paint(&Canvas { units, area: backend.into_drawing_area(), body: body.clone() })?;
+    let body = body.borrow_mut().finished();
+    Ok(Drawing { title: printable(title), size, scale, units, body })
 }
 
-/// plotters' root element knows neither physical size nor title: it is replaced by one that does.
-fn with_root(body: &str, size: (u32, u32), title: &str) -> String {
-    let (_, content) = body.split_once('\n').unwrap_or(("", body));
-    let (width, height) = (f64::from(size.0) / UNITS_PER_POINT, f64::from(size.1) / UNITS_PER_POINT);
-    let title = printable(title).replace('&', "&amp;").replace('<', "&lt;");
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" width=\"{width}pt\" height=\"{height}pt\" \
-         role=\"img\" stroke-linejoin=\"round\">\n<title>{title}</title>\n{content}",
-        size.0, size.1
-    )
-}
-
-impl Canvas<'_> {
+impl Canvas {
     pub fn line(&self, places: &[Place], stroke: Stroke) -> Result<(), ReportError> {
-        if stroke.dash != Dash::Solid {
-            return dashes(places, &stroke.pattern())
-                .iter()
-                .try_for_each(|dash| self.line(dash, Stroke { dash: Dash::Solid, ..stroke }));
-        }
         if places.len() < 2 {
             return Ok(());
         }
-        let style = ShapeStyle::from(stroke.colour).stroke_width(units(stroke.width).max(1) as u32);
-        self.put(&PathElement::new(to_units(places), style))
+        self.body.borrow_mut().dashes = stroke.pattern().into_iter().map(|length| self.rounded(length)).collect();
+        let style = ShapeStyle::from(stroke.colour).stroke_width(self.rounded(stroke.width).max(1) as u32);
+        self.put(&PathElement::new(self.all_at(places), style))
     }
 
     pub fn area(&self, places: &[Place], colour: RGBColor, opacity: f64) -> Result<(), ReportError> {
         if places.len() < 3 {
             return Ok(());
         }
-        self.put(&Polygon::new(to_units(places), colour.mix(opacity).filled()))
+        self.put(&Polygon::new(self.all_at(places), colour.mix(opacity).filled()))
     }
 
     /// A filled rectangle between two corners.
     pub fn rectangle(&self, from: Place, to: Place, colour: RGBColor) -> Result<(), ReportError> {
-        self.put(&Rectangle::new([from, to].map(|(x, y)| (units(x), units(y))), colour.filled()))
+        self.put(&Rectangle::new([from, to].map(|place| self.at(place)), colour.filled()))
     }
 
-    pub fn marker(&self, marker: Marker, (x, y): Place, colour: RGBColor) -> Result<(), ReportError> {
-        let radius = 1.7;
-        let triangle = |base: f64| [(x - 2.2, y + base), (x + 2.2, y + base), (x, y)];
+    /// The same marker at each place; hollow ones are filled before any is outlined.
+    pub fn markers(&self, marker: Marker, places: &[Place], colour: RGBColor) -> Result<(), ReportError> {
         match marker {
-            Marker::Disc => self.put(&Circle::new((units(x), units(y)), units(radius), colour.filled())),
-            Marker::Square => {
-                self.rectangle((x - radius, y - radius), (x + radius, y + radius), WHITE)?;
-                let (left, right, top, bottom) = (x - radius, x + radius, y - radius, y + radius);
-                let outline = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top), (right, top)];
-                self.line(&outline, Stroke::solid(colour, 0.75))
+            Marker::Disc => places
+                .iter()
+                .try_for_each(|&place| self.put(&Circle::new(self.at(place), self.rounded(RADIUS), colour.filled()))),
+            Marker::Square | Marker::Triangle => {
+                let corners = |&place: &Place| marker.corners(place);
+                places.iter().map(corners).try_for_each(|corners| self.area(&corners, WHITE, 1.0))?;
+                let closed = |corners: Vec<Place>| corners.iter().cycle().take(corners.len() + 2).copied().collect();
+                let outlines = places.iter().map(corners).map(closed);
+                outlines
+                    .into_iter()
+                    .try_for_each(|outline: Vec<Place>| self.line(&outline, Stroke::solid(colour, OUTLINE)))
             }
-            Marker::Diamond => self.area(&[(x - 2.2, y), (x, y - 2.2), (x + 2.2, y), (x, y + 2.2)], colour, 1.0),
-            Marker::Triangle => {
-                let (base, tip) = (y + 1.4, (x, y - 2.2));
-                let corners = [(x - 2.1, base), tip, (x + 2.1, base)];
-                self.area(&corners, WHITE, 1.0)?;
-                let [left, _, right] = corners;
-                self.line(&[left, tip, right, left, tip], Stroke::solid(colour, 0.75))
+            Marker::Cross => places
+                .iter()
+                .flat_map(|&(x, y)| {
+                    let (left, right, top, bottom) = (x - RADIUS, x + RADIUS, y - RADIUS, y + RADIUS);
+                    [[(left, top), (right, bottom)], [(left, bottom), (right, top)]]
+                })
+                .try_for_each(|line| self.line(&line, Stroke::solid(colour, CROSS))),
+            Marker::Diamond | Marker::Up | Marker::Down => {
+                places.iter().try_for_each(|&place| self.area(&marker.corners(place), colour, 1.0))
             }
-            Marker::Cross => {
-                let (left, right, top, bottom) = (x - radius, x + radius, y - radius, y + radius);
-                let stroke = Stroke::solid(colour, 1.0);
-                self.line(&[(left, top), (right, bottom)], stroke)?;
-                self.line(&[(left, bottom), (right, top)], stroke)
-            }
-            Marker::Up => self.area(&triangle(3.6), colour, 1.0),
-            Marker::Down => self.area(&triangle(-3.6), colour, 1.0),
         }
     }
 
     /// Text whose baseline's left end, centre or right end is at `place`.
-    pub fn text(&self, text: &str, (x, y): Place, align: Align, font: Font) -> Result<(), ReportError> {
-        self.put_text(text, (x, y - TOP_TO_BASELINE * font.size), align, font, FontTransform::None)
+    pub fn text(&self, text: &str, place: Place, align: Align, font: Font) -> Result<(), ReportError> {
+        self.put_text(text, place, align, font, FontTransform::None)
     }
 
     /// Text centred on `place` vertically.
@@ -193,14 +218,13 @@ impl Canvas<'_> {
 
     /// Text centred on `place`, read upwards.
     pub fn upwards(&self, text: &str, (x, y): Place, font: Font) -> Result<(), ReportError> {
-        let top = x - (TOP_TO_BASELINE - HALF_DIGIT) * font.size;
-        self.put_text(text, (top, y), Align::Centre, font, FontTransform::Rotate270)
+        self.put_text(text, (x + HALF_DIGIT * font.size, y), Align::Centre, font, FontTransform::Rotate270)
     }
 
     fn put_text(
         &self,
         text: &str,
-        (x, y): Place,
+        place: Place,
         align: Align,
         font: Font,
         transform: FontTransform,
@@ -209,24 +233,54 @@ impl Canvas<'_> {
             return Ok(());
         }
         let weight = if font.bold { FontStyle::Bold } else { FontStyle::Normal };
-        let size = font.size * UNITS_PER_POINT * PLOTTERS_FONT_SCALE;
         let align = match align {
             Align::Left => HPos::Left,
             Align::Centre => HPos::Center,
             Align::Right => HPos::Right,
         };
-        let style = TextStyle::from((FONT, size, weight).into_font().transform(transform))
+        let style = TextStyle::from(("DejaVu Sans", font.size * self.units, weight).into_font().transform(transform))
             .color(&font.colour)
-            .pos(Pos::new(align, VPos::Top));
-        self.put(&Text::new(printable(text).replace('\u{a0}', " "), (units(x), units(y)), style))
+            .pos(Pos::new(align, VPos::Bottom));
+        self.put(&Text::new(printable(text).replace('\u{a0}', " "), self.at(place), style))
     }
 
-    fn put<'e, Element>(&self, element: &'e Element) -> Result<(), ReportError>
+    /// What `paint` draws as a group with attributes for the page.
+    pub fn group(&self, attributes: &str, paint: impl FnOnce() -> Result<(), ReportError>) -> Result<(), ReportError> {
+        self.body.borrow_mut().open(attributes);
+        paint()?;
+        self.body.borrow_mut().close();
+        Ok(())
+    }
+
+    /// A length in whole units.
+    pub fn rounded(&self, points: f64) -> i32 {
+        (points * self.units).round() as i32
+    }
+
+    fn at(&self, (x, y): Place) -> (i32, i32) {
+        (self.rounded(x), self.rounded(y))
+    }
+
+    fn all_at(&self, places: &[Place]) -> Vec<(i32, i32)> {
+        places.iter().map(|&place| self.at(place)).collect()
+    }
+
+    /// How far apart values are that the eye tells apart, in points.
+    pub fn resolution(&self) -> f64 {
+        4.0 / self.units
+    }
+
+    fn put<'e, Element: Drawable<Backend>>(&self, element: &'e Element) -> Result<(), ReportError>
     where
-        for<'b> &'e Element: PointCollection<'e, (i32, i32)>,
-        for<'b> Element: Drawable<SVGBackend<'b>>,
+        &'e Element: PointCollection<'e, (i32, i32)>,
     {
-        self.area.draw(element).map_err(draw_error)
+        self.area.draw(element).map_err(ReportError::drawing)
+    }
+}
+
+impl Font {
+    pub fn of(size: f64) -> Font {
+        Font { size, colour: INK, bold: false }
     }
 }
 
@@ -238,30 +292,17 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|letter| if forbidden(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
 
-/// Width of a text in points, near enough to lay out legends and to keep labels apart: of DejaVu Sans, the widest of the fonts
-/// that a reader may have.
+/// Width of a text in points, in DejaVu Sans, the widest of the fonts that a reader may have.
 pub fn text_width(text: &str, size: f64) -> f64 {
-    let em = |letter: char| match letter {
-        'i' | 'j' | 'l' | '.' | ',' | ' ' | '\u{a0}' | '|' | '(' | ')' | 'I' => 0.31,
-        't' | 'f' | 'r' | '-' => 0.4,
-        'm' | 'w' | 'M' | 'W' | '−' | '=' => 0.86,
-        'A'..='Z' => 0.69,
-        '⁰'..='₉' | '¹' | '²' | '³' => 0.4,
-        _ => 0.615,
-    };
-    size * text.chars().map(em).sum::<f64>()
+    size * font::width(text, false)
 }
-
-/// Bold text is so much wider.
-const BOLD: f64 = 1.12;
 
 /// A bold text in lines no wider than a width in points, where it can be broken at spaces.
 pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
-    let size = BOLD * size;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         match lines.last_mut() {
-            Some(line) if text_width(&format!("{line} {word}"), size) <= width => {
+            Some(line) if size * font::width(&format!("{line} {word}"), true) <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -271,54 +312,8 @@ pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
     lines
 }
 
-/// Cuts a polyline into dashes of a pattern of lengths drawn and left out in turn; plotters has no dashed stroke.
-fn dashes(places: &[Place], pattern: &[f64]) -> Vec<Vec<Place>> {
-    let mut pieces = Vec::new();
-    let mut current: Vec<Place> = places.first().copied().into_iter().collect();
-    let mut lengths = pattern.iter().copied().cycle();
-    let (mut drawing, mut left) = (true, lengths.next().unwrap_or(f64::INFINITY));
-    for edge in places.windows(2) {
-        let &[mut from, to] = edge else { continue };
-        let mut length = distance(from, to);
-        while length > left {
-            from = along(from, to, left / length);
-            length -= left;
-            if drawing {
-                current.push(from);
-                pieces.push(std::mem::take(&mut current));
-            } else {
-                current = vec![from];
-            }
-            drawing = !drawing;
-            left = lengths.next().unwrap_or(f64::INFINITY);
-        }
-        left -= length;
-        if drawing {
-            current.push(to);
-        }
-    }
-    pieces.push(current);
-    pieces
-}
-
-fn distance(from: Place, to: Place) -> f64 {
-    (to.0 - from.0).hypot(to.1 - from.1)
-}
-
 pub fn along(from: Place, to: Place, part: f64) -> Place {
     (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1))
-}
-
-fn to_units(places: &[Place]) -> Vec<(i32, i32)> {
-    places.iter().map(|&(x, y)| (units(x), units(y))).collect()
-}
-
-fn units(points: f64) -> i32 {
-    (points * UNITS_PER_POINT).round() as i32
-}
-
-fn draw_error(error: impl std::fmt::Display) -> ReportError {
-    ReportError::Draw { reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -326,32 +321,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dashes_cover_their_share_of_a_line_across_its_vertices() {
-        let line: Vec<Place> = (0..=60).map(|x| (f64::from(x), 0.0)).collect();
-        let drawn: f64 = dashes(&line, &[4.0, 2.0])
-            .iter()
-            .flat_map(|dash| dash.windows(2))
-            .map(|edge| distance(edge[0], edge[1]))
-            .sum();
-        assert!((drawn - 40.0).abs() < 1e-9, "{drawn}");
-        let pieces = dashes(&line, &[4.0, 2.0, 1.0, 3.0]);
-        let length = |piece: &Vec<Place>| piece.windows(2).map(|edge| distance(edge[0], edge[1])).sum::<f64>();
-        let lengths: Vec<f64> = pieces.iter().take(4).map(length).collect();
-        assert_eq!(lengths, [4.0, 1.0, 4.0, 1.0]);
-    }
-
-    #[test]
     fn lines_are_broken_at_spaces_only() {
         let text = "label noise ε\u{a0}=\u{a0}0.25, optimizer\u{a0}=\u{a0}adam";
         assert_eq!(wrapped(text, 60.0, SMALL), ["label noise", "ε\u{a0}=\u{a0}0.25,", "optimizer\u{a0}=\u{a0}adam"]);
         assert_eq!(wrapped(text, 1000.0, SMALL), [text]);
         assert!(wrapped("", 10.0, SMALL).is_empty());
-    }
-
-    #[test]
-    fn a_title_is_escaped() {
-        let svg = draw((10.0, 10.0), "a < b & c", |_| Ok(())).unwrap();
-        assert!(svg.contains("<title>a &lt; b &amp; c</title>"), "{svg}");
-        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
     }
 }

@@ -20,10 +20,24 @@ pub enum ReportError {
         /// What the drawing backend said.
         reason: String,
     },
+    /// There is no figure of that name.
+    #[error("there is no figure {name}; the results have: {}", known.join(", "))]
+    UnknownFigure {
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// The page could not be rendered.
     #[error("cannot render index.html")]
     Page {
         /// What the template engine said.
         source: minijinja::Error,
     },
+}
+
+impl ReportError {
+    pub(crate) fn drawing(error: impl std::fmt::Display) -> ReportError {
+        ReportError::Draw { reason: error.to_string() }
+    }
 }

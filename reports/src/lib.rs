@@ -13,6 +13,8 @@ mod curve_names;
 mod curves;
 mod error;
 mod figure;
+mod font;
+mod format;
 mod manifest;
 mod numbers;
 mod numbers_of_runs;
@@ -22,6 +24,7 @@ mod setting;
 mod study;
 
 pub use error::ReportError;
+pub use format::Format;
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +32,7 @@ use cograd_files::OutputDirectory;
 use cograd_results::Results;
 
 use comparison::Comparison;
-use figure::Figure;
+use figure::{Figure, Size};
 use study::Study;
 
 /// Draws every figure and the page of a study's results and returns the files written: the figures, `index.html`, and
@@ -42,12 +45,63 @@ use study::Study;
 /// Results that are missing, altered or unreadable, or an `out` that holds something else or cannot be written.
 pub fn report(analysis: &Path, out: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let output = OutputDirectory::claim(out, "report")?;
-    let (study, sha256) = Results::read_whole(analysis, |results| -> Result<_, ReportError> {
-        Ok((Study::read(results)?, results.summary_sha256().to_owned()))
-    })?;
+    let (study, sha256) = read(analysis)?;
     let figures = figure::told_apart(figure::draw_all(&study)?);
     let written = write(&sha256, output.path(), &figures, &page::of_study(&study, &figures)?)?;
     Ok(output.publish(&written)?)
+}
+
+/// Which figures of a study to draw, and how: for a paper.
+#[derive(Clone, Debug)]
+pub struct FigureOptions {
+    /// Names of figures, as their files are called; empty: all.
+    pub figures: Vec<String>,
+    /// A file each.
+    pub formats: Vec<Format>,
+    /// In points; panels that do not fit side by side stand one below the other. None: as suits each figure.
+    pub width: Option<f64>,
+    /// Of the text, in points.
+    pub font_size: f64,
+}
+
+impl Default for FigureOptions {
+    fn default() -> FigureOptions {
+        FigureOptions { figures: Vec::new(), formats: vec![Format::Svg], width: None, font_size: canvas::BODY }
+    }
+}
+
+/// Draws figures of a study's results without a page, and returns the files written: a file for each format, the numbers drawn as
+/// CSV, and `manifest.json`, which has their hashes and is written last.
+///
+/// # Errors
+/// As [`report`]; a figure that the results have not.
+pub fn draw_figures(analysis: &Path, out: &Path, options: &FigureOptions) -> Result<Vec<PathBuf>, ReportError> {
+    let output = OutputDirectory::claim(out, "figures")?;
+    let (study, sha256) = read(analysis)?;
+    let figures = figure::told_apart(figure::draw_all(&study)?);
+    let pictures = || figures.iter().flat_map(|figure| figure.pictures.iter().map(move |picture| (figure, picture)));
+    let is = |name: &str, (figure, picture): (&Figure, &figure::Picture)| figure.name == name || picture.name == name;
+    if let Some(name) = options.figures.iter().find(|name| !pictures().any(|picture| is(name, picture))) {
+        let known = figures.iter().map(|figure| figure.name.clone()).collect();
+        return Err(ReportError::UnknownFigure { name: name.clone(), known });
+    }
+    let size = Size { width: options.width, font: options.font_size };
+    let mut files = Vec::new();
+    let wanted = |picture| options.figures.is_empty() || options.figures.iter().any(|name| is(name, picture));
+    for (figure, picture) in pictures().filter(|&picture| wanted(picture)) {
+        let drawing = picture.panels.draw(&figure.title, &picture.heading, size)?;
+        for format in &options.formats {
+            files.push((format!("{}.{}", picture.name, format.ending()), format.write(&drawing)?));
+        }
+        files.push((format!("{}.csv", picture.name), picture.csv().into_bytes()));
+    }
+    let written = manifest::write(&sha256, output.path(), &files)?;
+    Ok(output.publish(&written)?)
+}
+
+/// A study, and the hash of the summary that it is read from.
+fn read(analysis: &Path) -> Result<(Study, String), ReportError> {
+    Results::read_whole(analysis, |results| Ok((Study::read(results)?, results.summary_sha256().to_owned())))
 }
 
 /// Draws every figure and the page of a comparison of studies, beside its tables in `directory`, which nobody reads yet, and returns the
@@ -74,8 +128,15 @@ fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 fn write(sha256: &str, directory: &Path, figures: &[Figure], page: &str) -> Result<Vec<PathBuf>, ReportError> {
-    let drawings = figures.iter().flat_map(|figure| &figure.drawings);
-    let mut files: Vec<(&str, &str)> = drawings.map(|(name, svg)| (name.as_str(), svg.as_str())).collect();
-    files.push(("index.html", page));
+    let size = Size { width: None, font: canvas::BODY };
+    let mut files = Vec::new();
+    for figure in figures {
+        for picture in &figure.pictures {
+            let drawing = picture.panels.draw(&figure.title, &picture.heading, size)?;
+            files.push((format!("{}.svg", picture.name), Format::Svg.write(&drawing)?));
+            files.push((format!("{}.csv", picture.name), picture.csv().into_bytes()));
+        }
+    }
+    files.push(("index.html".to_owned(), page.as_bytes().to_vec()));
     manifest::write(sha256, directory, &files)
 }

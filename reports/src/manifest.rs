@@ -29,17 +29,21 @@ struct Entry {
 }
 
 /// Writes the `files`, each a name and a content, into `directory`, and then their manifest; returns the paths.
-pub fn write(analysis_sha256: &str, directory: &Path, files: &[(&str, &str)]) -> Result<Vec<PathBuf>, ReportError> {
+pub fn write(
+    analysis_sha256: &str,
+    directory: &Path,
+    files: &[(String, Vec<u8>)],
+) -> Result<Vec<PathBuf>, ReportError> {
     let mut written = Vec::new();
-    for (name, text) in files {
+    for (name, content) in files {
         written.push(directory.join(name));
-        write_atomically(&directory.join(name), text.as_bytes())?;
+        write_atomically(&directory.join(name), content)?;
     }
-    let entry = |text: &str| Entry { bytes: text.len() as u64, sha256: sha256(text.as_bytes()) };
+    let entry = |content: &[u8]| Entry { bytes: content.len() as u64, sha256: sha256(content) };
     let manifest = Manifest {
         cograd: env!("CARGO_PKG_VERSION"),
         analysis_sha256: analysis_sha256.to_owned(),
-        files: files.iter().map(|(name, text)| ((*name).to_owned(), entry(text))).collect(),
+        files: files.iter().map(|(name, content)| (name.clone(), entry(content))).collect(),
         seal: "",
     };
     let path = directory.join(NAME);

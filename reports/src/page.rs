@@ -4,9 +4,10 @@ use cograd_results::summary::Options;
 use minijinja::Environment;
 use serde::Serialize;
 
-use crate::canvas::printable;
+use crate::canvas::{Drawing, printable};
 use crate::comparison::Comparison;
-use crate::figure::Figure;
+use crate::figure::{Figure, Picture, overview};
+use crate::format::part;
 use crate::numbers::{self, MISSING, capital};
 use crate::numbers_of_runs::{Numbers, Row};
 use crate::predictions::{self, Judged, Tally};
@@ -14,10 +15,11 @@ use crate::setting;
 use crate::study::{Run, Study};
 use crate::{ReportError, distinct};
 
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("index.html", include_str!("../templates/index.html")),
     ("comparison.html", include_str!("../templates/comparison.html")),
     ("parts.html", include_str!("../templates/parts.html")),
+    ("script.js", include_str!("../templates/script.js")),
     ("style.css", include_str!("../templates/style.css")),
 ];
 
@@ -26,6 +28,7 @@ const TEMPLATES: [(&str, &str); 4] = [
 struct Page<'a> {
     study: &'a str,
     overview: String,
+    findings: Vec<String>,
     tally: Vec<Tally>,
     sections: Vec<Section<'a>>,
     predictions: Vec<Judged>,
@@ -48,18 +51,51 @@ struct Compared<'a> {
 #[derive(Serialize)]
 struct Section<'a> {
     title: &'a str,
+    id: String,
     figures: Vec<Shown<'a>>,
 }
 
 /// A figure, and the tables that it is drawn from.
 #[derive(Serialize)]
 struct Shown<'a> {
+    name: &'a str,
     title: &'a str,
     caption: &'a str,
-    drawings: &'a [(String, String)],
+    drawings: Vec<Drawn<'a>>,
     tables: &'a [&'static str],
     numbers: &'a [Numbers],
-    folded: bool,
+    linked: bool,
+}
+
+/// A picture in parts, each no wider than a phone.
+#[derive(Serialize)]
+struct Drawn<'a> {
+    name: &'a str,
+    heading: &'a str,
+    keys: Vec<(String, &'a str, Option<String>)>,
+    parts: Vec<String>,
+    described: String,
+}
+
+/// Of a part, in points.
+const WIDTH: f64 = 264.0;
+
+fn shown<'a>(title: &str, picture: &'a Picture, linked: bool) -> Result<Drawn<'a>, ReportError> {
+    let Picture { name, heading, panels } = picture;
+    if linked {
+        return Ok(Drawn { name, heading, keys: vec![], parts: vec![], described: String::new() });
+    }
+    let sample = |drawing: Option<Drawing>| drawing.map_or(String::new(), |drawing| part(&drawing));
+    let keys =
+        panels.legend.keys()?.into_iter().map(|(drawing, text, series)| (sample(drawing), text, series)).collect();
+    let parts = panels.draw_parts(title, WIDTH)?.iter().map(part).collect();
+    Ok(Drawn { name, heading, keys, parts, described: picture.described(title) })
+}
+
+/// What a section is called in addresses.
+fn id(title: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
+    title.chars().map(letter).collect::<String>().trim_matches('-').to_owned()
 }
 
 pub fn of_study(study: &Study, figures: &[Figure]) -> Result<String, ReportError> {
@@ -69,9 +105,10 @@ pub fn of_study(study: &Study, figures: &[Figure]) -> Result<String, ReportError
     let manifests: Vec<(String, String)> = study.runs().filter_map(|(_, run)| manifest(run)).collect();
     let page = Page {
         study: &summary.study.name,
-        overview: overview(study),
+        overview: conditions(study),
+        findings: overview::findings(study),
         tally: predictions::tally(&predictions),
-        sections: sections(figures),
+        sections: sections(figures)?,
         predictions,
         runs: runs(study),
         provenance: provenance(study),
@@ -88,7 +125,7 @@ pub fn of_comparison(comparison: &Comparison, figures: &[Figure]) -> Result<Stri
         cograd: &summary.cograd,
         conditions: names.collect(),
         tested: comparison.is_tested(),
-        sections: sections(figures),
+        sections: sections(figures)?,
         tables: summary.files.iter().map(|(name, entry)| (name.as_str(), entry.sha256.as_str())).collect(),
     };
     render("comparison.html", page)
@@ -105,21 +142,23 @@ fn render(template: &str, page: impl Serialize) -> Result<String, ReportError> {
     Ok(printable(&text))
 }
 
-fn sections(figures: &[Figure]) -> Vec<Section<'_>> {
+fn sections(figures: &[Figure]) -> Result<Vec<Section<'_>>, ReportError> {
     let mut sections: Vec<Section> = Vec::new();
     for figure in figures {
-        let Figure { section, title, caption, drawings, tables, numbers, folded, .. } = figure;
-        let shown = Shown { title, caption, drawings, tables, numbers, folded: *folded };
+        let Figure { section, name, title, caption, pictures, tables, numbers, linked, .. } = figure;
+        let draw = |picture| shown(title, picture, *linked);
+        let drawings = pictures.iter().map(draw).collect::<Result<_, _>>()?;
+        let shown = Shown { name, title, caption, drawings, tables, numbers, linked: *linked };
         match sections.iter_mut().find(|known| known.title == *section) {
             Some(known) => known.figures.push(shown),
-            None => sections.push(Section { title: section, figures: vec![shown] }),
+            None => sections.push(Section { title: section, id: id(section), figures: vec![shown] }),
         }
     }
-    sections
+    Ok(sections)
 }
 
 /// `5 runs. Label noise ε: 0, 0.25; rule: sgd; 3 seeds.`
-fn overview(study: &Study) -> String {
+fn conditions(study: &Study) -> String {
     let number = study.summary.runs.len();
     let of_condition = |(place, condition): (usize, &cograd_results::summary::Condition)| {
         let values = study.conditions.iter().filter_map(|of| of.setting[place].as_deref());

@@ -7,19 +7,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use cograd_reports::{ReportError, report, report_comparison};
+use cograd_reports::{FigureOptions, Format, ReportError, draw_figures, report, report_comparison};
 use cograd_results::summary::Statistic;
 use serde_json::json;
 use synthetic::{Built, Study, noise, rules};
 use tempfile::TempDir;
 
 /// Of every study with gradients and groups.
-const FIGURES: [&str; 7] = [
+const FIGURES: [&str; 8] = [
     "contributions-null-band.svg",
     "contributions.svg",
     "cross-terms.svg",
     "learning-groups.svg",
     "learning.svg",
+    "overview.svg",
     "shares-null-band.svg",
     "shares.svg",
 ];
@@ -93,10 +94,7 @@ fn assert_drawn(directory: &TempDir) {
         let svg = read(directory, &file);
         assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{file}");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{file}");
-        assert!(
-            svg.contains("<polyline") || svg.contains("<circle") || svg.matches("<rect").count() > 1,
-            "{file} is empty"
-        );
+        assert!(svg.matches("<path").count() > 1, "{file} is empty");
         assert!(svg.len() < 900_000, "{file}: {} bytes", svg.len());
     }
     let page = read(directory, "index.html");
@@ -104,7 +102,7 @@ fn assert_drawn(directory: &TempDir) {
 }
 
 fn has_text(svg: &str, text: &str) -> bool {
-    svg.contains(&format!("\n{text}\n"))
+    svg.contains(&format!(">{text}<"))
 }
 
 /// Whether every word stands in a figure, whose headings are broken into lines.
@@ -132,6 +130,40 @@ fn every_figure_and_the_page_are_written_and_nothing_else() {
 }
 
 #[test]
+fn figures_alone_have_the_width_and_the_formats_asked_for() {
+    let directory = analysed(&Study::default());
+    let out = directory.path().join("figures");
+    let formats = vec![Format::Svg, Format::Pdf, Format::Png];
+    let figures = vec!["shares-null-band".to_owned()];
+    let options = FigureOptions { figures, formats, width: Some(234.0), font_size: 8.0 };
+    let written = draw_figures(&directory.path().join("analysis"), &out, &options).unwrap();
+    let names: Vec<&str> = written.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    let endings = ["svg", "pdf", "png", "csv"].map(|ending| format!("shares-null-band.{ending}"));
+    assert_eq!(names, [&endings.each_ref().map(String::as_str)[..], &["manifest.json"]].concat());
+    let content = |name: &str| fs::read(out.join(name)).unwrap();
+    let svg = String::from_utf8(content("shares-null-band.svg")).unwrap();
+    assert!(svg.contains("width=\"234pt\"") && has_text(&svg, "label noise ε = 0.75"), "{svg}");
+    let pdf = content("shares-null-band.pdf");
+    let has = |part: &str| pdf.windows(part.len()).any(|window| window == part.as_bytes());
+    assert!(pdf.starts_with(b"%PDF-1.7") && has("/MediaBox [0 0 234 ") && has("/FontFile2") && has("/ToUnicode"));
+    let png = content("shares-null-band.png");
+    assert!(png.starts_with(b"\x89PNG") && (975..=976).contains(&u32::from_be_bytes(png[16..20].try_into().unwrap())));
+    let csv = String::from_utf8(content("shares-null-band.csv")).unwrap();
+    assert!(csv.starts_with("panel,row,axis,series,step,value,lower,upper\nlabel noise ε = 0.25,"), "{csv}");
+    assert!(csv.contains(",null worlds,0,") && csv.contains(",\"α, pristine\",0,"), "{csv}");
+}
+
+#[test]
+fn a_figure_that_there_is_not_is_answered_with_those_there_are() {
+    let directory = analysed(&Study::default());
+    let options = FigureOptions { figures: vec!["figure-1".to_owned()], ..FigureOptions::default() };
+    let out = directory.path().join("figures");
+    let error = draw_figures(&directory.path().join("analysis"), &out, &options).unwrap_err().to_string();
+    assert!(error.contains("no figure figure-1") && error.contains("shares-null-band"), "{error}");
+    assert!(!out.join("manifest.json").exists());
+}
+
+#[test]
 fn the_same_results_give_the_same_bytes() {
     let study = Study { seeds: vec![1, 2], ..Study::whole() };
     let (first, second) = (reported(&study), reported(&study));
@@ -141,11 +173,23 @@ fn the_same_results_give_the_same_bytes() {
 }
 
 #[test]
-fn the_page_needs_no_network_and_no_identifiers() {
-    let page = read(&reported(&Study::default()), "index.html");
+fn the_page_needs_no_network_and_its_links_lead_somewhere() {
+    let directory = reported(&Study::whole());
+    let page = read(&directory, "index.html");
     let without_namespace = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-    for reference in ["http:", "https:", "src=", "href=", "url(", "@import", "<script", "<link", " id="] {
+    for reference in ["http:", "https:", "src=", "url(", "@import", "<link"] {
         assert!(!without_namespace.contains(reference), "{reference}");
+    }
+    let values = |attribute: &str| -> Vec<String> {
+        let before = format!(" {attribute}=\"");
+        let parts = page.split(&before).skip(1);
+        parts.map(|part| part.split('"').next().unwrap().to_owned()).collect()
+    };
+    let named = values("id");
+    assert_eq!(named.iter().collect::<std::collections::BTreeSet<_>>().len(), named.len(), "{named:?}");
+    for link in values("href") {
+        let is_beside = directory.path().join("report").join(&link).is_file();
+        assert!(link.strip_prefix('#').is_some_and(|id| named.iter().any(|name| name == id)) || is_beside, "{link}");
     }
 }
 
@@ -248,11 +292,11 @@ fn shares_of_pristine_and_corrupt_examples_are_alpha_and_beta() {
 fn a_condition_with_a_single_group_is_left_out_of_the_shares_and_nothing_is_drawn_empty() {
     let directory = reported(&Study::default());
     let svg = read(&directory, "shares.svg");
-    let headings: Vec<&str> = svg.lines().filter(|line| line.contains("ε = ")).collect();
-    assert_eq!(headings, ["ε = 0.25", "ε = 0.5", "ε = 0.75", "ε = 1"].map(|text| format!("label noise {text}")));
-    assert!(!svg.contains("ε = 0\n"), "without noise all examples are pristine");
+    let headings = ["ε = 0.25", "ε = 0.5", "ε = 0.75", "ε = 1"].map(|text| format!("label noise {text}"));
+    assert!(headings.iter().all(|heading| has_text(&svg, heading)) && svg.matches("ε = ").count() == headings.len());
+    assert!(!svg.contains("ε = 0<"), "without noise all examples are pristine");
     let single = reported(&Study { conditions: noise(&[0.0]), ..Study::default() });
-    assert_eq!(figures(&single), ["contributions.svg", "learning-groups.svg", "learning.svg"]);
+    assert_eq!(figures(&single), ["contributions.svg", "learning-groups.svg", "learning.svg", "overview.svg"]);
     assert_drawn(&single);
 }
 
@@ -261,7 +305,9 @@ fn a_study_without_gradients_has_its_curves_only() {
     let directory = reported(&Study { gradients: false, ..Study::winsorized() });
     let drawn = figures(&directory);
     assert!(
-        drawn.iter().all(|name| ["learning", "winsorization", "matched"].iter().any(|kind| name.starts_with(kind)))
+        drawn
+            .iter()
+            .all(|name| ["overview", "learning", "winsorization", "matched"].iter().any(|kind| name.starts_with(kind)))
     );
     assert_drawn(&directory);
 }
@@ -368,7 +414,7 @@ fn no_condition_vanishes_however_many_there_are() {
     }
     let page = read(&directory, "index.html");
     for file in figures(&directory) {
-        assert!(page.contains(&format!(">{file}, drawn from")), "{file}");
+        assert!(page.contains(&format!(">{file}</a>")), "{file}");
     }
     let nine: Vec<f64> = (1..=9).map(|tenths| f64::from(tenths) / 10.0).collect();
     let directory = reported(&Study { conditions: noise(&nine), ..Study::default() });
@@ -433,7 +479,8 @@ fn many_groups_are_told_apart() {
         assert!(page.contains(text), "{text}");
     }
     // As a matrix: curves of 55 pairs tell nothing.
-    assert!(read(&directory, "coherence-stiffness-cosine-groups.svg").matches("<rect").count() > 300);
+    let svg = read(&directory, "coherence-stiffness-cosine-groups.svg");
+    assert!(svg.matches("zM").count() + svg.matches("z\"").count() > 300);
 }
 
 #[test]
@@ -453,7 +500,7 @@ fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
         assert!(has_text(&read(&directory, file), "mean over seeds, 95 % t interval"), "{file}");
     }
     let page = read(&directory, "index.html");
-    assert_eq!(page.matches("<code>over_seeds.parquet</code>").count(), page.matches("<p class=\"sources\">").count());
+    assert_eq!(page.matches("<code>over_seeds.parquet</code>").count(), page.matches(", from <code>").count());
     assert!(page.contains("<th scope=\"col\">Seed</th>"));
     let conditions = rules(&["sgd", "winsorized-2"], &[0.5]);
     let winsorized = reported(&Study { seeds: vec![1, 2], conditions, ..Study::winsorized() });
@@ -469,10 +516,16 @@ fn every_figure_of_the_page_names_its_tables() {
         let directory = reported(&study);
         let page = read(&directory, "index.html");
         let drawn = figures(&directory);
-        assert_eq!(page.matches("<svg ").count(), drawn.len());
+        let linked: usize = page
+            .split("<ul class=\"linked\">")
+            .skip(1)
+            .map(|list| list.split("</ul>").next().unwrap().matches("<li>").count())
+            .sum();
+        assert_eq!(page.matches("class=\"parts\"").count() + linked, drawn.len());
         for figure in drawn {
-            let place = page.find(&format!("<p class=\"sources\">{figure}, drawn from <code>")).expect(&figure);
-            let tables = page[place..].split("</p>").next().unwrap();
+            let place = page.find(&format!("<a href=\"{figure}\">")).expect(&figure);
+            let tables = page[place..].split("</p>").next().unwrap().split("</li>").next().unwrap();
+            assert!(tables.contains("<code>"), "{figure}");
             for table in tables.split("<code>").skip(1) {
                 let file = table.split("</code>").next().unwrap();
                 assert!(directory.path().join("analysis").join(file).is_file(), "{figure}: {file}");
@@ -607,7 +660,7 @@ fn many_layers_are_a_heat_map_with_their_names() {
     assert_drawn(&directory);
     let svg = read(&directory, "coherence-m-coherence.svg");
     assert!((0..26).all(|layer| svg.contains(&format!("{layer}.self_attn"))));
-    assert!(svg.matches("<rect").count() > 500);
+    assert!(svg.matches("zM").count() + svg.matches("z\"").count() > 500);
     // No legend of 26 lines: one bar says what the colours are.
     assert!(svg.contains("m-coherence by layer (log scale)"));
     assert!(svg.len() < 500_000, "{} bytes", svg.len());
@@ -715,7 +768,11 @@ fn a_comparison_lays_studies_over_each_other() {
     synthetic::write_comparison(directory.path(), noise(&[0.25, 0.5]));
     let written = report_comparison(directory.path()).unwrap();
     let names: Vec<&str> = written.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["test-accuracy.svg", "m-coherence-paper.svg", "share-paper.svg", "index.html", "manifest.json"]);
+    let drawn = ["test-accuracy", "m-coherence-paper", "share-paper"];
+    let mut expected: Vec<String> =
+        drawn.iter().flat_map(|name| [format!("{name}.svg"), format!("{name}.csv")]).collect();
+    expected.extend(["index.html", "manifest.json"].map(str::to_owned));
+    assert_eq!(names, expected);
     let svg = fs::read_to_string(directory.path().join("test-accuracy.svg")).unwrap();
     for text in ["first", "second &lt;b&gt;", "mean: p = 0.0012", "differ, Holm-corrected p ≤ 0.05"] {
         assert!(has_text(&svg, text), "{text}");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cograd_recorder::{Experiment, RecordError};
 
-use crate::arguments::{Analyze, Demo, Report, Results};
+use crate::arguments::{Analyze, Demo, Figures, Report, Results};
 use crate::command;
 use crate::output::{Output, shell};
 use crate::signals;
@@ -29,7 +29,12 @@ fn study(experiment: &Experiment, study: &Path, output: &Output) -> anyhow::Resu
         return Err(RecordError::Stopped { runs: Vec::new() }.into());
     }
     command::analyze::analyze(&Analyze::with_defaults(study), output)?;
-    let written = command::report::report(&Report { results: Results::usual(study), out: None })?;
+    let written = command::report::report(&Report {
+        results: Results::usual(study),
+        out: None,
+        open: false,
+        figures: Figures::default(),
+    })?;
     output.wrote(written.iter().map(|path| path.as_path()));
     Ok(())
 }

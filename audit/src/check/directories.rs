@@ -9,7 +9,7 @@ const CLAIM: &str = "every entry there belongs to the study";
 
 /// Of the study's directory, in which anything may lie beside.
 pub(crate) fn of_study(study: &Path) -> Claim {
-    let known = ["study.toml", ".study.lock", "runs", "analysis", "report", "export"];
+    let known = ["study.toml", ".study.lock", "runs", "analysis", "report", "figures", "export"];
     match unknown(study, |name| known.contains(&name)) {
         Err(error) => Claim::fail(CLAIM, "study", error),
         Ok(names) if names.is_empty() => Claim::pass(CLAIM, "study", "no other entry"),

@@ -22,6 +22,12 @@ const ELSEWHERE: [&str; 4] = ["share", "cumulative", "difference", "cross_term"]
 const M_COHERENCE: &str = "m_coherence";
 /// They say what m-coherence says: each is a function of it.
 const SAME_AS_M_COHERENCE: [&str; 3] = ["diversity", "aligned_fraction", "noise_scale"];
+
+/// Whether a statistic says what another says: of m-coherence, of the unbiased signal-to-noise ratio, of stiffness by cosine.
+fn is_repetition(name: &str) -> bool {
+    SAME_AS_M_COHERENCE.contains(&name) || name == "gsnr_plugin" || name.contains("stiffness_sign")
+}
+
 /// Curves of more layers are a heat map.
 const FEW_LAYERS: usize = 6;
 /// Pairs of more groups are drawn as matrices.
@@ -51,7 +57,7 @@ pub fn figures(study: &Study) -> Figures {
 
 fn figure(name: &str, ending: &str, title: String, about: &str) -> Figure {
     let figure = Figure::new(COHERENCE, format!("coherence-{}{ending}", file_name(name)), title, &["curves"]);
-    Figure { folded: SAME_AS_M_COHERENCE.contains(&name), ..figure.saying(about) }
+    Figure { linked: is_repetition(name), ..figure.saying(about) }
 }
 
 fn of_layers(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure>, ReportError> {

@@ -1,7 +1,5 @@
 //! Numbers as colours: layers over training, and matrices at steps over training.
 
-use plotters::style::RGBColor;
-
 use super::layout::{Cell, Panels, Plot, Row};
 use super::legend::{Key as LegendKey, Legend};
 use super::look::{GRID, diverging, sequential};
@@ -10,6 +8,7 @@ use crate::axes::{Scale, robust_range, spans_decades};
 use crate::curves::{Banded, Key};
 use crate::numbers;
 use crate::study::{Condition, Sheet};
+use plotters::style::RGBColor;
 
 /// Steps that matrices are shown at.
 const STEPS: usize = 6;

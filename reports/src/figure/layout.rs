@@ -1,13 +1,13 @@
 //! The one layout of every figure: rows of panels side by side, a legend above, each axis labelled once where panels share it.
 
-use plotters::style::RGBColor;
+use plotters::style::{RGBColor, WHITE};
 
 use super::legend::{Key, Legend};
 use super::look::{BAND_OPACITY, COLUMN_WIDTH, FULL_WIDTH, INK, NULL_BAND, QUIET, curve_width};
 use super::steps;
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
-use crate::canvas::{self, Align, BODY, Canvas, Font, Marker, SMALL, Stroke, wrapped};
+use crate::canvas::{self, Align, BODY, Canvas, Drawing, Font, Marker, PAPER, SCREEN, SMALL, Stroke, wrapped};
 use crate::curves::{Banded, Series};
 use crate::study::Sheet;
 
@@ -22,10 +22,21 @@ const STRIP: f64 = 16.0;
 const MARGIN: f64 = 8.0;
 /// Never a narrower panel than legible.
 const NARROWEST: f64 = 78.0;
+/// Narrower than that no panel is, whatever the width asked for.
+const LEAST: f64 = 30.0;
 /// Heights of the panels.
 pub const LOW: f64 = 74.0;
 pub const MIDDLE: f64 = 92.0;
 pub const TALL: f64 = 116.0;
+
+/// How large a drawing is to be, in points.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// None: as suits the number of panels.
+    pub width: Option<f64>,
+    /// Of its text.
+    pub font: f64,
+}
 
 pub struct Panels {
     pub legend: Legend,
@@ -34,6 +45,7 @@ pub struct Panels {
     pub rows: Vec<Row>,
 }
 
+#[derive(Clone)]
 pub struct Row {
     /// On the right; empty where nothing needs telling apart.
     pub name: String,
@@ -44,6 +56,7 @@ pub struct Row {
 }
 
 /// What a panel shows.
+#[derive(Clone)]
 pub struct Plot {
     pub heading: String,
     /// Lines under the heading, where no curve can run through them.
@@ -66,6 +79,7 @@ pub struct Plot {
 }
 
 /// A rectangle of a heat map.
+#[derive(Clone)]
 pub struct Cell {
     pub x: [f64; 2],
     pub y: [f64; 2],
@@ -75,6 +89,7 @@ pub struct Cell {
 }
 
 /// A curve and how it looks.
+#[derive(Clone)]
 pub struct Drawn {
     pub series: Series,
     pub stroke: Stroke,
@@ -99,6 +114,24 @@ impl Drawn {
             Drawn { series, stroke: Stroke { width, ..stroke }, marks }
         });
         drawn.collect()
+    }
+}
+
+impl Drawn {
+    /// What tells it from other curves: its colour and its dashes.
+    fn attributes(&self) -> String {
+        format!("data-s=\"{}\"", self.stroke.name())
+    }
+
+    fn draw(&self, panel: &Panel) -> Result<(), ReportError> {
+        let (line, colour) = (&self.series.curve.line, self.stroke.colour);
+        panel.curve(line, self.stroke)?;
+        match self.marks {
+            Some((marker, Marks::Every)) => panel.markers(line, marker, colour),
+            Some((marker, Marks::Few(phase))) => panel.sparse_markers(line, marker, colour, phase),
+            Some((marker, Marks::Last)) => panel.markers(line.last().map_or(&[], std::slice::from_ref), marker, colour),
+            None => Ok(()),
+        }
     }
 }
 
@@ -195,19 +228,21 @@ struct Places {
 }
 
 impl Places {
-    fn new(rows: &[Row]) -> Places {
-        let number = rows.iter().map(|row| row.plots.len()).max().unwrap_or(0).max(1);
+    /// Of rows on a width, each with room for `columns` panels at least.
+    fn new(rows: &[Row], width: Option<f64>, columns: usize) -> Places {
+        let number = rows.iter().map(|row| row.plots.len()).max().unwrap_or(0).max(columns).max(1);
         let room = |column: usize| rows.iter().map(|row| row.left_of(column)).fold(0.0, f64::max);
         let rooms: Vec<f64> = (0..number).map(room).collect();
         let margin = if rows.iter().any(|row| !row.name.is_empty()) { STRIP } else { MARGIN };
         // A paper's column for one, its page for three and more.
-        let paper = match number {
+        let paper = width.unwrap_or(match number {
             1 => COLUMN_WIDTH,
             2 => 360.0,
             _ => FULL_WIDTH,
-        };
+        });
         let rest = rooms.iter().sum::<f64>() + GAP * (number - 1) as f64 + margin;
-        let width = f64::max(paper, rest + NARROWEST * number as f64);
+        let narrowest = if width.is_some() { LEAST } else { NARROWEST };
+        let width = f64::max(paper, rest + narrowest * number as f64);
         let panel_width = (width - rest) / number as f64;
         let mut lefts = Vec::new();
         let mut right = 0.0;
@@ -253,45 +288,131 @@ impl Panels {
         plots.all(|plot| plot.curves.is_empty() && plot.cells.is_empty())
     }
 
-    /// `title` is the document's accessible name, `heading` what all panels have in common.
-    pub fn draw(mut self, title: &str, heading: &str) -> Result<String, ReportError> {
+    /// With a key for the bands around curves, where some have one.
+    pub fn explained(mut self) -> Panels {
         let mut curves = self.rows.iter().flat_map(|row| &row.plots).flat_map(|plot| &plot.curves);
         if curves.any(|drawn| drawn.series.curve.has_band()) {
             self.legend = self.legend.with(Key::Band(QUIET), self.interval);
         }
-        let places = Places::new(&self.rows);
+        self
+    }
+
+    /// Draws them on a sheet of a size, as many side by side as are legible; `title` is the document's accessible name,
+    /// `heading` what all panels have in common.
+    pub fn draw(&self, title: &str, heading: &str, size: Size) -> Result<Drawing, ReportError> {
+        let scale = size.font / BODY;
         let title = if heading.is_empty() { title.to_owned() } else { format!("{title}; {heading}") };
+        let width = size.width.map(|width| width / scale);
+        let rows: Vec<Row> = match width {
+            Some(width) => split(&self.rows, self.columns_within(width)).into_iter().flatten().collect(),
+            None => self.rows.clone(),
+        };
+        Layout { rows: &rows, places: Places::new(&rows, width, 1) }.draw(
+            &title,
+            heading,
+            Some(&self.legend),
+            scale,
+            PAPER,
+        )
+    }
+
+    /// Draws them in parts that are no wider than `width`, without their legend: a page shows parts side by side or one below the
+    /// other.
+    pub fn draw_parts(&self, title: &str, width: f64) -> Result<Vec<Drawing>, ReportError> {
+        let columns = self.columns_within(width);
+        let draw = |rows: Vec<Row>| {
+            let places = Places::new(&rows, Some(width), columns.min(self.most_columns()));
+            Layout { rows: &rows, places }.draw(title, "", None, 1.0, SCREEN)
+        };
+        split(&self.rows, columns).into_iter().map(draw).collect()
+    }
+
+    fn most_columns(&self) -> usize {
+        self.rows.iter().map(|row| row.plots.len()).max().unwrap_or(0).max(1)
+    }
+
+    /// How many legible panels fit side by side.
+    fn columns_within(&self, width: f64) -> usize {
+        let most = self.most_columns();
+        let legible = |columns: &usize| {
+            let rows: Vec<Row> = split(&self.rows, *columns).into_iter().flatten().collect();
+            Places::new(&rows, Some(width), 1).panel_width >= NARROWEST
+        };
+        let columns = (1..=most).rev().find(legible).unwrap_or(1);
+        // No panel is left over alone where all lines may have nearly the same number.
+        most.div_ceil(most.div_ceil(columns))
+    }
+}
+
+/// Rows in parts of so many columns: of all rows together where the first has the headings for all, else of each for itself.
+fn split(rows: &[Row], columns: usize) -> Vec<Vec<Row>> {
+    let is_grid = rows.iter().skip(1).flat_map(|row| &row.plots).all(|plot| plot.heading.is_empty());
+    let part = |row: &Row, index: usize| {
+        let mut plots: Vec<Plot> = row.plots.iter().skip(index * columns).take(columns).cloned().collect();
+        if let Some(first) = plots.first_mut().filter(|first| first.y_axis.is_empty()) {
+            first.y_axis.clone_from(&row.plots[0].y_axis);
+        }
+        (!plots.is_empty()).then(|| Row { plots, ..row.clone() })
+    };
+    let parts = rows.iter().map(|row| row.plots.len().div_ceil(columns)).max().unwrap_or(0);
+    match is_grid {
+        true => (0..parts).map(|index| rows.iter().filter_map(|row| part(row, index)).collect()).collect(),
+        false => rows
+            .iter()
+            .flat_map(|row| (0..parts).filter_map(|index| Some(vec![part(row, index)?])).collect::<Vec<_>>())
+            .collect(),
+    }
+}
+
+/// Rows and where they are.
+struct Layout<'a> {
+    rows: &'a [Row],
+    places: Places,
+}
+
+impl Layout<'_> {
+    fn draw(
+        &self,
+        title: &str,
+        heading: &str,
+        legend: Option<&Legend>,
+        scale: f64,
+        units: f64,
+    ) -> Result<Drawing, ReportError> {
+        let places = &self.places;
         let heading = wrapped(heading, places.legend_width(), BODY);
         let top = HEADING * heading.len() as f64;
-        let bottom = top + self.legend.height(places.legend_width());
-        let height = bottom + (0..self.rows.len()).map(|row| self.height_of(row, &places)).sum::<f64>();
-        canvas::draw((places.width, height), &title, |canvas| {
-            let font = Font { size: BODY, colour: INK, bold: true };
+        let bottom = top + legend.map_or(0.0, |legend| legend.height(places.legend_width()));
+        let height = bottom + (0..self.rows.len()).map(|row| self.height_of(row)).sum::<f64>();
+        canvas::draw((places.width, height), scale, units, title, |canvas| {
+            let font = Font { bold: true, ..Font::of(BODY) };
             for (line, text) in heading.iter().enumerate() {
                 canvas.text(text, (places.lefts[0], HEADING * (line as f64 + 1.0) - 1.0), Align::Left, font)?;
             }
-            self.legend.draw(canvas, (places.lefts[0], top), places.legend_width())?;
+            if let Some(legend) = legend {
+                legend.draw(canvas, (places.lefts[0], top), places.legend_width())?;
+            }
             let mut y = bottom;
             for (index, row) in self.rows.iter().enumerate() {
-                self.draw_row(canvas, row, index, &places, y)?;
-                y += self.height_of(index, &places);
+                self.draw_row(canvas, row, index, y)?;
+                y += self.height_of(index);
             }
             Ok(())
         })
     }
 
-    fn height_of(&self, index: usize, places: &Places) -> f64 {
-        let row = &self.rows[index];
-        row.above(places.panel_width) + row.height.unwrap_or(places.panel_width) + self.below(index, places)
+    fn height_of(&self, index: usize) -> f64 {
+        let (row, width) = (&self.rows[index], self.places.panel_width);
+        row.above(width) + row.height.unwrap_or(width) + self.below(index)
     }
 
     /// Labels and title of the horizontal axis where the next row has another, and the gap before that.
-    fn below(&self, index: usize, places: &Places) -> f64 {
+    fn below(&self, index: usize) -> f64 {
         let row = &self.rows[index];
         if !self.has_x_labels(index) {
             return GAP;
         }
-        let labels = row.plots.iter().map(|plot| plot.x.label_height(places.panel_width)).fold(0.0, f64::max);
+        let labels = row.plots.iter().map(|plot| plot.x.label_height(self.places.panel_width)).fold(0.0, f64::max);
         let title = if row.x_axis.is_empty() { 0.0 } else { TITLE };
         labels + title + if index + 1 == self.rows.len() { 3.0 } else { GAP }
     }
@@ -300,8 +421,8 @@ impl Panels {
         self.rows.get(index + 1).is_none_or(|next| !self.rows[index].shares_x(next))
     }
 
-    fn draw_row(&self, canvas: &Canvas, row: &Row, index: usize, places: &Places, y: f64) -> Result<(), ReportError> {
-        let font = Font { size: BODY, colour: INK, bold: false };
+    fn draw_row(&self, canvas: &Canvas, row: &Row, index: usize, y: f64) -> Result<(), ReportError> {
+        let (places, font) = (&self.places, Font::of(BODY));
         let (width, height) = (places.panel_width, row.height.unwrap_or(places.panel_width));
         let top = y + row.above(width);
         let axis = self.has_x_labels(index);
@@ -314,7 +435,7 @@ impl Panels {
             }
             let panel = Panel { canvas, left, top, width, height, x: plot.x.clone(), y: plot.y.clone() };
             panel.frame(axis, row.has_y_labels(column))?;
-            plot.draw(&panel)?;
+            canvas.group(&panel.attributes(), || plot.draw(&panel))?;
         }
         if !row.name.is_empty() {
             let font = Font { size: SMALL, ..font };
@@ -339,7 +460,7 @@ impl Plot {
         lines: usize,
         width: f64,
     ) -> Result<(), ReportError> {
-        let font = Font { size: BODY, colour: INK, bold: true };
+        let font = Font { bold: true, ..Font::of(BODY) };
         let centre = left + width / 2.0;
         let heading = wrapped(&self.heading, width, BODY);
         let first = lines - heading.len().min(lines);
@@ -356,10 +477,13 @@ impl Plot {
     }
 
     fn draw(&self, panel: &Panel) -> Result<(), ReportError> {
+        // Cells of one colour are one path.
+        let mut cells: Vec<&Cell> = self.cells.iter().collect();
+        cells.sort_by_key(|cell| (cell.colour.0, cell.colour.1, cell.colour.2));
+        cells.iter().try_for_each(|cell| panel.cell(cell.x, cell.y, cell.colour))?;
         for cell in &self.cells {
-            panel.cell(cell.x, cell.y, cell.colour)?;
             let light = 0.3 * f64::from(cell.colour.0) + 0.6 * f64::from(cell.colour.1) > 110.0;
-            let colour = if light { INK } else { plotters::style::WHITE };
+            let colour = if light { INK } else { WHITE };
             panel.note(&cell.text, cell.x, cell.y, Font { size: SMALL - 1.0, colour, bold: false })?;
         }
         // The bands of several seeds overlap.
@@ -378,19 +502,11 @@ impl Plot {
             return panel.canvas.label(self.empty, centre, Align::Centre, font);
         }
         panel.mark_steps(&self.marked, INK)?;
-        self.curves.iter().try_for_each(|curve| panel.interval(&curve.series, curve.stroke.colour))?;
-        self.curves.iter().try_for_each(|curve| panel.curve(&curve.series.curve.line, curve.stroke))?;
-        for curve in &self.curves {
-            let (line, colour) = (&curve.series.curve.line, curve.stroke.colour);
-            match curve.marks {
-                Some((marker, Marks::Every)) => panel.markers(line, marker, colour)?,
-                Some((marker, Marks::Few(phase))) => panel.sparse_markers(line, marker, colour, phase)?,
-                Some((marker, Marks::Last)) => {
-                    panel.markers(line.last().map_or(&[], std::slice::from_ref), marker, colour)?;
-                }
-                None => {}
-            }
+        for curve in self.curves.iter().filter(|curve| curve.series.curve.has_band()) {
+            let band = || panel.interval(&curve.series, curve.stroke.colour);
+            panel.canvas.group(&curve.attributes(), band)?;
         }
-        Ok(())
+        let draw = |curve: &Drawn| panel.canvas.group(&curve.attributes(), || curve.draw(panel));
+        self.curves.iter().try_for_each(draw)
     }
 }

@@ -3,13 +3,15 @@
 use plotters::style::RGBColor;
 
 use super::heat_map::Shade;
-use super::look::{BAND_OPACITY, INK, QUIET};
+use super::look::{BAND_OPACITY, QUIET};
 use crate::ReportError;
-use crate::canvas::{Align, BODY, Canvas, Font, Marker, Place, Stroke, text_width};
+use crate::canvas::{self, Align, BODY, Canvas, Drawing, Font, Marker, Place, SCREEN, Stroke, text_width, wrapped};
 
 const ROW: f64 = 14.0;
 const SAMPLE: f64 = 16.0;
 const BAR: f64 = 60.0;
+/// After an item.
+const SPACE: f64 = 12.0;
 
 pub enum Key {
     /// A heading for the keys after it.
@@ -21,7 +23,12 @@ pub enum Key {
     Tick(RGBColor),
     /// What the colours of a heat map stand for.
     Bar(Shade),
+    /// The text before goes on.
+    More,
 }
+
+/// A key on a page: its sample, its text, and what the page calls the curves that look so.
+pub type OnPage<'a> = (Option<Drawing>, &'a str, Option<String>);
 
 #[derive(Default)]
 pub struct Legend {
@@ -55,6 +62,30 @@ impl Legend {
         self.with(Key::Line(Stroke::dashed(QUIET, 0.75)), text)
     }
 
+    /// Its keys for a page.
+    pub fn keys(&self) -> Result<Vec<OnPage<'_>>, ReportError> {
+        let of = |key: &Key| {
+            let width = match key {
+                Key::Words => 0.0,
+                Key::Bar(shade) => bar_width(shade),
+                _ => SAMPLE,
+            };
+            let drawing = canvas::draw((width, 10.0), 1.0, SCREEN, "", |canvas| draw_sample(canvas, key, (0.0, 5.0)))?;
+            let series = match key {
+                Key::Line(stroke) | Key::MarkedLine(stroke, _) => Some(stroke.name()),
+                _ => None,
+            };
+            Ok(((width > 0.0).then_some(drawing), series))
+        };
+        self.items.iter().map(|(key, text)| of(key).map(|(drawing, series)| (drawing, &**text, series))).collect()
+    }
+
+    /// What a stroke stands for; empty if that is not said.
+    pub fn name_of(&self, stroke: &Stroke) -> &str {
+        let is = |key: &Key| matches!(key, Key::Line(of) | Key::MarkedLine(of, _) if of.name() == stroke.name());
+        self.items.iter().find(|(key, _)| is(key)).map_or("", |(_, text)| text)
+    }
+
     /// Height in points when laid out over a width.
     pub fn height(&self, width: f64) -> f64 {
         ROW * self.rows(width).len() as f64 + 4.0
@@ -65,26 +96,32 @@ impl Legend {
             let y = top + ROW * (row as f64 + 0.5) + 2.0;
             let mut x = left;
             for (key, text) in items {
-                draw_item(canvas, key, text, (x, y))?;
-                x += item_width(key, text);
+                draw_item(canvas, key, &text, (x, y))?;
+                x += item_width(key, &text);
             }
         }
         Ok(())
     }
 
-    fn rows(&self, width: f64) -> Vec<Vec<&(Key, String)>> {
-        let mut rows: Vec<Vec<&(Key, String)>> = Vec::new();
+    /// Side by side as they fit; the text of one that is wider than a row alone goes on in the next.
+    fn rows(&self, width: f64) -> Vec<Vec<(&Key, String)>> {
+        let mut rows: Vec<Vec<(&Key, String)>> = Vec::new();
         let mut used = f64::INFINITY;
-        for item in &self.items {
-            let needed = item_width(&item.0, &item.1);
+        for (key, text) in &self.items {
             // The space after the last item of a row may hang over.
-            if used + needed - 12.0 > width {
-                rows.push(Vec::new());
-                used = 0.0;
-            }
-            used += needed;
-            if let Some(row) = rows.last_mut() {
-                row.push(item);
+            let room = width - (item_width(key, "") - SPACE);
+            let lines = if text_width(text, BODY) > room { wrapped(text, room, BODY) } else { vec![text.clone()] };
+            for (index, line) in lines.into_iter().enumerate() {
+                let key = if index == 0 { key } else { &Key::More };
+                let needed = item_width(key, &line);
+                if used + needed - SPACE > width || index > 0 {
+                    rows.push(Vec::new());
+                    used = 0.0;
+                }
+                used += needed;
+                if let Some(row) = rows.last_mut() {
+                    row.push((key, line));
+                }
             }
         }
         rows
@@ -94,8 +131,8 @@ impl Legend {
 fn item_width(key: &Key, text: &str) -> f64 {
     match key {
         Key::Words => text_width(text, BODY) + 8.0,
-        Key::Bar(shade) => bar_width(shade) + 8.0 + text_width(text, BODY) + 12.0,
-        _ => SAMPLE + 4.0 + text_width(text, BODY) + 12.0,
+        Key::Bar(shade) => bar_width(shade) + 8.0 + text_width(text, BODY) + SPACE,
+        _ => SAMPLE + 4.0 + text_width(text, BODY) + SPACE,
     }
 }
 
@@ -107,7 +144,7 @@ fn bar_width(shade: &Shade) -> f64 {
 fn draw_bar(canvas: &Canvas, shade: &Shade, (x, y): Place) -> Result<(), ReportError> {
     const PIECES: u32 = 30;
     let [low, high] = shade.ends();
-    let font = Font { size: BODY, colour: INK, bold: false };
+    let font = Font::of(BODY);
     canvas.label(&low, (x, y), Align::Left, font)?;
     let left = x + text_width(&low, BODY) + 5.0;
     for piece in 0..PIECES {
@@ -119,18 +156,23 @@ fn draw_bar(canvas: &Canvas, shade: &Shade, (x, y): Place) -> Result<(), ReportE
 }
 
 fn draw_item(canvas: &Canvas, key: &Key, text: &str, (x, y): Place) -> Result<(), ReportError> {
-    let line = [(x, y), (x + SAMPLE, y)];
+    draw_sample(canvas, key, (x, y))?;
     let text_left = match key {
         Key::Words => x,
         Key::Bar(shade) => x + bar_width(shade) + 8.0,
         _ => x + SAMPLE + 4.0,
     };
+    canvas.label(text, (text_left, y), Align::Left, Font::of(BODY))
+}
+
+fn draw_sample(canvas: &Canvas, key: &Key, (x, y): Place) -> Result<(), ReportError> {
+    let line = [(x, y), (x + SAMPLE, y)];
     match key {
-        Key::Words => {}
+        Key::Words | Key::More => {}
         Key::Line(stroke) => canvas.line(&line, *stroke)?,
         Key::MarkedLine(stroke, marker) => {
             canvas.line(&line, *stroke)?;
-            canvas.marker(*marker, (x + SAMPLE / 2.0, y), stroke.colour)?;
+            canvas.markers(*marker, &[(x + SAMPLE / 2.0, y)], stroke.colour)?;
         }
         Key::Tick(colour) => {
             let bar = |x: f64| canvas.line(&[(x, y - 1.5), (x, y + 2.0)], Stroke::solid(*colour, 1.0));
@@ -142,5 +184,5 @@ fn draw_item(canvas: &Canvas, key: &Key, text: &str, (x, y): Place) -> Result<()
             canvas.area(&corners, *colour, BAND_OPACITY)?;
         }
     }
-    canvas.label(text, (text_left, y), Align::Left, Font { size: BODY, colour: INK, bold: false })
+    Ok(())
 }

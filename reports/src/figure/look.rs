@@ -1,8 +1,7 @@
 //! Colours and sizes that every figure shares.
 
-use plotters::style::RGBColor;
-
 use crate::canvas::{Dash, Marker};
+use plotters::style::RGBColor;
 
 /// Text.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);

@@ -12,6 +12,7 @@ mod legend;
 pub mod look;
 mod matched;
 mod null_bands;
+pub mod overview;
 mod population;
 mod stiffness_by_class;
 mod winsorization;
@@ -21,11 +22,13 @@ use std::collections::HashSet;
 use crate::ReportError;
 use crate::axes::{Scale, logarithmic_range, multiplier, spans_decades, whole_range, wide_range};
 use crate::canvas::Stroke;
-use crate::curves::{Groups, Key};
+use crate::curves::{Banded, Groups, Key, Line};
+use crate::numbers;
 use crate::numbers_of_runs::Numbers;
 use crate::study::{Condition, Sheet, Study};
 
-use layout::{Drawn, Marks, Panels};
+pub use layout::Size;
+use layout::{Drawn, Marks, Panels, Plot};
 use legend::Legend;
 use look::group_looks;
 
@@ -33,7 +36,8 @@ use look::group_looks;
 type Figures = Result<Vec<Figure>, ReportError>;
 
 /// Every figure, in the order of the page.
-const FIGURES: [fn(&Study) -> Figures; 11] = [
+const FIGURES: [fn(&Study) -> Figures; 12] = [
+    overview::figures,
     learning::figures,
     learning_by_group::figures,
     by_group::of_sample,
@@ -47,12 +51,13 @@ const FIGURES: [fn(&Study) -> Figures; 11] = [
     matched::figures,
 ];
 
-pub const LEARNING: &str = "Learning";
-pub const SHARES: &str = "Who shares in the gradient";
-pub const POPULATION: &str = "The whole population";
-pub const COHERENCE: &str = "Coherence over training";
-pub const RULES: &str = "Suppressing the weak directions";
-pub const MATCHED: &str = "Conditions at matched training accuracy";
+pub const OVERVIEW: &str = "What was found";
+pub const LEARNING: &str = "How do the networks learn?";
+pub const SHARES: &str = "Who shares in the gradient?";
+pub const POPULATION: &str = "What does the whole population say?";
+pub const COHERENCE: &str = "How coherent are the gradients?";
+pub const RULES: &str = "What does suppressing the weak directions do?";
+pub const MATCHED: &str = "How do conditions compare at the same training accuracy?";
 
 pub struct Figure {
     /// Heading of the part of the page that it is in.
@@ -62,14 +67,101 @@ pub struct Figure {
     pub title: String,
     /// What is seen, in sentences after the title.
     pub caption: String,
-    /// A file and its content.
-    pub drawings: Vec<(String, String)>,
+    /// A file each, or one for each format.
+    pub pictures: Vec<Picture>,
     /// Names of the tables that it is drawn from.
     pub tables: Vec<&'static str>,
     /// What stands under it.
     pub numbers: Vec<Numbers>,
-    /// Whether it says what another says too, so that the page shows it only when asked.
-    pub folded: bool,
+    /// Whether it says what another says too, so that the page only names its files.
+    pub linked: bool,
+}
+
+/// What a file shows.
+pub struct Picture {
+    /// Of its file, without ending.
+    pub name: String,
+    /// What its panels have in common.
+    pub heading: String,
+    pub panels: Panels,
+}
+
+/// How many curves a text alternative speaks of.
+const SPOKEN: usize = 12;
+
+impl Picture {
+    /// Every plot with what its panel is called: by its heading or that over its column, its row, and its vertical axis.
+    fn plots(&self) -> impl Iterator<Item = ([&str; 3], &Plot)> {
+        let over_columns: Vec<&str> =
+            self.panels.rows.first().into_iter().flat_map(|row| &row.plots).map(|plot| &*plot.heading).collect();
+        self.panels.rows.iter().flat_map(move |row| {
+            let over_columns = over_columns.clone();
+            row.plots.iter().enumerate().map(move |(column, plot)| {
+                let heading = match plot.heading.is_empty() {
+                    true => over_columns.get(column).copied().unwrap_or(""),
+                    false => &plot.heading,
+                };
+                let axes = row.plots[..=column].iter().rev().map(|plot| &*plot.y_axis);
+                let axis = axes.into_iter().find(|axis| !axis.is_empty()).unwrap_or("");
+                ([heading, &row.name, axis], plot)
+            })
+        })
+    }
+
+    /// What is drawn, a row a point: which panel and series it is of, its step, its value, and the ends of its interval.
+    pub fn csv(&self) -> String {
+        let mut text = "panel,row,axis,series,step,value,lower,upper\n".to_owned();
+        for (names, plot) in self.plots() {
+            let panel = names.map(quoted).join(",");
+            let nulls = plot.null.iter().map(|curve| ("null worlds", curve));
+            let name = |drawn: &Drawn| self.panels.legend.name_of(&drawn.stroke);
+            let curves = plot.curves.iter().map(|drawn| (name(drawn), &drawn.series.curve));
+            for (name, curve) in nulls.chain(curves) {
+                write_points(&mut text, &format!("{panel},{}", quoted(name)), curve);
+            }
+        }
+        text
+    }
+
+    /// Where its curves begin and end, for those who do not see it.
+    pub fn described(&self, title: &str) -> String {
+        let mut parts = vec![title.to_owned()];
+        parts.extend((!self.heading.is_empty()).then(|| self.heading.clone()));
+        let ends = |(names, plot): ([&str; 3], &'_ Plot)| -> Vec<String> {
+            plot.curves.iter().filter_map(|drawn| self.ends(names, drawn)).collect()
+        };
+        let ends: Vec<String> = self.plots().flat_map(ends).collect();
+        parts.extend(ends.iter().take(SPOKEN).cloned());
+        if ends.len() > SPOKEN {
+            parts.push(format!("{} more curves are in {}.csv", ends.len() - SPOKEN, self.name));
+        }
+        parts.join(". ")
+    }
+
+    fn ends(&self, [heading, row, axis]: [&str; 3], drawn: &Drawn) -> Option<String> {
+        let mut known = drawn.series.curve.line.iter().filter_map(|point| Some((point.0, point.1?)));
+        let first = known.next()?;
+        let last = known.next_back().unwrap_or(first);
+        let names = [heading, row, axis, self.panels.legend.name_of(&drawn.stroke)];
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+        let [from, to] = [first.1, last.1].map(|value| numbers::significant(value, 3));
+        Some(format!("{}: {from} at step {}, {to} at step {}", names.join(", "), first.0, last.0))
+    }
+}
+
+fn write_points(text: &mut String, names: &str, curve: &Banded) {
+    let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let end = |line: &Line, index: usize| number(line.get(index).and_then(|point| point.1));
+    for (index, (step, value)) in curve.line.iter().enumerate().filter(|(_, point)| point.1.is_some()) {
+        let [lower, upper] = [&curve.lower, &curve.upper].map(|line| end(line, index));
+        text.push_str(&format!("{names},{step},{},{lower},{upper}\n", number(*value)));
+    }
+}
+
+/// A text as a cell of a CSV file.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\u{a0}', " ");
+    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// Every figure that the results have something for.
@@ -93,10 +185,10 @@ impl Figure {
             name: name.into(),
             title: title.into(),
             caption: String::new(),
-            drawings: Vec::new(),
+            pictures: Vec::new(),
             tables: tables.to_vec(),
             numbers: Vec::new(),
-            folded: false,
+            linked: false,
         }
     }
 
@@ -132,9 +224,9 @@ impl Figure {
         let several = sheets.len() > 1;
         for (number, (heading, panels)) in sheets.into_iter().enumerate() {
             let number = if several { format!("-{}", number + 1) } else { String::new() };
-            self.drawings.push((format!("{}{number}.svg", self.name), panels.draw(&self.title, &heading)?));
+            self.pictures.push(Picture { name: format!("{}{number}", self.name), heading, panels: panels.explained() });
         }
-        Ok((!self.drawings.is_empty()).then_some(self))
+        Ok((!self.pictures.is_empty()).then_some(self))
     }
 }
 
@@ -148,9 +240,8 @@ fn file_name(name: &str) -> String {
 /// The figures, each of whose files has a name of its own: names that differ in other letters only are numbered.
 pub fn told_apart(mut figures: Vec<Figure>) -> Vec<Figure> {
     let mut taken = HashSet::new();
-    for (name, _) in figures.iter_mut().flat_map(|figure| &mut figure.drawings) {
-        let stem = name.trim_end_matches(".svg").to_owned();
-        let numbered = (2..).map(|number| format!("{stem}-again-{number}.svg"));
+    for name in figures.iter_mut().flat_map(|figure| &mut figure.pictures).map(|picture| &mut picture.name) {
+        let numbered = (2..).map(|number| format!("{name}-again-{number}"));
         let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name));
         *name = free.unwrap_or_default();
         taken.insert(name.clone());
