@@ -86,10 +86,18 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// it.
 ///
 /// # Errors
-/// `Checkpoint` if a file is missing, or has another size or SHA-256; a file cannot be removed.
+/// `Checkpoint` if a file is missing, has another size or SHA-256, or is reached through a link, which clearing would remove; a file
+/// cannot be removed.
 pub(crate) fn restore_files(directory: &Path, place: &Place) -> Result<(), TraceError> {
     for (name, entry) in &place.manifest.files {
         let path = path_in_run(directory, name);
+        let first = directory.join(name.split('/').next().unwrap_or_default());
+        if first.is_symlink() {
+            return Err(TraceError::checkpoint(
+                &first,
+                "it is a link, which an unfinished run is not continued through",
+            ));
+        }
         match check_file(&path, entry) {
             Err(error @ FileError::Io { .. }) => return Err(error.into()),
             Err(_) => return Err(TraceError::checkpoint(&path, "it is missing, or not as it was written")),

@@ -153,6 +153,40 @@ fn what_cannot_be_continued_says_why() {
     }
 }
 
+/// Edits the text of the writer's place in a checkpoint, whose hash is right again.
+fn edit_checkpoint(run: &Path, edit: impl Fn(String) -> String) {
+    let path = run.join("checkpoint");
+    let bytes = fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = bytes.splitn(3, |byte| *byte == b'\n').collect();
+    let place = edit(String::from_utf8(lines[1].to_vec()).unwrap());
+    let content = [place.as_bytes(), b"\n", lines[2]].concat();
+    let version = String::from_utf8(lines[0].to_vec()).unwrap();
+    let version = version.rsplit_once(' ').unwrap().0;
+    let header = format!("{version} {}\n", cograd_files::sha256(&content));
+    fs::write(&path, [header.as_bytes(), &content].concat()).unwrap();
+}
+
+#[test]
+fn a_checkpoint_names_files_by_plain_paths_within_the_run() {
+    for name in ["a/./b", "./journal-00000", "a//b", "a/", "/a", "../a", ".", ""] {
+        let named = |run: &Path| edit_checkpoint(run, |place| place.replace("journal-00000", name));
+        assert!(error_after(named, &description()).contains("outside of the run"), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unfinished_run_is_not_continued_through_a_link() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().join("weights");
+    let linked = |run: &Path| {
+        fs::rename(run.join("weights"), &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, run.join("weights")).unwrap();
+    };
+    assert!(error_after(linked, &description()).contains("it is a link"));
+    assert_eq!(fs::read_dir(&moved).unwrap().count(), 1, "what the link leads to is left alone");
+}
+
 #[test]
 fn journals_go_with_the_part_files_they_are_for() {
     let study = tempfile::tempdir().unwrap();
