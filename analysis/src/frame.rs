@@ -10,13 +10,6 @@ use polars::prelude::*;
 
 use crate::AnalysisError;
 
-/// A sum over the rows of each of the `keys`' groups, in the order of the rows: the same to the last bit every time, which a
-/// plain sum is not.
-pub(crate) fn sum_in_order(value: Expr, keys: &[&str]) -> PolarsResult<Expr> {
-    let keys: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
-    value.cum_sum(false).last().over(keys)
-}
-
 /// `numerator`/`denominator` where that is positive and both are finite; null elsewhere.
 pub(crate) fn ratio(numerator: Expr, denominator: Expr) -> Expr {
     let defined = denominator.clone().gt(lit(0.0)).and(denominator.clone().is_finite());

@@ -246,6 +246,7 @@ impl<'a> Analysis<'a> {
             "group_a" => rows().map(|(pair, _)| names[pair / groups].as_str()).collect::<Vec<_>>(),
             "group_b" => rows().map(|(pair, _)| names[pair % groups].as_str()).collect::<Vec<_>>(),
             "value" => rows().map(|(pair, step)| of_steps.values[step].group_pairs[place][pair]).collect::<Vec<_>>(),
+            "total" => rows().map(|(_, step)| of_steps.values[step].group_pairs[place][groups * groups]).collect::<Vec<_>>(),
         )
     }
 

@@ -63,9 +63,9 @@ pub struct StepValues {
     pub keys: Vec<Key>,
     /// The values, one a key.
     pub values: Vec<Measured>,
-    /// By statistic of group pairs: its numbers `[G, G]`, row-major.
+    /// By statistic of group pairs: its numbers `[G, G]`, row-major, and their total.
     pub group_pairs: Vec<Vec<f64>>,
-    /// N̂ of each group, of the sample and then of each half `[1 + B][G]`; empty if sizes are not known, or nobody asks.
+    /// N̂ of each group and N̂, of the sample and then of each half `[1 + B][G + 1]`; empty if sizes are not known, or nobody asks.
     pub norms: Vec<Vec<f64>>,
 }
 
@@ -488,8 +488,13 @@ impl Means {
         Moments::of_means(examples, pair_mean, self.selves.iter().sum())
     }
 
+    /// N̂ of each group, and N̂.
     fn norms(&self, examples: usize) -> Vec<f64> {
-        self.pairs.iter().zip(&self.selves).map(|(&pairs, &selves)| norm(examples, pairs, selves)).collect()
+        let of_groups = self.pairs.iter().zip(&self.selves).map(|(&pairs, &selves)| norm(examples, pairs, selves));
+        let mut norms: Vec<f64> = of_groups.collect();
+        let self_sum = examples as f64 * self.selves.iter().sum::<f64>();
+        norms.push(Moments::of_sums(examples, norms.iter().sum(), self_sum).norm_sq);
+        norms
     }
 }
 

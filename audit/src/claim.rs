@@ -1,5 +1,9 @@
 //! What an audit says: claims, each with a verdict and a reason.
 
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+
 use serde::Serialize;
 
 /// What became of a claim.
@@ -52,7 +56,29 @@ pub struct Claim {
     pub allowed: Option<f64>,
 }
 
+/// Whether the operating system refused, which contradicts nothing.
+pub(crate) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            let is_of_the_file =
+                [ErrorKind::NotFound, ErrorKind::InvalidInput, ErrorKind::InvalidData, ErrorKind::UnexpectedEof];
+            return !is_of_the_file.contains(&error.kind());
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl Claim {
+    /// That something can be read and is as it should be, which it is not: it fails, unless the operating system refused.
+    pub(crate) fn unread(claim: &str, subject: &str, error: &(dyn Error + 'static), why: impl Display) -> Claim {
+        match is_refusal(error) {
+            true => Claim::unchecked(claim, subject, format!("{why}: make it readable")),
+            false => Claim::fail(claim, subject, why.to_string()),
+        }
+    }
+
     /// A claim that holds because of something other than a comparison of numbers.
     pub(crate) fn pass(claim: &str, subject: &str, why: impl Into<String>) -> Claim {
         Claim::new(claim, subject, Verdict::Pass, why.into())

@@ -313,19 +313,21 @@ impl Setting {
 
     fn add_cross_terms(&self, gram: &Gram, step: &mut StepCoherence) {
         let (n, count) = (gram.examples, self.groups.count);
-        let mut sums = vec![vec![(0.0, 0.0); count]; count];
+        // By pair of groups: sum, number of its terms, and what products of coordinates add up to in size at most.
+        let mut sums = vec![vec![(0.0, 0.0, 0.0); count]; count];
         for i in 0..n {
             for j in 0..n {
-                let (sum, size) = &mut sums[self.groups.of[i]][self.groups.of[j]];
+                let (sum, terms, size) = &mut sums[self.groups.of[i]][self.groups.of[j]];
                 *sum += gram.at(i, j);
-                *size += gram.at(i, j).abs();
+                *terms += 1.0;
+                *size += gram.at(i, i).sqrt() * gram.at(j, j).sqrt();
             }
         }
         let self_sum: f64 = (0..n).map(|i| gram.at(i, i)).sum();
-        let total: f64 = sums.iter().flatten().map(|(sum, _)| sum).sum();
+        let total: f64 = sums.iter().flatten().map(|(sum, ..)| sum).sum();
         step.cross_total = rounded(total, (n * n) as f64, self_sum);
-        step.cross_terms =
-            sums.iter().map(|row| row.iter().map(|&(sum, size)| Number::near(sum, size)).collect()).collect();
+        let number = |&(sum, terms, size): &(f64, f64, f64)| Number::near(rounded(sum, terms, size), size);
+        step.cross_terms = sums.iter().map(|row| row.iter().map(number).collect()).collect();
     }
 
     /// Of the groups of the sample, which have examples enough for an interval.

@@ -75,18 +75,20 @@ impl Recomputed {
         let mut exact_coherence = Vec::new();
         let is_population_left_out = !whole.is_empty() && trace.leaves_out_population(selection);
         let contributions = terms.iter().map(|terms| terms.contributions.clone()).collect();
-        let mut records = vec![Record { estimator: "paper", groups, steps, contributions }];
+        let self_sums: Vec<f64> = terms.iter().map(|terms| terms.self_terms.iter().sum()).collect();
+        let mut records = vec![Record::new("paper", groups, steps, contributions, &self_sums)];
         if !whole.is_empty() && !is_population_left_out {
-            let (mut steps, mut contributions) = (Vec::new(), Vec::new());
+            let (mut steps, mut contributions, mut self_sums) = (Vec::new(), Vec::new(), Vec::new());
             for step in whole.into_iter().filter(|step| selection.has_step(step.step)) {
                 let layers = step.sums.into_iter().enumerate().filter(|(layer, _)| chosen[*layer]);
-                let rows = coherence::exact(trace.examples.population.len(), &layers.collect::<Vec<_>>());
-                exact_coherence.push((step.step, rows));
+                let layers: Vec<(usize, [f64; 3])> = layers.collect();
+                self_sums.push(layers.iter().map(|(_, sums)| sums[2]).sum());
+                exact_coherence.push((step.step, coherence::exact(trace.examples.population.len(), &layers)));
                 steps.push(step.step);
                 contributions.push(step.contributions);
             }
             let groups = groups_of(&trace.examples.population);
-            records.push(Record { estimator: "exact", groups, steps, contributions });
+            records.push(Record::new("exact", groups, steps, contributions, &self_sums));
         }
         Ok(Recomputed {
             estimates: records.into_iter().map(|record| record.numbers(&manifest.run, options)).collect(),

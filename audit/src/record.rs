@@ -6,7 +6,7 @@ use crate::plain::crossover;
 use crate::plain::cumulative::{contiguous, difference, means};
 use crate::plain::moments::{Moments, Scores};
 use crate::plain::permutation::{Contrast, Family, FamilyTest, Groups, Tested, test};
-use crate::plain::share::{Decomposition, decompose};
+use crate::plain::share::{Decomposition, decompose, norm_sq};
 use crate::plain::worlds::Worlds;
 use crate::sheet::Value;
 use crate::tally::Number;
@@ -25,6 +25,8 @@ pub(crate) struct Record {
     pub steps: Vec<i64>,
     /// Of each step, one an example.
     pub contributions: Vec<Vec<f64>>,
+    /// ‖g‖² of each step.
+    pub norms_sq: Vec<f64>,
 }
 
 /// The curves of one world.
@@ -73,6 +75,23 @@ pub(crate) fn pairs(groups: usize) -> Vec<(usize, usize)> {
 }
 
 impl Record {
+    /// Of contributions and, at each step, the sum of the self terms, NaN if that is not known.
+    pub(crate) fn new(
+        estimator: &'static str,
+        groups: Groups,
+        steps: Vec<i64>,
+        contributions: Vec<Vec<f64>>,
+        self_sums: &[f64],
+    ) -> Record {
+        let norms_sq = contributions.iter().zip(self_sums).map(|(row, &self_sum)| norm_sq(row, self_sum)).collect();
+        Record { estimator, groups, steps, contributions, norms_sq }
+    }
+
+    fn decompose(&self, groups: &Groups) -> Vec<Decomposition> {
+        let steps = self.contributions.iter().zip(&self.norms_sq);
+        steps.map(|(row, &norm_sq)| decompose(row, norm_sq, groups)).collect()
+    }
+
     /// How many of the first steps are 0, 1, 2, … without a gap.
     pub(crate) fn contiguous(&self) -> usize {
         contiguous(&self.steps)
@@ -99,11 +118,7 @@ impl Record {
             let member: Vec<bool> = groups.of.iter().map(|&found| found == group).collect();
             means(contiguous, &member)
         };
-        World {
-            number,
-            decomposition: self.contributions.iter().map(|row| decompose(row, groups)).collect(),
-            means: (0..groups.sizes.len()).map(of_group).collect(),
-        }
+        World { number, decomposition: self.decompose(groups), means: (0..groups.sizes.len()).map(of_group).collect() }
     }
 
     /// The numbers of the run with this id.
@@ -117,15 +132,14 @@ impl Record {
 
         // Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each
         // contiguous step; then those of the crossover statistic.
-        let of_step = |row: &Vec<f64>| {
-            let total: f64 = row.iter().sum();
+        let of_step = |(row, &total): (&Vec<f64>, &f64)| {
             (total > 0.0 && total.is_finite()).then(|| Scores::of_terms(row.clone()))
         };
         let is_there: Vec<bool> =
             worlds[0].decomposition.iter().map(|at| at.shares.iter().any(Option::is_some)).collect();
         let weights = crossover::weights(&is_there);
         let of_crossover = weights.as_ref().map(|weights| crossover::scores(&self.contributions, weights));
-        let series: Vec<Option<Scores>> = self.contributions.iter().map(of_step).collect();
+        let series: Vec<Option<Scores>> = self.contributions.iter().zip(&self.norms_sq).map(of_step).collect();
         let series = [series, self.summed().into_iter().map(Some).collect(), vec![of_crossover]].concat();
 
         let last = series.len() - 1;
@@ -288,12 +302,9 @@ mod tests {
     #[test]
     fn the_two_groups_of_a_pair_mirror_each_other() {
         let options = Options { null_worlds: 99, kept_worlds: 1, seed: 3, ..Options::default() };
-        let record = Record {
-            estimator: "paper",
-            groups: Groups::new(vec![0, 1, 0, 1, 1], 2),
-            steps: vec![0, 1, 3],
-            contributions: vec![vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]],
-        };
+        let contributions = vec![vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]];
+        let groups = Groups::new(vec![0, 1, 0, 1, 1], 2);
+        let record = Record::new("paper", groups, vec![0, 1, 3], contributions, &[1.0; 3]);
         let found = record.numbers("run", &options);
         assert_eq!((found.worlds.len(), found.null.len(), found.tests.len()), (2, 3, 10));
         let test = |statistic, subject| found.test(statistic, subject).unwrap();

@@ -9,7 +9,7 @@ use cograd_trace::Manifest;
 use serde_json::Value as Json;
 
 use crate::check::files::{self, Listed};
-use crate::claim::Claim;
+use crate::claim::{Claim, Verdict};
 use crate::evidence::cell;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Known, Sheet, Value};
@@ -42,7 +42,7 @@ impl Results {
             Ok(text) => text,
             Err(error) => {
                 let why = format!("{SUMMARY} cannot be read ({error}): the results are of no whole analysis");
-                claims.push(Claim::fail(published, SUBJECT, why));
+                claims.push(Claim::unread(published, SUBJECT, &error, why));
                 return None;
             }
         };
@@ -73,7 +73,9 @@ impl Results {
             .iter()
             .map(|(name, of)| (name.clone(), Listed { bytes: of.bytes, sha256: of.sha256.clone() }))
             .collect::<BTreeMap<String, Listed>>();
-        claims.push(files::listed(&self.directory, &listed, SUBJECT));
+        let whole = files::listed(&self.directory, &listed, SUBJECT);
+        let is_readable = whole.verdict != Verdict::NotCheckable;
+        claims.push(whole);
         let known = |name: &str| name == SUMMARY || entries.contains_key(name);
         claims.push(files::nothing_else(&self.directory, known, SUBJECT));
         let defined = |file: &String| TABLES.iter().any(|table| *file == format!("{}.parquet", table.name));
@@ -94,6 +96,7 @@ impl Results {
                     columns.check(rows == entry.rows, || format!("{name} has {rows} rows, listed are {}", entry.rows));
                     self.tables.insert(table.name, found);
                 }
+                Err(_) if !is_readable => {}
                 Err(why) => columns.check(false, || format!("{name}: {why}")),
             }
         }

@@ -86,7 +86,7 @@ pub fn at_once(families: &[&FamilyTest]) -> Count {
 /// z of the members of each family in the world with the given grouping, whose sizes are those of the actual one; `None` for
 /// a member without a z.
 pub fn z(scores: &Scores<'_>, families: &[Family], world: &Grouping) -> Vec<Vec<Option<f64>>> {
-    let centred = Centred::new(scores.contributions());
+    let centred = Centred::new(&scores.summed());
     let drawn: Vec<usize> = (0..world.groups()).collect();
     let sums = centred.sums(&masks_of(world, &drawn));
     let mut group_sums = GroupSums::new(scores, &drawn);
@@ -124,7 +124,7 @@ struct Tester<'a> {
 
 impl<'a> Tester<'a> {
     fn new(scores: &'a Scores<'a>, families: &[&'a Family], null_worlds: &'a NullWorlds) -> Tester<'a> {
-        let centred = Centred::new(scores.contributions());
+        let centred = Centred::new(&scores.summed());
         let mut group_sums = GroupSums::new(scores, null_worlds.drawn());
         let sums = centred.sums(&masks_of(null_worlds.actual(), null_worlds.drawn()));
         group_sums.fill(scores, &sums, 0);

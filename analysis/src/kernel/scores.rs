@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! rows 0 … T−1        s_{t,i}, the contributions at each recorded step
-//! then                S_{t,i} = Σ_{t'≤t} s_{t',i}, at each step that is contiguous from 0
 //! then, if there is   Σ_t w_t s_{t,i} / Σ_j s_{t,j}, the scores of the crossover statistic
+//! then                S_{t,i} = Σ_{t'≤t} s_{t',i}, at each step that is contiguous from 0
 //! ```
 //!
-//! All are linear in the first T rows, of which alone the null worlds' group sums are taken. A row is taken as constant if it spreads no
+//! The last are sums of the first T rows: the null worlds' group sums are taken of the others alone, the *summed* ones. The scores of the
+//! crossover statistic are differences of shares, in which what the worlds' sums at each step round to would not be small. A row is taken as constant if it spreads no
 //! more than 10⁻¹² of the largest sum of the sizes of a score's terms, or what they round to if that is more: rounding must not be
 //! standardised. Source: [S 3.1], [S 9].
 
@@ -27,7 +28,7 @@ pub struct Scores<'a> {
     totals: Vec<f64>,
     spreads: Vec<Option<f64>>,
     contiguous: usize,
-    weights: Option<Vec<f64>>,
+    crossover: Option<Vec<f64>>,
 }
 
 impl<'a> Scores<'a> {
@@ -37,25 +38,25 @@ impl<'a> Scores<'a> {
         let totals = contributions.totals();
         let mut spreads: Vec<Option<f64>> =
             steps.par_iter().map(|of_step| spread(of_step, 1, largest(of_step))).collect();
+        let crossover = crossover_weights.map(|weights| {
+            let mut sums = Weighted::zero(contributions.examples());
+            let weighted = steps.iter().zip(per_total(weights, &totals)).filter(|(_, weight)| *weight != 0.0);
+            weighted.for_each(|(of_step, weight)| sums.add(of_step, weight));
+            spreads.push(sums.spread());
+            sums.sums
+        });
         let contiguous = contributions.contiguous_steps();
         let mut sums = Weighted::zero(contributions.examples());
         for of_step in &steps[..contiguous] {
             sums.add(of_step, 1.0);
             spreads.push(sums.spread());
         }
-        let weights: Option<Vec<f64>> = crossover_weights.map(|weights| per_total(weights, &totals));
-        if let Some(weights) = &weights {
-            let mut sums = Weighted::zero(contributions.examples());
-            let weighted = steps.iter().zip(weights).filter(|(_, weight)| **weight != 0.0);
-            weighted.for_each(|(of_step, &weight)| sums.add(of_step, weight));
-            spreads.push(sums.spread());
-        }
-        Scores { contributions, totals, spreads, contiguous, weights }
+        Scores { contributions, totals, spreads, contiguous, crossover }
     }
 
-    /// The contributions they are made of.
-    pub fn contributions(&self) -> &'a Contributions {
-        self.contributions
+    /// The summed rows.
+    pub(super) fn summed(&self) -> Vec<&[f64]> {
+        self.contributions.by_step().chain(self.crossover.as_deref()).collect()
     }
 
     /// Number of rows.
@@ -68,14 +69,14 @@ impl<'a> Scores<'a> {
         0..self.totals.len()
     }
 
-    /// Rows of the cumulative contributions, one a contiguous step.
-    pub fn cumulative_rows(&self) -> Range<usize> {
-        self.totals.len()..self.totals.len() + self.contiguous
-    }
-
     /// The row of the crossover statistic; empty if there is none.
     pub fn crossover_row(&self) -> Range<usize> {
-        self.totals.len() + self.contiguous..self.spreads.len()
+        self.totals.len()..self.spreads.len() - self.contiguous
+    }
+
+    /// Rows of the cumulative contributions, one a contiguous step.
+    pub fn cumulative_rows(&self) -> Range<usize> {
+        self.spreads.len() - self.contiguous..self.spreads.len()
     }
 
     /// σ of a row; 0 if it is constant, `None` if a score is not finite.
@@ -88,17 +89,13 @@ impl<'a> Scores<'a> {
         Some(self.totals[place]).filter(|&total| total > 0.0 && total.is_finite())
     }
 
-    /// Completes the rows of a group sum X_k of which those of the steps are given.
+    /// Completes the rows of a group sum X_k of which the summed ones are given.
     pub(super) fn complete(&self, group_sums: &mut [f64]) {
-        let (steps, rest) = group_sums.split_at_mut(self.totals.len());
-        let (cumulative, crossover) = rest.split_at_mut(self.contiguous);
+        let (summed, cumulative) = group_sums.split_at_mut(self.cumulative_rows().start);
         let mut sum = 0.0;
-        for (cumulative, of_step) in cumulative.iter_mut().zip(steps.iter()) {
-            sum += of_step;
+        for (cumulative, of_step) in cumulative.iter_mut().zip(summed) {
+            sum += *of_step;
             *cumulative = sum;
-        }
-        for (crossover, weights) in crossover.iter_mut().zip(&self.weights) {
-            *crossover = steps.iter().zip(weights).map(|(of_step, weight)| of_step * weight).sum();
         }
     }
 }
@@ -138,11 +135,14 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()))
 }
 
-/// The mean of scores, corrected by that of what it leaves: no rounding adds up over the examples.
-pub(super) fn mean(scores: &[f64]) -> f64 {
-    let n = scores.len() as f64;
-    let first = scores.iter().sum::<f64>() / n;
-    first + scores.iter().map(|score| score - first).sum::<f64>() / n
+/// Scores less their mean, and that less its mean: what is left adds up to no more than its own rounding, however little scores
+/// spread beside their size.
+pub(super) fn centred(scores: &[f64]) -> Vec<f64> {
+    let less_mean = |scores: &[f64]| -> Vec<f64> {
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        scores.iter().map(|score| score - mean).collect()
+    };
+    less_mean(&less_mean(scores))
 }
 
 /// σ, the population standard deviation; 0 for scores that differ by rounding only, each being the sum of `terms` terms whose absolute
@@ -151,8 +151,7 @@ fn spread(scores: &[f64], terms: usize, size: f64) -> Option<f64> {
     if scores.is_empty() || !scores.iter().all(|score| score.is_finite()) {
         return None;
     }
-    let mean = mean(scores);
-    let squares: f64 = scores.iter().map(|score| (score - mean) * (score - mean)).sum();
+    let squares: f64 = centred(scores).iter().map(|score| score * score).sum();
     let spread = (squares / scores.len() as f64).sqrt();
     let is_zero = spread <= RELATIVE_ZERO * size || zero::or_zero(spread, terms as f64, size) == 0.0;
     if is_zero { Some(0.0) } else { Some(spread).filter(|spread| spread.is_finite()) }

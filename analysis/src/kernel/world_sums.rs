@@ -1,4 +1,4 @@
-//! Group sums of the centred contributions in many worlds at once.
+//! Group sums of centred scores, for example the contributions at each step, in many worlds at once.
 //!
 //! ```text
 //! X_{t,w} = Σ_i M_{w,i} (s_{t,i} − s̄_t)       M_{w,i} = 1 if example i is in the group in world w, else 0
@@ -13,8 +13,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::contribution::Contributions;
-use super::scores::mean;
+use super::scores::centred;
 
 /// Steps that are worked on together: two 512-bit units of f64.
 const TILE: usize = 16;
@@ -31,7 +30,7 @@ const MASKS: usize = 512;
 #[repr(align(64))]
 struct Row([f64; TILE]);
 
-/// The contributions less their mean over the examples, step by step.
+/// Scores less their mean over the examples, row by row: a row for each step.
 pub(super) struct Centred {
     steps: usize,
     /// By tile of steps: one row an example.
@@ -88,15 +87,14 @@ impl WorldMasks<'_> {
 
 impl Centred {
     /// A step with a score that is not finite counts as zero: there is no statistic of it.
-    pub(super) fn new(contributions: &Contributions) -> Centred {
-        let steps: Vec<&[f64]> = contributions.by_step().collect();
-        let examples = contributions.examples();
+    pub(super) fn new(steps: &[&[f64]]) -> Centred {
+        let examples = steps.first().map_or(0, |scores| scores.len());
         let tile = |of_tile: &[&[f64]]| {
             let mut rows = vec![Row([0.0; TILE]); examples];
             for (place, of_step) in of_tile.iter().enumerate() {
-                let mean = mean(of_step);
-                if of_step.iter().all(|score| (score - mean).is_finite()) {
-                    rows.iter_mut().zip(*of_step).for_each(|(row, score)| row.0[place] = score - mean);
+                let centred = centred(of_step);
+                if centred.iter().all(|score| score.is_finite()) {
+                    rows.iter_mut().zip(centred).for_each(|(row, score)| row.0[place] = score);
                 }
             }
             rows
@@ -175,6 +173,7 @@ fn fill_table(rows: &[Row], table: &mut [Row; ENTRIES]) {
 mod tests {
     use super::super::contribution::StepContributions;
     use super::*;
+    use crate::kernel::contribution::Contributions;
 
     /// Contributions of small whole numbers with a whole mean, so that every sum is exact.
     fn contributions(steps: usize, examples: usize) -> Contributions {
@@ -204,7 +203,7 @@ mod tests {
                     .filter(|&(place, example)| member(world, place, example))
                     .for_each(|(place, example)| masks.set(place, example));
             });
-            let sums = Centred::new(&contributions).sums(&masks);
+            let sums = Centred::new(&contributions.by_step().collect::<Vec<_>>()).sums(&masks);
             for (world, place) in (0..worlds).flat_map(|world| (0..groups).map(move |place| (world, place))) {
                 let mut found = vec![0.0; steps];
                 sums.copy(world * groups + place, &mut found);
@@ -247,7 +246,7 @@ mod tests {
         }
         let masks = Masks::new(1, 1, 3, |_, _, mut masks| masks.set(0, 0));
         let mut found = [f64::NAN; 3];
-        Centred::new(&contributions).sums(&masks).copy(0, &mut found);
+        Centred::new(&contributions.by_step().collect::<Vec<_>>()).sums(&masks).copy(0, &mut found);
         assert_eq!(found, [0.0, 2.0, 0.0]);
     }
 }

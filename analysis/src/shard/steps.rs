@@ -4,8 +4,8 @@
 //! step            i64
 //! contributions   [contribution, self term], one number an example each
 //! values          [value, lower end, upper end], one number a key each; a number that is not defined is null
-//! group_pairs     by statistic of group pairs, [G, G]
-//! norms           of the sample and of each half, one number a group
+//! group_pairs     by statistic of group pairs, [G, G] and their total
+//! norms           of the sample and of each half, one number a group and their total
 //! ```
 //!
 //! The last three are empty where no statistic asks for them. Numbers are f64 to the last bit.
@@ -210,8 +210,8 @@ impl Shape {
         Some(Some(StepValues {
             keys: keys.to_vec(),
             values: value.iter().zip(&lower).zip(&upper).map(measured).collect(),
-            group_pairs: numbers(group_pairs, self.groups * self.groups)?,
-            norms: numbers(norms, self.groups)?,
+            group_pairs: numbers(group_pairs, self.groups * self.groups + 1)?,
+            norms: numbers(norms, self.groups + 1)?,
         }))
     }
 }
@@ -241,8 +241,8 @@ mod tests {
                     Measured { value: Some(1.0 / 3.0), interval: Some((-0.0, f64::INFINITY)) },
                     Measured { value: None, interval: None },
                 ],
-                group_pairs: vec![vec![1.0; 4]],
-                norms: vec![vec![0.5, -1.5]; 3],
+                group_pairs: vec![vec![1.0; 5]],
+                norms: vec![vec![0.5, -1.5, -1.0]; 3],
             });
             steps.push(step, contributions, values);
         }

@@ -5,13 +5,15 @@
 //! ```
 //!
 //! with g^a the sum of the gradients of group a, unscaled, over the sampled examples and coordinates; self terms are in the
-//! diagonal. What is only the rounding of its terms is 0. As fractions of ‖g‖² they are missing where that is not positive. Source: §2.4, whose split into α and β gives
-//! half of each pair of cross terms to either group; [S 2.1].
+//! diagonal. What is only the rounding of its terms is 0: of n_a n_b inner products, which add up to Σ_{i∈a} ‖g_i‖ · Σ_{j∈b} ‖g_j‖ in
+//! size at most. As fractions of ‖g‖² they are missing where that is not positive. Source: §2.4, whose split into α and β gives half of
+//! each pair of cross terms to either group; [S 2.1].
 
 use polars::prelude::*;
 
 use crate::frame;
 use crate::kernel::gram::Gram;
+use crate::kernel::moments::Moments;
 use crate::kernel::pair_sums::{self, Kernel, PairSums, Weights};
 use crate::kernel::partition::Partition;
 use crate::kernel::zero;
@@ -27,24 +29,28 @@ pub const STATISTIC: Statistic = Statistic {
     compute: Compute::GroupPairs { values, table },
 };
 
-/// The matrix `[G, G]`, row-major, of one step.
+/// The matrix `[G, G]`, row-major, of one step, and ‖g‖².
 fn values(part: &Part, sample: &Sample) -> Vec<f64> {
     let [sums] = pair_sums::sums(&part.gram, Kernel::Inner, &sample.cells, [GROUPS], &Weights::none());
-    let mut matrix = matrix(&sample.cells.partitions()[GROUPS], &sums, &part.gram);
-    // Each is the sum of n² inner products at most, which add up to n Σ q_i in size.
-    let n = sample.examples() as f64;
-    let size = n * part.gram.self_terms().iter().sum::<f64>();
-    matrix.iter_mut().for_each(|value| *value = zero::or_zero(*value, n, size));
-    matrix
+    let partition = &sample.cells.partitions()[GROUPS];
+    let (mut values, self_terms) = (matrix(partition, &sums, &part.gram), part.gram.self_terms());
+    let total = Moments::of_sums(sample.examples(), values.iter().sum(), self_terms.iter().sum()).norm_sq;
+    let mut norms = vec![0.0; partition.groups()];
+    for (&group, self_term) in partition.of_example().iter().zip(&self_terms) {
+        norms[usize::from(group)] += self_term.sqrt();
+    }
+    for (place, value) in values.iter_mut().enumerate() {
+        let (a, b) = (place / norms.len(), place % norms.len());
+        *value = zero::or_zero(*value, (partition.size(a) * partition.size(b)) as f64, norms[a] * norms[b]);
+    }
+    values.push(total);
+    values
 }
 
-/// From the columns step, group_a, group_b, value: every value and its step's sum, in fixed order.
+/// From the columns step, group_a, group_b, value and total.
 fn table(values: LazyFrame) -> PolarsResult<LazyFrame> {
-    let total = frame::sum_in_order(col("value"), &["step"])?;
-    let size = frame::sum_in_order(col("value").abs(), &["step"])?;
-    let rounding = lit(zero::ROUNDINGS * f64::EPSILON) * len().over([col("step")])?.cast(DataType::Float64) * size;
-    let total = when(total.clone().gt(rounding)).then(total).otherwise(lit(0.0));
-    Ok(values.with_columns([lit("paper").alias("estimator"), frame::ratio(col("value"), total).alias("fraction")]))
+    let fraction = frame::ratio(col("value"), col("total")).alias("fraction");
+    Ok(values.with_columns([lit("paper").alias("estimator"), fraction]))
 }
 
 /// The matrix ⟨g^a, g^b⟩ `[G, G]`, row-major, from the sums of inner products over pairs of groups and the self terms.

@@ -47,9 +47,9 @@ pub enum Compute {
     Coordinates(fn(&Coordinates, &mut Series)),
     /// Of the inner products over all layers: a number for each ordered pair of groups, and the table of all steps.
     GroupPairs {
-        /// The numbers `[G, G]` of a step, row-major.
+        /// The numbers `[G, G]` of a step, row-major, and their total, 0 where it is rounding.
         values: fn(&Part, &Sample) -> Vec<f64>,
-        /// The table, from columns step, group_a, group_b, value.
+        /// The table, from columns step, group_a, group_b, value and total.
         table: fn(LazyFrame) -> PolarsResult<LazyFrame>,
     },
     /// Of the groups' sums of contributions: what is tested in null worlds, and the tables of the sums.

@@ -13,7 +13,8 @@
 //! N̂^p* = m(m−1)/(h(h−1)) Σ_{i∈P} Σ_{j≠i} ⟨g_i, g_j⟩* + (m/h) Σ_{i∈P} q_i*        inner products scaled by d_l/c_l
 //! ```
 //!
-//! Missing with one sampled example of several; α̂ where N̂ is not positive, or a group has no sampled example. Source: [S 8.1].
+//! Missing with one sampled example of several; α̂ where N̂ is rounding or not positive, or a group has no sampled example. Source:
+//! [S 8.1], [S 9].
 
 use polars::prelude::*;
 
@@ -42,8 +43,8 @@ pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     pairs + m * self_mean
 }
 
-/// The tables, from N̂ of each group at every step: of the sample, then of each half `[1 + B][G]`. `sizes` are those of the
-/// groups in the population, 0 for one that has no sampled example, of which nothing is known.
+/// The tables, from N̂ of each group and N̂ at every step: of the sample, then of each half `[1 + B][G + 1]`. `sizes` are those of
+/// the groups in the population, 0 for one that has no sampled example, of which nothing is known.
 pub(crate) fn tables(
     steps: &[i64],
     norms: &[Vec<Vec<f64>>],
@@ -51,7 +52,7 @@ pub(crate) fn tables(
     sizes: &[usize],
 ) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
     let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
-    let total = |norms: &[f64]| norms.iter().sum::<f64>();
+    let total = |norms: &[f64]| norms[grouping.groups()];
     let told = |groups: [usize; 2]| groups.iter().all(|&group| grouping.sizes()[group] >= FEWEST_OF_A_PART);
     let estimate = |norms: &[Vec<f64>], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>| {
         let mut values = norms.iter().map(|norms| value(norms));
@@ -72,7 +73,7 @@ pub(crate) fn tables(
     let (mut means, mut differences) = (Rows::default(), Rows::default());
     let mut sums: Vec<Vec<f64>> = Vec::new();
     for (&step, of_step) in steps.iter().zip(norms).take(contiguous) {
-        sums.resize(of_step.len(), vec![0.0; grouping.groups()]);
+        sums.resize(of_step.len(), vec![0.0; grouping.groups() + 1]);
         for (sum, norms) in sums.iter_mut().zip(of_step) {
             sum.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
         }

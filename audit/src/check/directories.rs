@@ -11,7 +11,7 @@ const CLAIM: &str = "every entry there belongs to the study";
 pub(crate) fn of_study(study: &Path) -> Claim {
     let known = ["study.toml", ".study.lock", "runs", "analysis", "report", "figures", "export"];
     match unknown(study, |name| known.contains(&name)) {
-        Err(error) => Claim::fail(CLAIM, "study", error),
+        Err(error) => Claim::unread(CLAIM, "study", &error, format!("the directory cannot be listed: {error}")),
         Ok(names) if names.is_empty() => Claim::pass(CLAIM, "study", "no other entry"),
         Ok(names) => Claim::note(CLAIM, "study", format!("not of a study: {}", names.join(", "))),
     }
@@ -24,7 +24,9 @@ pub(crate) fn of_runs(runs: &Path, finished: &[String]) -> Vec<Claim> {
     let is_finished = |name: &str| finished.iter().any(|known| known == name);
     let names = match unknown(runs, |name| is_finished(name) || is_lock(name)) {
         Ok(names) => names,
-        Err(error) => return vec![Claim::fail(CLAIM, "runs", error)],
+        Err(error) => {
+            return vec![Claim::unread(CLAIM, "runs", &error, format!("the directory cannot be listed: {error}"))];
+        }
     };
     let (unfinished, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| is_partial(name));
     // A run whose manifest is there and cannot be read, which is no run to any reader.
@@ -45,11 +47,10 @@ pub(crate) fn of_runs(runs: &Path, finished: &[String]) -> Vec<Claim> {
 }
 
 /// Names of entries that are not known, sorted.
-fn unknown(directory: &Path, known: impl Fn(&str) -> bool) -> Result<Vec<String>, String> {
-    let listed = |error: std::io::Error| format!("the directory cannot be listed: {error}");
+fn unknown(directory: &Path, known: impl Fn(&str) -> bool) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(listed)? {
-        let name = entry.map_err(listed)?.file_name().to_string_lossy().into_owned();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
         if !known(&name) {
             names.push(name);
         }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use cograd_trace::{check_seal, sha256_of_file};
+use cograd_files::{FileError, sha256_of_file};
+use cograd_trace::check_seal;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::claim::Claim;
+use crate::claim::{Claim, is_refusal};
 use crate::tally::Tally;
 
 /// What a list says of a file.
@@ -21,37 +22,45 @@ pub(crate) struct Listed {
 
 /// Compares the files of `directory` with what is listed of them, by path relative to it with `/` between the parts.
 pub(crate) fn listed(directory: &Path, files: &BTreeMap<String, Listed>, subject: &str) -> Claim {
+    let claim = "every file has the size and SHA-256 listed of it";
     let compare = |(name, listed): (&String, &Listed)| {
         let path = directory.join(name);
         let mut tally = Tally::default();
         match problem(&path, listed) {
-            Some(_) if is_text(name) && is_same_text(&path, &listed.sha256) => {
+            Err(error) if is_refusal(&error) => return Err(format!("{name} cannot be read: {error}")),
+            Err(error) => tally.check(false, || format!("{name} cannot be read: {error}")),
+            Ok(Some(_)) if is_text(name) && is_same_text(&path, &listed.sha256) => {
                 tally.odd(|| format!("{name} has other line ends"));
             }
-            problem => tally.check(problem.is_none(), || format!("{name} {}", problem.unwrap_or_default())),
+            Ok(problem) => tally.check(problem.is_none(), || format!("{name} {}", problem.unwrap_or_default())),
         }
-        tally
+        Ok(tally)
     };
-    let tallies: Vec<Tally> = files.par_iter().map(compare).collect();
-    let mut tally = Tally::default();
-    tallies.into_iter().for_each(|of_file| tally.add(of_file));
-    tally.into_claim("every file has the size and SHA-256 listed of it", subject)
+    let compared: Vec<Result<Tally, String>> = files.par_iter().map(compare).collect();
+    let (mut tally, mut unreadable) = (Tally::default(), Vec::new());
+    for of_file in compared {
+        match of_file {
+            Ok(of_file) => tally.add(of_file),
+            Err(why) => unreadable.push(why),
+        }
+    }
+    match unreadable.is_empty() || tally.failed() > 0 {
+        true if files.is_empty() => Claim::pass(claim, subject, "none is listed"),
+        true => tally.into_claim(claim, subject),
+        false => Claim::unchecked(claim, subject, format!("{}: make it readable", unreadable.join("; "))),
+    }
 }
 
-fn problem(path: &Path, listed: &Listed) -> Option<String> {
-    let bytes = match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => metadata.len(),
-        Ok(_) => return Some("is no file".to_string()),
-        Err(error) => return Some(format!("cannot be read: {error}")),
-    };
-    if bytes != listed.bytes {
-        return Some(format!("has {bytes} bytes, listed are {}", listed.bytes));
+fn problem(path: &Path, listed: &Listed) -> Result<Option<String>, FileError> {
+    let metadata = fs::metadata(path).map_err(FileError::io("read", path))?;
+    if !metadata.is_file() {
+        return Ok(Some("is no file".to_string()));
     }
-    match sha256_of_file(path) {
-        Ok(found) if found == listed.sha256 => None,
-        Ok(_) => Some("was altered: it has another SHA-256".to_string()),
-        Err(error) => Some(error.to_string()),
+    if metadata.len() != listed.bytes {
+        return Ok(Some(format!("has {} bytes, listed are {}", metadata.len(), listed.bytes)));
     }
+    let is_same = sha256_of_file(path)? == listed.sha256;
+    Ok((!is_same).then(|| "was altered: it has another SHA-256".to_string()))
 }
 
 fn is_text(name: &str) -> bool {
@@ -84,7 +93,7 @@ pub(crate) fn nothing_else(directory: &Path, known: impl Fn(&str) -> bool, subje
     let claim = "every file there belongs to it";
     let mut found = Vec::new();
     if let Err(error) = collect(directory, "", &mut found) {
-        return Claim::fail(claim, subject, format!("the directory cannot be listed: {error}"));
+        return Claim::unread(claim, subject, &error, format!("the directory cannot be listed: {error}"));
     }
     found.sort();
     let mut tally = Tally::default();

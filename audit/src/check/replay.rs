@@ -10,7 +10,7 @@ use cograd_recorder::{Experiment, Observer, Options, RecordError, record_with};
 use cograd_trace::{ExampleColumn, Run, TraceError};
 
 use crate::check::seeds::is_ours;
-use crate::claim::Claim;
+use crate::claim::{Claim, is_refusal};
 
 const CLAIM: &str = "recorded again, the run is the same to the byte";
 /// The first difference that rounding in f32 makes, in units of the largest value of its step.
@@ -55,8 +55,9 @@ pub(crate) fn check(directory: &Path, experiment: &Result<Experiment, String>, s
     match record_with(experiment, scratch.path(), &Options { only, stop: None }, &Silent) {
         Ok(_) => {}
         Err(error @ (RecordError::Data(_) | RecordError::Initial { .. })) => {
-            return unchecked(format!("what it is made from is not there: {error}"));
+            return unchecked(format!("what it is made from cannot be read: {error}"));
         }
+        Err(error) if is_refusal(&error) => return unchecked(format!("it cannot be recorded here: {error}")),
         Err(error) => return Claim::fail(CLAIM, subject, format!("study.toml does not make it: {error}")),
     }
     let again = match Run::open(&scratch.path().join("runs").join(run)) {
@@ -71,7 +72,7 @@ pub(crate) fn check(directory: &Path, experiment: &Result<Experiment, String>, s
     match told_apart(&recorded, &again) {
         Ok(Ok(why)) => unchecked(why),
         Ok(Err(why)) => Claim::fail(CLAIM, subject, why),
-        Err(error) => Claim::fail(CLAIM, subject, format!("it cannot be compared: {error}")),
+        Err(error) => Claim::unread(CLAIM, subject, &error, format!("it cannot be compared: {error}")),
     }
 }
 

@@ -2,7 +2,6 @@
 //! they are the same to the byte.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::path::Path;
 
 use cograd_trace::sha256_of_file;
@@ -38,7 +37,7 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
         Ok(text) => text,
         Err(error) => {
             let why = format!("{MANIFEST} cannot be read ({error}): the report is not whole");
-            return vec![Claim::fail(sealed, SUBJECT, why)];
+            return vec![Claim::unread(sealed, SUBJECT, &error, why)];
         }
     };
     let mut claims = vec![files::seal(sealed, SUBJECT, &text)];
@@ -61,10 +60,10 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
             Claim::note(drawn, SUBJECT, "of this summary, but for its line ends")
         }
         Ok(_) => Claim::fail(drawn, SUBJECT, "it is of another summary.json; report again"),
-        Err(error) => Claim::fail(drawn, SUBJECT, format!("its results are not there: {error}")),
+        Err(error) => Claim::unread(drawn, SUBJECT, &error, format!("its results are not there: {error}")),
     });
     // A note says that files lie beside, or that line ends differ: then nothing can be drawn from the summary.
-    let is_whole = claims.iter().all(|claim| claim.verdict != Verdict::Fail);
+    let is_whole = claims.iter().all(|claim| matches!(claim.verdict, Verdict::Pass | Verdict::Note));
     let is_exact = claims.last().is_some_and(|claim| claim.verdict == Verdict::Pass);
     claims.push(match is_whole && is_exact && holds {
         true => drawn_again(directory, analysis, &manifest),
@@ -86,7 +85,6 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
         let why = format!("it was drawn by version {}, this is {version}: report again", manifest.cograd);
         return Claim::unchecked(DRAWN_AGAIN, SUBJECT, why);
     }
-    let failed = |error: &dyn Display| Claim::fail(DRAWN_AGAIN, SUBJECT, format!("it cannot be drawn: {error}"));
     let scratch = match tempfile::tempdir() {
         Ok(scratch) => scratch,
         Err(error) => return Claim::unchecked(DRAWN_AGAIN, SUBJECT, format!("no temporary directory: {error}")),
@@ -95,7 +93,7 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
     let drawn = scratch.path().join("report");
     let written = match cograd_reports::report(analysis, &drawn) {
         Ok(written) => written,
-        Err(error) => return failed(&error),
+        Err(error) => return Claim::unread(DRAWN_AGAIN, SUBJECT, &error, format!("it cannot be drawn: {error}")),
     };
     let mut tally = Tally::default();
     // Not the manifest, whose text is free and whose content was checked.

@@ -64,19 +64,20 @@ pub(crate) fn check(
             return None;
         }
         Err(error) => {
-            claims.push(Claim::fail(READABLE, &name, whole_message(&error)));
+            claims.push(Claim::unread(READABLE, &name, &error, whole_message(&error)));
             return None;
         }
     };
     let manifest = run.manifest().clone();
     let listed = listed(&manifest);
     let whole = files::listed(directory, &listed, &name);
-    let altered = whole.verdict == Verdict::Fail;
+    let as_listed = whole.verdict;
     claims.push(whole);
     let known = |file: &str| file == "manifest.json" || listed.contains_key(file);
     claims.push(files::nothing_else(directory, known, &name));
-    if altered {
-        claims.push(Claim::unchecked(READABLE, &name, "files of it were altered: copy it again"));
+    if matches!(as_listed, Verdict::Fail | Verdict::NotCheckable) {
+        let why = if as_listed == Verdict::Fail { "were altered: copy it again" } else { "cannot be read" };
+        claims.push(Claim::unchecked(READABLE, &name, format!("files of it {why}")));
         return None;
     }
     let read = Trace::read(&run).and_then(|trace| {
@@ -101,7 +102,7 @@ pub(crate) fn check(
             Some(checked)
         }
         Err(error) => {
-            claims.push(Claim::fail(READABLE, &name, whole_message(&error)));
+            claims.push(Claim::unread(READABLE, &name, &error, whole_message(&error)));
             None
         }
     }
@@ -111,7 +112,7 @@ fn seal(directory: &Path, subject: &str) -> Claim {
     let claim = "the manifest's seal is that of its text";
     let text = match cograd_files::read_regular(&directory.join("manifest.json")) {
         Ok(text) => text,
-        Err(error) => return Claim::fail(claim, subject, format!("it cannot be read: {error}")),
+        Err(error) => return Claim::unread(claim, subject, &error, format!("it cannot be read: {error}")),
     };
     let version = serde_json::from_slice::<serde_json::Value>(&text).ok();
     let version = version.and_then(|manifest| manifest.get("format_version")?.as_u64());

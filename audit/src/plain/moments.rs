@@ -25,9 +25,10 @@ impl Scores {
 }
 
 /// Moments of n finite scores.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Moments {
-    pub mean: f64,
+    /// The scores less their mean, and that less its mean, which rounding leaves.
+    pub centred: Vec<f64>,
     /// Population standard deviation: divided by n.
     pub spread: f64,
     /// Largest absolute score.
@@ -39,21 +40,20 @@ impl Moments {
     /// `None` if a score is not finite.
     pub(crate) fn of(Scores { values: scores, zero }: &Scores) -> Option<Moments> {
         let n = scores.len() as f64;
-        let (mut sum, mut largest) = (0.0, 0.0_f64);
+        let mut largest = 0.0_f64;
         for &score in scores {
             if !score.is_finite() {
                 return None;
             }
-            sum += score;
             largest = largest.max(score.abs());
         }
-        let mean = sum / n;
-        let mut squares = 0.0;
-        for &score in scores {
-            squares += (score - mean) * (score - mean);
+        let mut centred = scores.clone();
+        for _ in 0..2 {
+            let mean = centred.iter().sum::<f64>() / n;
+            centred.iter_mut().for_each(|score| *score -= mean);
         }
-        let spread = (squares / n).sqrt();
-        Some(Moments { mean, spread, largest, is_constant: spread <= *zero })
+        let spread = (centred.iter().map(|score| score * score).sum::<f64>() / n).sqrt();
+        Some(Moments { centred, spread, largest, is_constant: spread <= *zero })
     }
 
     /// Whether the scores differ by rounding only.

@@ -179,8 +179,8 @@ impl<'a> Scores<'a> {
             let Some(scores) = scores else { continue };
             let Some(moments) = Moments::of(scores).filter(|moments| !moments.is_constant()) else { continue };
             spreads[row] = Some(moments.spread);
-            for (example, score) in scores.values.iter().enumerate() {
-                centred[example * rows + row] = score - moments.mean;
+            for (example, score) in moments.centred.iter().enumerate() {
+                centred[example * rows + row] = *score;
             }
         }
         let of_family = |family: &Family| {

@@ -14,7 +14,8 @@ pub(super) fn sheet(study: &Study<'_>) -> Result<Sheet, String> {
     let mut sheet = Sheet::new(&keys, &["train_accuracy", "step", "test_accuracy", "overfit"]);
     // The runs of each noise level, those without one being one, by condition.
     let mut levels: BTreeMap<Key, BTreeMap<Vec<Key>, Vec<&Evidence>>> = BTreeMap::new();
-    for run in runs {
+    // A run that was never evaluated has no part in it.
+    for run in runs.iter().filter(|run| !run.overfit.is_empty()) {
         let level = levels.entry(run.conditions.number("noise").into()).or_default();
         level.entry(run.key(study.conditions)).or_default().push(run);
     }
