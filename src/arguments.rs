@@ -35,6 +35,7 @@ pub enum Command {
     Export(Export),
     Inspect(Inspect),
     Audit(Audit),
+    Watch(Watch),
     Completions(Completions),
 }
 
@@ -240,9 +241,7 @@ impl Results {
     /// # Errors
     /// There is no such study.
     pub fn directory(&self) -> anyhow::Result<PathBuf> {
-        if !self.study.is_dir() {
-            anyhow::bail!("{} is not there; name the directory of a study", self.study.display());
-        }
+        existing(&self.study)?;
         Ok(self.analysis.clone().unwrap_or_else(|| self.study.join("analysis")))
     }
 
@@ -354,11 +353,37 @@ pub struct Audit {
     pub json: bool,
 }
 
+/// Show on a page of this machine what a study holds while it is recorded
+///
+/// The page is the report of what every run had recorded at its last checkpoint. It is marked as unfinished, loads itself again
+/// when there is more, and is served to this machine only. Nothing in the study is changed; nothing is kept.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd watch studies/label-noise-small --port 8000")]
+pub struct Watch {
+    /// Directory of the study
+    pub study: PathBuf,
+
+    /// Port of the page on 127.0.0.1; 0: any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+}
+
 /// Print the completion script of a shell
 #[derive(Args)]
 #[command(after_help = "Example:\n  cograd completions bash > ~/.local/share/bash-completion/completions/cograd")]
 pub struct Completions {
     pub shell: Shell,
+}
+
+/// The directory of a study, if there is one.
+///
+/// # Errors
+/// There is no such directory.
+pub fn existing(study: &Path) -> anyhow::Result<&Path> {
+    match study.is_dir() {
+        true => Ok(study),
+        false => anyhow::bail!("{} does not exist; name the directory of a study", study.display()),
+    }
 }
 
 /// A span or a path, which may be any.

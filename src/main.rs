@@ -5,6 +5,7 @@ mod bug;
 mod command;
 mod output;
 mod progress;
+mod server;
 mod signals;
 
 use std::io::Write;
@@ -68,6 +69,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
         Command::Export(export) => command::export::run(&export, output),
         Command::Inspect(inspect) => command::inspect::run(&inspect, output),
         Command::Audit(audit) => command::audit::run(&audit, output),
+        Command::Watch(watch) => command::watch::run(&watch, output),
         Command::Completions(completions) => command::completions::run(&completions, output),
     }
 }

@@ -17,9 +17,13 @@ use crate::training::{Evaluated, SETS, State};
 /// What the update carries: the rule's memories and the optimizer's.
 const UPDATE: [&str; 2] = ["rule", "optimizer"];
 
+/// After how long the first checkpoint of a process is due, if not sooner: until then nothing of the run can be seen.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// Tells when a checkpoint is due.
 pub(crate) struct Interval {
-    seconds: Option<Duration>,
+    /// The longest time between two, and that until the next, which doubles up to it.
+    seconds: Option<(Duration, Duration)>,
     steps: Option<u64>,
     last: (Instant, u64),
 }
@@ -29,7 +33,7 @@ impl Interval {
     pub fn new(settings: &CheckpointSettings, step: u64) -> Interval {
         let seconds = Duration::try_from_secs_f64(settings.every_seconds).unwrap_or(Duration::MAX);
         Interval {
-            seconds: (!seconds.is_zero()).then_some(seconds),
+            seconds: (!seconds.is_zero()).then_some((seconds, seconds.min(FIRST))),
             steps: (settings.every_steps > 0).then_some(settings.every_steps),
             last: (Instant::now(), step),
         }
@@ -40,12 +44,15 @@ impl Interval {
         let (time, last) = self.last;
         step > last
             && (self.steps.is_some_and(|steps| step - last >= steps)
-                || self.seconds.is_some_and(|seconds| time.elapsed() >= seconds))
+                || self.seconds.is_some_and(|(_, next)| time.elapsed() >= next))
     }
 
     /// One was taken before step `step`.
     pub fn taken(&mut self, step: u64) {
         self.last = (Instant::now(), step);
+        if let Some((longest, next)) = &mut self.seconds {
+            *next = next.saturating_mul(2).min(*longest);
+        }
     }
 }
 

@@ -118,7 +118,8 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         let step = state.step;
         let stops = step < training.steps && recording.should_stop();
         if stops || interval.is_due(step) {
-            writer.checkpoint(&encode(&state)?)?;
+            let (columns, metrics) = tables(&state, &labels, data, rows.as_deref());
+            writer.checkpoint_with(&encode(&state)?, &columns, &metrics)?;
             interval.taken(step);
         }
         if stops {
@@ -155,17 +156,27 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         recording.observer.step(&plan.id, state.step);
     }
 
+    let (columns, metrics) = tables(&state, &labels, data, rows.as_deref());
+    Ok(Trained::Finished(Box::new(writer.finish(&columns, &metrics)?)))
+}
+
+/// What is known of the training examples, and the metrics so far. `rows` are those of the file, if not all are trained on.
+fn tables(
+    state: &State,
+    labels: &[u8],
+    data: &Dataset,
+    rows: Option<&[u32]>,
+) -> (Vec<(&'static str, ExampleColumn)>, Vec<Metric>) {
     let column = |labels: &[u8]| ExampleColumn::Integers(labels.iter().map(|label| Some((*label).into())).collect());
     let mut columns = vec![
-        ("label", column(&labels)),
+        ("label", column(labels)),
         ("original_label", column(&data.train.labels)),
-        ("learned_step", ExampleColumn::Integers(state.learned_steps)),
+        ("learned_step", ExampleColumn::Integers(state.learned_steps.clone())),
     ];
     if let Some(rows) = rows {
-        columns.push(("row", ExampleColumn::Integers(rows.into_iter().map(|row| Some(row.into())).collect())));
+        columns.push(("row", ExampleColumn::Integers(rows.iter().map(|row| Some((*row).into())).collect())));
     }
-    let metrics: Vec<Metric> = state.metrics.iter().flat_map(Evaluated::metrics).collect();
-    Ok(Trained::Finished(Box::new(writer.finish(&columns, &metrics)?)))
+    (columns, state.metrics.iter().flat_map(Evaluated::metrics).collect())
 }
 
 /// A run about to be trained.

@@ -9,3 +9,4 @@ pub mod export;
 pub mod inspect;
 pub mod record;
 pub mod report;
+pub mod watch;

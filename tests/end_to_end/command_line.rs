@@ -98,7 +98,7 @@ fn a_study_that_is_not_there_is_named_as_such() {
     for command in ["report", "export"] {
         let failed = Place::new().cograd([command, "nowhere"]).assert().code(1);
         let message = text(failed.get_output().stderr.clone());
-        assert!(message.contains("nowhere is not there") && !message.contains("cograd analyze"), "{message}");
+        assert!(message.contains("nowhere does not exist") && !message.contains("cograd analyze"), "{message}");
     }
 }
 

@@ -111,17 +111,17 @@ weights_per_layer = 100
 "#;
 
 /// A recording under way.
-struct Recording(Child);
+pub struct Recording(pub Child);
 
 impl Recording {
-    fn begin(place: &Place, experiment: &str, out: &Path, flags: &[&str]) -> Recording {
+    pub fn begin(place: &Place, experiment: &str, out: &Path, flags: &[&str]) -> Recording {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cograd"));
         command.arg("record").arg(place.path(experiment)).arg("--out").arg(out).args(flags);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Recording(command.spawn().expect("the binary starts"))
     }
 
-    fn send(&self, signal: &str) {
+    pub fn send(&self, signal: &str) {
         // The process may be gone already.
         let pid = self.0.id().to_string();
         let _ = Command::new("kill").args([format!("-{signal}"), pid]).stderr(Stdio::null()).status();
@@ -138,7 +138,7 @@ impl Recording {
     }
 
     /// Status and standard error.
-    fn end(self) -> (ExitStatus, String) {
+    pub fn end(self) -> (ExitStatus, String) {
         let Output { status, stderr, .. } = self.0.wait_with_output().expect("the process ends");
         (status, String::from_utf8(stderr).expect("UTF-8"))
     }
@@ -149,14 +149,14 @@ fn record(place: &Place, experiment: &str, out: &Path, flags: &[&str]) -> (ExitS
 }
 
 /// Files of the study that is never interrupted.
-fn uninterrupted(place: &Place, experiment: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn uninterrupted(place: &Place, experiment: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let out = place.path("uninterrupted");
     let (status, message) = record(place, experiment, &out, &[]);
     assert!(status.success(), "{message}");
     files_below(&out)
 }
 
-fn assert_same(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, Vec<u8>>) {
+pub fn assert_same(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, Vec<u8>>) {
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (name, bytes) in expected {
         assert!(found[name] == *bytes, "{} differs", name.display());

@@ -10,4 +10,5 @@ mod interruptions;
 mod other_writers;
 mod outputs;
 mod shards;
+mod watching;
 mod whole_path;

@@ -1,7 +1,7 @@
 //! `checkpoint`: how far an unfinished run has come, in one file that is there whole or not at all.
 //!
-//! A line that names the file's version and hash, a line of JSON with the writer's place, and then bytes that only the
-//! recording program understands.
+//! A line that names the file's version and hash, a line of JSON with the writer's place, two tables as they would be if the run
+//! ended here, and then bytes that only the recording program understands.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,6 +29,9 @@ pub(crate) struct Place {
     pub manifest: Manifest,
     /// Of each population step, the norm of every layer's gradient, as the bits of an f64.
     pub gradient_norms: Vec<Vec<u64>>,
+    /// Bytes of what `examples.parquet` and `metrics.parquet` would be if the run ended here; 0 of both in earlier versions.
+    #[serde(default)]
+    pub tables: [usize; 2],
     /// The journal of the part file being written, if there is one.
     pub journal: Option<JournalPlace>,
 }
@@ -40,20 +43,31 @@ pub(crate) struct JournalPlace {
     pub bytes: u64,
 }
 
-/// Writes the checkpoint of the unfinished run in `directory`, in place of the last one.
-pub(crate) fn write(directory: &Path, place: &Place, state: &[u8]) -> Result<(), TraceError> {
+/// What a checkpoint holds.
+pub(crate) struct Checkpoint {
+    pub place: Place,
+    /// `examples.parquet` and `metrics.parquet` as they would be if the run ended here.
+    pub tables: [Vec<u8>; 2],
+    /// The program's bytes.
+    pub state: Vec<u8>,
+    /// SHA-256 of all of it.
+    pub hash: String,
+}
+
+/// Writes the checkpoint of the unfinished run in `directory`, in place of the last one. `rest` is the tables and the state.
+pub(crate) fn write(directory: &Path, place: &Place, rest: &[u8]) -> Result<(), TraceError> {
     let path = directory.join(CHECKPOINT);
     let place = serde_json::to_vec(place).map_err(|error| TraceError::checkpoint(&path, error.to_string()))?;
-    let content = [&place, &b"\n"[..], state].concat();
+    let content = [&place, &b"\n"[..], rest].concat();
     let header = format!("{MAGIC}{}\n", sha256(&content));
     Ok(write_atomically(&path, &[header.as_bytes(), &content].concat())?)
 }
 
-/// Reads the checkpoint of the unfinished run in `directory`: the writer's place and the program's bytes.
+/// Reads the checkpoint of the unfinished run in `directory`.
 ///
 /// # Errors
 /// `Checkpoint` if it is damaged or of another version.
-pub(crate) fn read(directory: &Path) -> Result<Option<(Place, Vec<u8>)>, TraceError> {
+pub(crate) fn read(directory: &Path) -> Result<Option<Checkpoint>, TraceError> {
     let path = directory.join(CHECKPOINT);
     let bytes = match read_regular(&path) {
         Ok(bytes) => bytes,
@@ -63,18 +77,29 @@ pub(crate) fn read(directory: &Path) -> Result<Option<(Place, Vec<u8>)>, TraceEr
     let damaged = |message: &str| TraceError::checkpoint(&path, message);
     let (header, content) = split_line(&bytes).ok_or_else(|| damaged("it has no first line"))?;
     let hash = header.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| damaged("it is of another version"))?;
-    if sha256(content).as_bytes() != hash {
+    let found = sha256(content);
+    if found.as_bytes() != hash {
         return Err(damaged("its SHA-256 is not the one in its first line"));
     }
-    let (place, state) = split_line(content).ok_or_else(|| damaged("it has no second line"))?;
+    let (place, rest) = split_line(content).ok_or_else(|| damaged("it has no second line"))?;
     let place: Place = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
     // Names are joined to the run's directory: none leads out of it.
     let is_inside = |name: &str| name.split('/').all(|part| !matches!(part, "" | "." | ".."));
     let journal = place.journal.iter().map(|journal| &journal.name);
     match place.manifest.files.keys().chain(journal).find(|name| !is_inside(name)) {
         Some(name) => Err(damaged(&format!("it names a file outside of the run: {name}"))),
-        None => Ok(Some((place, state.to_vec()))),
+        None => match split(rest, place.tables) {
+            Some((tables, state)) => Ok(Some(Checkpoint { place, tables, state, hash: found })),
+            None => Err(damaged("it is shorter than it says")),
+        },
     }
+}
+
+/// The tables and the state.
+fn split(rest: &[u8], [examples, metrics]: [usize; 2]) -> Option<([Vec<u8>; 2], Vec<u8>)> {
+    let (examples, rest) = rest.split_at_checked(examples)?;
+    let (metrics, state) = rest.split_at_checked(metrics)?;
+    Some(([examples.to_vec(), metrics.to_vec()], state.to_vec()))
 }
 
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -84,39 +84,40 @@ impl Journal {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(JournalPlace { name, bytes: self.bytes })
     }
+}
 
-    /// Calls `take` with every step and its `count` values, oldest first.
-    ///
-    /// # Errors
-    /// `Checkpoint` if a record is damaged; what `take` returns.
-    pub fn replay(
-        &self,
-        count: usize,
-        mut take: impl FnMut(i64, &[f32]) -> Result<(), TraceError>,
-    ) -> Result<(), TraceError> {
-        let file = File::open(&self.path).map_err(TraceError::io("open", &self.path))?;
-        let mut file = BufReader::with_capacity(4 * BLOCK, file);
-        let (mut header, mut bytes, mut values) = ([0; HEADER as usize], vec![0; 4 * BLOCK.min(count)], Vec::new());
-        let record = HEADER + 4 * count as u64;
-        for _ in 0..self.bytes / record {
-            let mut read = |bytes: &mut [u8]| file.read_exact(bytes).map_err(TraceError::io("read", &self.path));
-            read(&mut header)?;
-            let mut checksum = crc32fast::Hasher::new();
-            values.clear();
-            while values.len() < count {
-                let bytes = &mut bytes[..4 * BLOCK.min(count - values.len())];
-                read(bytes)?;
-                checksum.update(bytes);
-                values.extend(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-            }
-            let [step @ .., a, b, c, d] = header;
-            if checksum.finalize() != u32::from_le_bytes([a, b, c, d]) {
-                return Err(TraceError::checkpoint(&self.path, "its values have not the checksum noted with them"));
-            }
-            take(i64::from_le_bytes(step), &values)?;
+/// Calls `take` with every step in the first `bytes` bytes of a journal and its `count` values, oldest first.
+///
+/// # Errors
+/// `Checkpoint` if a record is damaged; what `take` returns.
+pub(crate) fn replay(
+    path: &Path,
+    bytes: u64,
+    count: usize,
+    mut take: impl FnMut(i64, &[f32]) -> Result<(), TraceError>,
+) -> Result<(), TraceError> {
+    let records = bytes / (HEADER + 4 * count as u64);
+    let file = cograd_files::open_regular(path).map_err(TraceError::io("open", path))?;
+    let mut file = BufReader::with_capacity(4 * BLOCK, file);
+    let (mut header, mut bytes, mut values) = ([0; HEADER as usize], vec![0; 4 * BLOCK.min(count)], Vec::new());
+    for _ in 0..records {
+        let mut read = |bytes: &mut [u8]| file.read_exact(bytes).map_err(TraceError::io("read", path));
+        read(&mut header)?;
+        let mut checksum = crc32fast::Hasher::new();
+        values.clear();
+        while values.len() < count {
+            let bytes = &mut bytes[..4 * BLOCK.min(count - values.len())];
+            read(bytes)?;
+            checksum.update(bytes);
+            values.extend(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
         }
-        Ok(())
+        let [step @ .., a, b, c, d] = header;
+        if checksum.finalize() != u32::from_le_bytes([a, b, c, d]) {
+            return Err(TraceError::checkpoint(path, "its values have not the checksum noted with them"));
+        }
+        take(i64::from_le_bytes(step), &values)?;
     }
+    Ok(())
 }
 
 fn to_bytes(values: &[f32], bytes: &mut Vec<u8>) {
@@ -132,7 +133,7 @@ mod tests {
 
     fn replayed(journal: &Journal, count: usize) -> Result<Vec<(i64, Vec<f32>)>, TraceError> {
         let mut records = Vec::new();
-        journal.replay(count, |step, values| {
+        replay(&journal.path, journal.bytes, count, |step, values| {
             records.push((step, values.to_vec()));
             Ok(())
         })?;

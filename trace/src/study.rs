@@ -23,16 +23,13 @@ impl Study {
     /// The directory has neither `study.toml` nor `runs`; no run is finished; a manifest is not valid; two runs have the
     /// same conditions and seed, or the same name.
     pub fn open(directory: &Path) -> Result<Study, TraceError> {
+        let (finished, unfinished) = list_runs(directory)?;
         let (toml, runs) = (directory.join("study.toml"), directory.join("runs"));
-        if !toml.is_file() && !runs.is_dir() {
-            return Err(TraceError::NotAStudy { path: directory.to_path_buf() });
-        }
         let experiment_toml = match cograd_files::read_regular_text(&toml) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(TraceError::io("read", &toml)(error)),
         };
-        let (finished, unfinished) = if runs.is_dir() { list_runs(&runs)? } else { Default::default() };
         if finished.is_empty() {
             return Err(TraceError::NoFinishedRun { path: directory.to_path_buf(), unfinished });
         }
@@ -75,11 +72,19 @@ impl Study {
     }
 }
 
-/// Names of the directories in `runs` that have a manifest, and ids of those that have none, both sorted.
-fn list_runs(runs: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
-    let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(runs).map_err(TraceError::io("list", runs))? {
-        let path = entry.map_err(TraceError::io("list", runs))?.path();
+/// Names of the directories of the finished runs of a study, and ids of those that were begun and not finished, both sorted.
+///
+/// # Errors
+/// The directory has neither `study.toml` nor `runs`, or cannot be read.
+pub fn list_runs(study: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
+    let (mut finished, mut unfinished, runs) = (Vec::new(), Vec::new(), study.join("runs"));
+    match (study.join("study.toml").is_file(), runs.is_dir()) {
+        (false, false) => return Err(TraceError::NotAStudy { path: study.to_path_buf() }),
+        (true, false) => return Ok((finished, unfinished)),
+        (_, true) => {}
+    }
+    for entry in fs::read_dir(&runs).map_err(TraceError::io("list", &runs))? {
+        let path = entry.map_err(TraceError::io("list", &runs))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(TraceError::contents(&path, "its name is not UTF-8; rename it".to_string()));
         };

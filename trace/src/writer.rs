@@ -1,5 +1,7 @@
 //! Writing a run: into a hidden directory, which gets its name when everything is on disk.
 
+mod unfinished;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -16,9 +18,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
-use crate::checkpoint::{self, CHECKPOINT, JournalPlace, Place, remove_all_but};
+use crate::checkpoint::{self, CHECKPOINT, Checkpoint, JournalPlace, Place, remove_all_but};
 use crate::examples::{check_columns, write_examples};
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
 use crate::manifest::{
     COORDINATES, EXAMPLES, GRADIENT_NORMS, GRADIENTS, INPUTS, MANIFEST, METRICS, PARAMETERS, POPULATION, WEIGHTS,
     check_run_id, check_sizes, path_in_run,
@@ -35,6 +37,8 @@ use crate::{
     Parameter, PopulationRows, SkippedStep, Status, Task, Tensor, TraceError,
 };
 use cograd_files::{HashedFile, sha256, sync_directory};
+
+pub use self::unfinished::{Progress, SoFar, copy_so_far, last_written};
 
 /// Bytes of raw gradients that a row group holds at most (one step at least): a row group is decoded by one thread.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -183,9 +187,7 @@ impl RunWriter {
         } else if partial.exists() {
             fs::remove_dir_all(partial).map_err(TraceError::io("remove", partial))?;
         }
-        for directory in [partial.join(GRADIENTS), partial.join(WEIGHTS)] {
-            fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))?;
-        }
+        writer.create_directories()?;
         let RunDescription { parameters, coordinates, .. } = &description;
         writer.write_table(PARAMETERS, parameters.len(), |file, path, footer| {
             write_parameters(file, path, footer, parameters)
@@ -194,6 +196,13 @@ impl RunWriter {
             write_coordinates(file, path, footer, coordinates)
         })?;
         Ok(writer)
+    }
+
+    fn create_directories(&self) -> Result<(), TraceError> {
+        [GRADIENTS, WEIGHTS].iter().try_for_each(|name| {
+            let directory = self.partial.join(name);
+            fs::create_dir_all(&directory).map_err(TraceError::io("create", &directory))
+        })
     }
 
     /// Continues a run where its last checkpoint was taken; from there on it writes the same bytes as a run that was
@@ -211,7 +220,9 @@ impl RunWriter {
         if writer.partial.join(MANIFEST).exists() {
             return writer.finish_renaming();
         }
-        let Some((place, state)) = checkpoint::read(&writer.partial)? else { return Ok(Resumed::Nothing) };
+        let Some(Checkpoint { place, state, .. }) = checkpoint::read(&writer.partial)? else {
+            return Ok(Resumed::Nothing);
+        };
         if place.description != writer.description {
             let message = "it is of a run with other settings or of another version of the program";
             return Err(TraceError::checkpoint(&writer.partial.join(CHECKPOINT), message));
@@ -267,22 +278,27 @@ impl RunWriter {
         RunWriter { manifest, ..self }.rename().map(|manifest| Resumed::Finished(Box::new(manifest)))
     }
 
-    /// Writes the steps of a journal into the part file that was open when the checkpoint was taken.
+    /// Goes on with the part file that was open when the checkpoint was taken.
     fn rebuild_part(&mut self, place: &JournalPlace) -> Result<(), TraceError> {
         let path = self.partial.join(&place.name);
         let journal = Journal::reopen(&path, place.bytes)?
             .ok_or_else(|| TraceError::checkpoint(&path, "it is missing or too short"))?;
+        self.part = Some((self.part_of(&path, place.bytes)?, journal));
+        self.checkpointed_journal = Some(path);
+        Ok(())
+    }
+
+    /// The next part file, with the steps in the first `bytes` bytes of a journal.
+    fn part_of(&self, journal: &Path, bytes: u64) -> Result<Part, TraceError> {
         let (mut part, mut steps) = (self.next_part()?, Vec::new());
-        journal.replay(self.example_ids.len() * self.manifest.coordinates, |step, gradients| {
+        journal::replay(journal, bytes, self.example_ids.len() * self.manifest.coordinates, |step, gradients| {
             steps.push(step);
             part.write(&self.batch(step, gradients)?, size_of_val(gradients)).map(|_| ())
         })?;
-        if !self.manifest.recorded_steps.ends_with(&steps) {
-            return Err(TraceError::checkpoint(&path, "its steps are not those that were recorded last"));
+        match self.manifest.recorded_steps.ends_with(&steps) {
+            true => Ok(part),
+            false => Err(TraceError::checkpoint(journal, "its steps are not those that were recorded last")),
         }
-        self.checkpointed_journal = Some(path);
-        self.part = Some((part, journal));
-        Ok(())
     }
 
     /// Makes everything written so far last, together with `state`, bytes of the calling program, so that the run can be
@@ -291,6 +307,28 @@ impl RunWriter {
     /// # Errors
     /// A file cannot be written; the last checkpoint is then still good.
     pub fn checkpoint(&mut self, state: &[u8]) -> Result<(), TraceError> {
+        self.write_checkpoint([Vec::new(), Vec::new()], state)
+    }
+
+    /// The same with what is known so far of the training examples, and metrics, as [`RunWriter::finish`] takes them: what is
+    /// recorded up to here can then be read before the run is finished ([`copy_so_far`]).
+    ///
+    /// # Errors
+    /// As [`RunWriter::checkpoint`]; a column or a row is impossible.
+    pub fn checkpoint_with(
+        &mut self,
+        state: &[u8],
+        columns: &[(&str, ExampleColumn)],
+        metrics: &[Metric],
+    ) -> Result<(), TraceError> {
+        self.check_tables(columns, metrics)?;
+        let (run, path, mut tables) = (&self.manifest.run, self.partial.join(CHECKPOINT), [Vec::new(), Vec::new()]);
+        write_examples(&mut tables[0], &path, table_footer(run, EXAMPLES), &self.examples(), columns)?;
+        write_metrics(&mut tables[1], &path, table_footer(run, METRICS), metrics)?;
+        self.write_checkpoint(tables, state)
+    }
+
+    fn write_checkpoint(&mut self, tables: [Vec<u8>; 2], state: &[u8]) -> Result<(), TraceError> {
         let journal = self.part.as_ref().map(|(_, journal)| journal);
         let needed = journal.map(|journal| journal.path().to_path_buf());
         let journal = journal.map(Journal::sync).transpose()?;
@@ -299,9 +337,10 @@ impl RunWriter {
             description: self.description.clone(),
             manifest: self.manifest.clone(),
             gradient_norms: map_all(&self.gradient_norms, f64::to_bits),
+            tables: [tables[0].len(), tables[1].len()],
             journal,
         };
-        checkpoint::write(&self.partial, &place, state)?;
+        checkpoint::write(&self.partial, &place, &[&tables[0], &tables[1], state].concat())?;
         match std::mem::replace(&mut self.checkpointed_journal, needed) {
             Some(old) if self.checkpointed_journal.as_ref() != Some(&old) => remove_file(&old),
             _ => Ok(()),
@@ -545,26 +584,37 @@ impl RunWriter {
     /// # Errors
     /// A column or a row is impossible, or a file cannot be written.
     pub fn finish(mut self, columns: &[(&str, ExampleColumn)], metrics: &[Metric]) -> Result<Manifest, TraceError> {
-        let m = self.manifest.train_examples;
-        check_columns(columns, m).map_err(|message| self.input(message))?;
+        self.check_tables(columns, metrics)?;
+        if let Some((part, journal)) = self.part.take() {
+            self.close_part(part, &journal)?;
+        }
+        let (m, examples) = (self.manifest.train_examples, self.examples());
+        self.write_table(EXAMPLES, m, |file, path, footer| write_examples(file, path, footer, &examples, columns))?;
+        self.write_table(METRICS, metrics.len(), |file, path, footer| write_metrics(file, path, footer, metrics))?;
+        self.complete()
+    }
+
+    fn check_tables(&self, columns: &[(&str, ExampleColumn)], metrics: &[Metric]) -> Result<(), TraceError> {
+        check_columns(columns, self.manifest.train_examples).map_err(|message| self.input(message))?;
         for (row, metric) in metrics.iter().enumerate() {
             check_metric(metric)
                 .map_err(|(column, message)| self.input(format!("metrics, row {row}: {column} {message}")))?;
         }
-        if let Some((part, journal)) = self.part.take() {
-            self.close_part(part, &journal)?;
-        }
+        Ok(())
+    }
+
+    /// Which of the training examples are recorded.
+    fn examples(&self) -> Examples {
         let marked = |ids: &[u32]| {
-            let mut marked = vec![false; m];
+            let mut marked = vec![false; self.manifest.train_examples];
             ids.iter().for_each(|id| marked[*id as usize] = true);
             marked
         };
-        let examples = Examples {
-            sampled: marked(self.example_ids.values()),
-            population: self.population_ids.as_deref().map(marked),
-        };
-        self.write_table(EXAMPLES, m, |file, path, footer| write_examples(file, path, footer, &examples, columns))?;
-        self.write_table(METRICS, metrics.len(), |file, path, footer| write_metrics(file, path, footer, metrics))?;
+        Examples { sampled: marked(self.example_ids.values()), population: self.population_ids.as_deref().map(marked) }
+    }
+
+    /// Writes the norms and the manifest, the other files being there, and gives the run its name.
+    fn complete(mut self) -> Result<Manifest, TraceError> {
         if !self.manifest.population_steps.is_empty() {
             let norms = self.norm_table();
             self.write_table(GRADIENT_NORMS, norms.len(), |file, path, footer| {
@@ -609,7 +659,7 @@ impl RunWriter {
         fill: impl FnOnce(&mut HashedFile, &Path, KeyValue) -> Result<(), TraceError>,
     ) -> Result<(), TraceError> {
         let (path, mut file) = self.new_file(name)?;
-        fill(&mut file, &path, footer(&self.manifest.run, name.trim_end_matches(".parquet")))?;
+        fill(&mut file, &path, table_footer(&self.manifest.run, name))?;
         self.enter(name, rows, &path, file)
     }
 
@@ -657,6 +707,11 @@ impl Part {
 
 fn map_all<T: Copy, U>(values: &[Vec<T>], change: impl Fn(T) -> U) -> Vec<Vec<U>> {
     values.iter().map(|values| values.iter().map(|value| change(*value)).collect()).collect()
+}
+
+/// The footer of the small table in the file `name`.
+fn table_footer(run: &str, name: &str) -> KeyValue {
+    footer(run, name.trim_end_matches(".parquet"))
 }
 
 fn remove_file(path: &Path) -> Result<(), TraceError> {

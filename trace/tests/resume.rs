@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cograd_trace::{Conditions, Resumed, RunDescription, RunWriter, TraceError};
+use cograd_trace::{Conditions, Progress, Resumed, RunDescription, RunWriter, SoFar, Study, TraceError, copy_so_far};
 use common::{
     POPULATION_STEPS, SAMPLED, STEPS, columns, description, directory, gradients, metrics, of_one_parameter, weights,
     write_population,
@@ -76,6 +76,46 @@ fn a_run_continued_from_any_checkpoint_is_the_same_files() {
         assert_eq!(writer.finish(&columns(), &metrics()).unwrap(), manifest);
         assert!(files(&directory(study.path())) == files(&directory(whole.path())), "from {checkpoint}");
         assert_eq!(fs::read_dir(study.path().join("runs")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn what_an_unfinished_run_has_recorded_can_be_read_and_is_left_alone() {
+    for recorded in 1..STEPS.len() {
+        let (study, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let so_far = |progress| SoFar { finished: Vec::new(), unfinished: vec![(description().run, progress)] };
+        let mut writer = RunWriter::create(study.path(), description()).unwrap();
+        STEPS[..recorded].iter().for_each(|step| write_step(&mut writer, *step));
+        assert_eq!(copy_so_far(study.path(), copy.path()).unwrap(), so_far(None));
+        writer.checkpoint(b"without tables").unwrap();
+        assert_eq!(copy_so_far(study.path(), copy.path()).unwrap(), so_far(None));
+        let known: Vec<_> = metrics().into_iter().filter(|metric| metric.step <= STEPS[recorded - 1]).collect();
+        writer.checkpoint_with(b"state", &columns(), &known).unwrap();
+        // The recording goes on meanwhile.
+        write_step(&mut writer, STEPS[recorded]);
+
+        let before = files(&partial(study.path()));
+        let last = STEPS[recorded - 1];
+        let expected = Progress { step: last as u64, steps: description().steps };
+        assert_eq!(copy_so_far(study.path(), copy.path()).unwrap(), so_far(Some(expected)));
+        assert!(files(&partial(study.path())) == before);
+        let found = Study::open(copy.path()).unwrap();
+        let found = &found.runs()[0];
+        found.verify().unwrap();
+        assert_eq!(found.manifest().recorded_steps, STEPS[..recorded]);
+        assert_eq!(found.metrics().unwrap(), known);
+        assert_eq!(found.examples().unwrap().sampled_ids(), SAMPLED);
+        assert!(found.example_column("label").unwrap().is_some());
+        let read = found.map_steps(|step| (step.step, step.values.to_vec())).unwrap();
+        assert_eq!(read, STEPS[..recorded].iter().map(|step| (*step, gradients(*step))).collect::<Vec<_>>());
+        assert_eq!(found.population_steps().len(), POPULATION_STEPS.iter().filter(|step| **step <= last).count());
+
+        STEPS[recorded + 1..].iter().for_each(|step| write_step(&mut writer, *step));
+        writer.finish(&columns(), &metrics()).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let finished = SoFar { finished: vec![description().run], unfinished: Vec::new() };
+        assert_eq!(copy_so_far(study.path(), copy.path()).unwrap(), finished);
+        Study::open(copy.path()).unwrap().runs()[0].verify().unwrap();
     }
 }
 
