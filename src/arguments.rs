@@ -282,9 +282,11 @@ pub struct Compare {
     pub out: PathBuf,
 }
 
-/// Write the results of `analyze` as CSV or JSON
+/// Write the results of `analyze`, or of `compare`, in other formats
 #[derive(Args)]
-#[command(after_help = "Example:\n  cograd export studies/demo --format json --table tests --table shares")]
+#[command(
+    after_help = "Example:\n  cograd export studies/demo --format json --table tests --table shares\n  cograd export studies/demo --format tex --out paper/tables\n  cograd export studies/demo --format tensorboard --out runs"
+)]
 pub struct Export {
     #[command(flatten)]
     pub results: Results,
@@ -308,6 +310,12 @@ pub enum ExportFormat {
     Csv,
     /// An array of one object a row
     Json,
+    /// LaTeX tables with booktabs, of the rows that are of no single step
+    Tex,
+    /// Vega-Lite charts of the tables of curves, with their data
+    VegaLite,
+    /// TensorBoard event files of every curve, a directory a run
+    Tensorboard,
 }
 
 /// Tell what a study holds: runs, steps, sizes, columns

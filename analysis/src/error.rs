@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cograd_trace::{Run, TraceError};
 use polars::prelude::PolarsError;
 
-use crate::Span;
+use crate::{Format, Span};
 
 /// An error of an analysis.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +152,14 @@ pub enum AnalysisError {
         path: PathBuf,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Tables of which a format makes nothing.
+    #[error("nothing here can be exported as {format:?}: it is made of {made_of}")]
+    NothingToExport {
+        /// The format.
+        format: Format,
+        /// Which tables it is made of.
+        made_of: &'static str,
     },
     /// A name that nothing has.
     #[error("there is no {kind} `{name}`; there are {known}")]

@@ -1,4 +1,4 @@
-//! `cograd export`: results as CSV or JSON.
+//! `cograd export`: results in other formats.
 
 use cograd_analysis::Format;
 
@@ -6,7 +6,14 @@ use crate::arguments::{Export, ExportFormat};
 use crate::output::Output;
 
 pub fn run(arguments: &Export, output: &Output) -> anyhow::Result<()> {
-    let analysis = arguments.results.directory()?;
+    let mut analysis = arguments.results.directory()?;
+    // The directory of a comparison has its results in it.
+    if arguments.results.analysis.is_none()
+        && !analysis.exists()
+        && arguments.results.study.join("summary.json").exists()
+    {
+        analysis.clone_from(&arguments.results.study);
+    }
     let out = arguments.out.clone().unwrap_or_else(|| arguments.results.made("export"));
     let mut formats: Vec<Format> = arguments.format.iter().map(|format| format.known()).collect();
     formats.dedup();
@@ -20,6 +27,9 @@ impl ExportFormat {
         match self {
             ExportFormat::Csv => Format::Csv,
             ExportFormat::Json => Format::Json,
+            ExportFormat::Tex => Format::Tex,
+            ExportFormat::VegaLite => Format::VegaLite,
+            ExportFormat::Tensorboard => Format::TensorBoard,
         }
     }
 }

@@ -7,6 +7,7 @@ mod common;
 mod comparing;
 mod faults;
 mod interruptions;
+mod latex;
 mod other_writers;
 mod outputs;
 mod shards;
