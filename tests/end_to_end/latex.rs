@@ -1,4 +1,4 @@
-//! A document with exported tables compiles.
+//! A document with figures and exported tables compiles.
 
 use std::process::Command;
 
@@ -11,12 +11,14 @@ const GROUPS: [&str; 4] =
 const DOCUMENT: &str = r"\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage{booktabs}
+\usepackage{graphicx}
 \begin{document}
 \begin{table}\small\input{tables/tests.tex}\caption{Tests.}\end{table}
 \begin{table}\small\input{tables/predictions.tex}\caption{Predictions.}\end{table}
 \begin{table}\tiny\input{tables-of-groups/tests.tex}\caption{Tests of odd names.}\end{table}
 \begin{table}\small\input{comparison/export/comparison_tests.tex}\caption{A comparison.}\end{table}
-% Here follow three figures.
+\begin{figure}\includegraphics{figures/overview.pdf}\caption{The study.}\end{figure}
+\begin{figure}\includegraphics{figures/learning.pdf}\includegraphics{figures/shares-null-band.pdf}\caption{Two figures.}\end{figure}
 \end{document}
 ";
 
@@ -28,7 +30,7 @@ fn is_there() -> bool {
 }
 
 #[test]
-fn a_document_with_exported_tables_compiles() {
+fn a_document_with_figures_and_exported_tables_compiles() {
     if !is_there() {
         return;
     }
@@ -51,6 +53,8 @@ fn a_document_with_exported_tables_compiles() {
     run(&["export", "tiny", "--analysis", "by-group", "--format", "tex", "--out", "tables-of-groups"]);
     run(&["compare", "tiny", "other", "--curve", "test_accuracy", "--curve", "share"]);
     run(&["export", "comparison", "--format", "tex"]);
+    let figures = ["--figure", "overview,learning,shares-null-band", "--format", "pdf"];
+    run(&[&["report", "tiny", "--width", "2.3in", "--font-size", "7pt", "--out", "figures"], &figures[..]].concat());
 
     place.write("document.tex", DOCUMENT);
     let mut latex = Command::new("pdflatex");
@@ -59,6 +63,9 @@ fn a_document_with_exported_tables_compiles() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !said.contains("Missing character"), "{said}");
     assert!(place.path("document.pdf").is_file());
+    let log = std::fs::read_to_string(place.path("document.log")).expect("a log");
+    let used = ["overview", "learning", "shares-null-band"].map(|name| format!("<use ./figures/{name}.pdf>"));
+    assert!(used.iter().all(|name| log.replace('\n', "").contains(&name.replace("./", ""))), "{log}");
     // What stands on the page is what the groups are called.
     let text = std::fs::read_to_string(place.path("tables-of-groups/tests.tex")).expect("a table");
     assert!(text.contains("100 \\% of a\\_b \\& c") && text.contains("\\cogradletter{中}{4E2D}"), "{text}");
