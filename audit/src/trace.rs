@@ -103,8 +103,11 @@ impl Trace {
             networks: BTreeMap::new(),
             parameters,
         };
+        let inputs = run.inputs()?;
+        let width = trace.widths.as_deref().map(|widths| widths[0]);
+        let width = width.or_else(|| Some(inputs.as_ref()?.first()?.shape.iter().skip(1).product()));
+        trace.inputs = inputs.zip(width).and_then(|(inputs, width)| rows_of(&inputs, width));
         if let Some(widths) = trace.widths.clone() {
-            trace.inputs = run.inputs()?.and_then(|inputs| rows_of(&inputs, widths[0]));
             for step in run.snapshots() {
                 trace.networks.extend(Network::of(&run.weights(step)?, &widths).map(|network| (step, network)));
             }

@@ -8,7 +8,7 @@
 mod images;
 
 use candle_core::Result;
-use cograd_recorder::network::{Network, Pixels};
+use cograd_recorder::network::{Inputs, Network, Pixels};
 use cograd_recorder::rule::{RuleError, Sgd, Step, UpdateRule};
 use divan::Bencher;
 use images::IMAGES;
@@ -39,7 +39,7 @@ fn passes(
     for _ in 0..2 {
         for first in (0..labels.len()).step_by(size) {
             let rows = first..(first + size).min(labels.len());
-            let pass = network.forward(&examples.gather_range(rows.clone())?)?;
+            let pass = network.forward(&Inputs::from(examples).gather_range(rows.clone())?)?;
             let deltas = network.backward(&pass, &labels[rows])?;
             Sgd.update(network, &Step { number: 0, pass: &pass, deltas: &deltas, learning_rate: 0.0 })?;
         }

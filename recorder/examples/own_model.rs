@@ -49,8 +49,8 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let study = std::env::args_os().nth(1).ok_or("usage: own_model STUDY")?;
     let digits = data::load(&data::digits())?.train;
     let (count, original): (usize, Vec<u32>) = (digits.len(), digits.labels.iter().map(|&it| it.into()).collect());
-    let pixels = digits.pixels.iter().map(|&pixel| f32::from(pixel) / f32::from(digits.maximum));
-    let images = Tensor::from_iter(pixels, &Device::Cpu)?.reshape((count, 1, 8, 8))?;
+    let rows: Vec<u32> = (0..count as u32).collect();
+    let images = digits.inputs().gather(&rows)?.reshape((count, 1, 8, 8))?;
     let given: Vec<u32> = (0..count).map(|at| (original[at] + u32::from(at % 4 == 0)) % 10).collect();
     let labels = Tensor::new(given.as_slice(), &Device::Cpu)?;
     let (set, network) =

@@ -11,7 +11,6 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::error::RecordError;
 use crate::experiment::CheckpointSettings;
-use crate::network::{LayerParameters, Network};
 use crate::training::{Evaluated, SETS, State};
 
 /// What the update carries: the rule's memories and the optimizer's.
@@ -60,9 +59,8 @@ impl Interval {
 pub(crate) fn encode(state: &State) -> Result<Vec<u8>, RecordError> {
     let mut tensors = Tensors::default();
     tensors.add("step", Dtype::U64, [state.step], u64::to_le_bytes);
-    for (index, layer) in state.network.layer_parameters()?.iter().enumerate() {
-        tensors.add(format!("layer.{index}.weight"), Dtype::F32, layer.weight.iter().copied(), f32::to_le_bytes);
-        tensors.add(format!("layer.{index}.bias"), Dtype::F32, layer.bias.iter().copied(), f32::to_le_bytes);
+    for cograd_trace::Tensor { name, values, .. } in state.network.weights()? {
+        tensors.add(name, Dtype::F32, values, f32::to_le_bytes);
     }
     for (part, memories) in UPDATE.into_iter().zip(state.update.state()) {
         for (index, values) in memories.into_iter().enumerate() {
@@ -114,7 +112,15 @@ pub(crate) fn decode(bytes: &[u8], initial: &mut State) -> Result<(), String> {
     let saved = Saved(&tensors);
     let step = saved.read("step", Dtype::U64, u64::from_le_bytes)?;
     initial.step = *step.first().ok_or("step is empty")?;
-    initial.network = network(&saved, &initial.network.widths())?;
+    let weights = initial.network.parameters().into_iter().map(|parameter| {
+        let values = saved.read(&parameter.name, Dtype::F32, f32::from_le_bytes)?;
+        match values.len() as u64 == parameter.size() {
+            true => Ok(values),
+            false => Err(format!("{} has {} values, not {}", parameter.name, values.len(), parameter.size())),
+        }
+    });
+    let weights = weights.collect::<Result<Vec<_>, String>>()?;
+    initial.network.set_weights(weights).map_err(|error| error.to_string())?;
     let memories = |part: &str| {
         let names = (0..).map(|index| format!("{part}.{index}")).take_while(|name| tensors.tensor(name).is_ok());
         names.map(|name| saved.read(&name, Dtype::F32, f32::from_le_bytes)).collect::<Result<Vec<_>, _>>()
@@ -141,18 +147,6 @@ impl Saved<'_> {
     }
 }
 
-fn network(saved: &Saved<'_>, widths: &[usize]) -> Result<Network, String> {
-    let layers = widths.windows(2).enumerate().map(|(index, pair)| {
-        Ok(LayerParameters {
-            fan_in: pair[0],
-            fan_out: pair[1],
-            weight: saved.read(&format!("layer.{index}.weight"), Dtype::F32, f32::from_le_bytes)?,
-            bias: saved.read(&format!("layer.{index}.bias"), Dtype::F32, f32::from_le_bytes)?,
-        })
-    });
-    Network::from_layers(&layers.collect::<Result<Vec<_>, String>>()?).map_err(|error| error.to_string())
-}
-
 fn metrics(saved: &Saved<'_>) -> Result<Vec<Evaluated>, String> {
     let steps = saved.read("metrics.step", Dtype::I64, i64::from_le_bytes)?;
     let sets = saved.read("metrics.set", Dtype::U8, u8::from_le_bytes)?;
@@ -174,6 +168,7 @@ fn metrics(saved: &Saved<'_>) -> Result<Vec<Evaluated>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Gradients;
     use crate::network::Layer;
     use crate::network::testing::network;
     use crate::optimizer::{Momentum, Update};
@@ -186,6 +181,9 @@ mod tests {
     impl UpdateRule for Remembering {
         fn descend(&mut self, _: &Layer, _: usize, _: &Step<'_>) -> Result<(), RuleError> {
             Ok(())
+        }
+        fn direction(&mut self, _: u64, _: &Gradients<'_>) -> Result<Vec<candle_core::Tensor>, RuleError> {
+            Ok(Vec::new())
         }
         fn state(&self) -> Vec<Vec<f32>> {
             self.0.clone()
@@ -202,7 +200,7 @@ mod tests {
         update.restore([rule.iter().map(|values| values.to_vec()).collect(), vec![vec![-0.0, 0.1]]]);
         State {
             step: 1 << 40,
-            network: network(&[5, 4, 3], seed),
+            network: Box::new(network(&[5, 4, 3], seed)),
             update,
             learned_steps: vec![None, Some(0), Some(99)],
             metrics: vec![metric(0, 2), metric(1 << 40, 3)],
@@ -219,7 +217,7 @@ mod tests {
         let mut restored = initial();
         decode(&encode(&state).unwrap(), &mut restored).unwrap();
         assert_eq!(restored.step, state.step);
-        assert_eq!(restored.network.layer_parameters().unwrap(), state.network.layer_parameters().unwrap());
+        assert_eq!(restored.network.weights().unwrap(), state.network.weights().unwrap());
         assert_eq!((restored.learned_steps, restored.metrics), (state.learned_steps.clone(), state.metrics.clone()));
         let bits = |state: [Vec<Vec<f32>>; 2]| {
             state.map(|part| part.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>())
@@ -231,7 +229,7 @@ mod tests {
     #[test]
     fn the_state_of_another_run_or_no_state_is_refused() {
         let bytes = encode(&state(1, &[])).unwrap();
-        let mut wider = State { network: network(&[6, 4, 3], 1), ..initial() };
+        let mut wider = State { network: Box::new(network(&[6, 4, 3], 1)), ..initial() };
         assert!(decode(&bytes, &mut wider).is_err());
         let mut more_examples = State { learned_steps: vec![None; 4], ..initial() };
         assert!(decode(&bytes, &mut more_examples).unwrap_err().contains("learned_steps"));

@@ -2,38 +2,32 @@
 
 use std::path::Path;
 
-use cograd_trace::Run;
+use cograd_trace::{Parameter, Run};
 
 use crate::error::RecordError;
-use crate::network::{LayerParameters, Network};
 
-/// The network of the snapshot that `reference` names, STUDY/RUN@STEP, for a run of `seed`, which stands in place of `{seed}`
-/// there. The trace checks its hash.
-pub(crate) fn network(reference: &str, widths: &[usize], seed: u64) -> Result<Network, RecordError> {
+/// The values of the snapshot that `reference` names, STUDY/RUN@STEP, of these parameters, for a run of `seed`, which stands in
+/// place of `{seed}` there. The trace checks its hash.
+pub(crate) fn weights(reference: &str, parameters: &[Parameter], seed: u64) -> Result<Vec<Vec<f32>>, RecordError> {
     let reference = &reference.replace("{seed}", &seed.to_string());
     let refuse = |problem: String| RecordError::Initial { reference: reference.clone(), problem };
     let parts = split(reference).ok_or_else(|| refuse("write STUDY/RUN@STEP".to_string()))?;
     let (study, run, step) = parts;
     let run = Run::open(&Path::new(study).join("runs").join(run)).map_err(|error| refuse(error.to_string()))?;
     let tensors = run.weights(step).map_err(|error| refuse(error.to_string()))?;
-    let mut layers = Vec::new();
-    for (layer, pair) in widths.windows(2).enumerate() {
-        let tensor = |part: &str, shape: &[usize]| {
-            let name = format!("layer.{layer}.{part}");
-            let tensor = tensors.iter().find(|tensor| tensor.name == name);
-            let tensor = tensor.ok_or_else(|| refuse(format!("its weights have no {name}")))?;
-            match tensor.shape == shape {
-                true => Ok(tensor.values.clone()),
-                false => Err(refuse(format!("its {name} has the shape {:?}, the network {shape:?}", tensor.shape))),
-            }
-        };
-        let weight = tensor("weight", &[pair[1], pair[0]])?;
-        layers.push(LayerParameters { fan_in: pair[0], fan_out: pair[1], weight, bias: tensor("bias", &[pair[1]])? });
+    let mut values = Vec::new();
+    for Parameter { name, shape, .. } in parameters {
+        let tensor = tensors.iter().find(|tensor| tensor.name == *name);
+        let tensor = tensor.ok_or_else(|| refuse(format!("its weights have no {name}")))?;
+        if !tensor.shape.iter().map(|&length| length as u64).eq(shape.iter().copied()) {
+            return Err(refuse(format!("its {name} has the shape {:?}, the network {shape:?}", tensor.shape)));
+        }
+        values.push(tensor.values.clone());
     }
-    if tensors.len() != 2 * layers.len() {
-        return Err(refuse(format!("it has {} layers, the network {}", tensors.len() / 2, layers.len())));
+    if tensors.len() != values.len() {
+        return Err(refuse(format!("it has {} parameters, the network {}", tensors.len(), values.len())));
     }
-    Ok(Network::from_layers(&layers)?)
+    Ok(values)
 }
 
 /// Study, run and step of a reference.

@@ -17,6 +17,7 @@
 //!
 //! A network of one's own, with one's own training loop, is recorded by [`model`], if it is made of [`layer`]s.
 
+mod architecture;
 mod checkpoint;
 pub mod data;
 mod error;
@@ -40,8 +41,8 @@ mod training;
 
 pub use error::RecordError;
 pub use experiment::{
-    Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkSettings, Optimizer, Rule,
-    SampleSettings, Schedules, Source, TrainingSettings, demo, demo_winsorize,
+    Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkKind, NetworkSettings,
+    Optimizer, Rule, SampleSettings, Schedules, Source, TrainingSettings, demo, demo_winsorize,
 };
 pub use noise::NoiseKind;
 pub use rate::RateSchedule;

@@ -1,6 +1,7 @@
 //! Which examples and which weights a run records, chosen once and kept for all its steps (paper §2.4).
 
-use crate::network::Weight;
+use cograd_trace::{Coordinate, Parameter};
+
 use crate::random::{Purpose, sample, stream};
 
 /// `amount` of `train_examples` examples, uniformly without replacement, ascending.
@@ -13,49 +14,66 @@ pub(crate) fn sample_training_set(examples: usize, amount: usize, seed: u64) -> 
     sample(examples as u32, amount, &mut stream(seed, Purpose::Subset, 0))
 }
 
-/// `per_layer` weights of each weight matrix (no biases) of a network of these widths, uniformly without replacement
-/// within each matrix, ordered by layer, row and column.
-pub(crate) fn sample_weights(widths: &[usize], per_layer: usize, seed: u64) -> Vec<Weight> {
-    let mut weights = Vec::with_capacity(per_layer * widths.len().saturating_sub(1));
-    for (layer, pair) in widths.windows(2).enumerate() {
-        let (fan_in, fan_out) = (pair[0] as u32, pair[1] as u32);
-        let generator = &mut stream(seed, Purpose::Coordinates, layer as u64);
-        for weight in sample(fan_in * fan_out, per_layer, generator) {
-            weights.push(Weight { layer: layer as u32, row: weight / fan_in, column: weight % fan_in });
-        }
-    }
-    weights
+/// `most` values of each of these parameters but biases, or all of one that has fewer, uniformly without replacement, in
+/// their order. The index of a parameter's stream is its place among those that are no biases: of a multilayer perceptron the
+/// layer.
+pub(crate) fn sample_coordinates(parameters: &[Parameter], most: usize, seed: u64) -> Vec<Coordinate> {
+    let weights = parameters.iter().enumerate().filter(|(_, parameter)| !is_bias(parameter));
+    let of_parameter = |(stream_index, (place, parameter)): (usize, (usize, &Parameter))| {
+        let generator = &mut stream(seed, Purpose::Coordinates, stream_index as u64);
+        let places = sample(parameter.size() as u32, most, generator).into_iter();
+        places.map(move |index| Coordinate { parameter: place as u32, index: index.into() }).collect::<Vec<_>>()
+    };
+    weights.enumerate().flat_map(of_parameter).collect()
+}
+
+/// Whether a parameter is added to what a layer makes of its input.
+fn is_bias(parameter: &Parameter) -> bool {
+    parameter.name.rsplit('.').next() == Some("bias")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A weight and a bias for each pair of widths.
+    fn parameters(widths: &[u64]) -> Vec<Parameter> {
+        let layer = |pair: &[u64]| {
+            [("a.weight", vec![pair[1], pair[0]]), ("a.bias", vec![pair[1]])]
+                .map(|(name, shape)| Parameter::new(name, &shape, None))
+        };
+        widths.windows(2).flat_map(layer).collect()
+    }
+
+    fn drawn(widths: &[u64], most: usize, seed: u64) -> Vec<(u32, u64)> {
+        let drawn = sample_coordinates(&parameters(widths), most, seed);
+        drawn.into_iter().map(|coordinate| (coordinate.parameter, coordinate.index)).collect()
+    }
+
     #[test]
-    fn weights_are_ordered_distinct_and_inside_their_matrix() {
-        let weights = sample_weights(&[7, 5, 3], 12, 1);
-        let places: Vec<_> = weights.iter().map(|w| (w.layer, w.row, w.column)).collect();
+    fn coordinates_are_ordered_distinct_and_inside_their_weights() {
+        let places = drawn(&[7, 5, 3], 12, 1);
         assert_eq!(places.len(), 24);
         assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(places.iter().all(|&(layer, row, column)| match layer {
-            0 => row < 5 && column < 7,
-            _ => row < 3 && column < 5,
+        assert!(places.iter().all(|&(parameter, index)| match parameter {
+            0 => index < 35,
+            2 => index < 15,
+            _ => false,
         }));
         assert_eq!(places.iter().filter(|place| place.0 == 0).count(), 12);
     }
 
     #[test]
-    fn all_weights_can_be_sampled() {
-        let weights = sample_weights(&[2, 2], 4, 9);
-        let places: Vec<_> = weights.iter().map(|w| (w.row, w.column)).collect();
-        assert_eq!(places, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+    fn of_a_parameter_with_fewer_values_all_are_taken() {
+        assert_eq!(drawn(&[2, 2], 4, 9), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+        assert_eq!(drawn(&[2, 2], 300, 9), drawn(&[2, 2], 4, 9));
     }
 
     #[test]
     fn every_weight_is_as_likely_as_another() {
         let mut counts = [0; 6];
         for seed in 0..3000 {
-            sample_weights(&[3, 2], 2, seed).iter().for_each(|w| counts[(w.row * 3 + w.column) as usize] += 1);
+            drawn(&[3, 2], 2, seed).iter().for_each(|(_, index)| counts[*index as usize] += 1);
         }
         // Expectation 1000, standard deviation 26.
         assert!(counts.iter().all(|count| (870..=1130).contains(count)), "{counts:?}");

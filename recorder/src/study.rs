@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use cograd_trace::{Conditions, Manifest, Run, TraceError, write_atomically};
 
+use crate::architecture;
 use crate::data::{self, DataError, Dataset};
 use crate::error::RecordError;
 use crate::experiment::{DataSettings, Experiment, Grid, Rule, Setting};
@@ -192,7 +193,8 @@ pub fn record_with(
         // Before a directory is claimed for settings that cannot be.
         if let Some(reference) = plan.experiment.network.initial.as_ref().filter(|_| !study.join("study.toml").exists())
         {
-            initial::network(reference, &plan.experiment.network.widths(recording.data(plan)?), plan.seed)?;
+            let network = architecture::network(&plan.experiment.network.kind, recording.data(plan)?, plan.seed)?;
+            initial::weights(reference, &network.parameters(), plan.seed)?;
         }
     }
     claim(study, experiment)?;

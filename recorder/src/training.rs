@@ -2,24 +2,25 @@
 
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use cograd_trace::{
-    Coordinate, ExampleColumn, Manifest, Metric, Parameter, PopulationLayer, PopulationRows, Resumed, RunDescription,
-    RunWriter, Task, TraceError,
+    Coordinate, ExampleColumn, Manifest, Metric, Parameter, Resumed, RunDescription, RunWriter, Task, TraceError,
 };
 
+use crate::architecture::{self, Trainable};
 use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
 use crate::experiment::Experiment;
 use crate::initial;
 use crate::minibatches::Minibatches;
-use crate::network::{Evaluation, Network, Weight, sampled_gradients};
+use crate::model::write_population;
+use crate::network::Evaluation;
 use crate::noise::noisy_labels;
 use crate::optimizer::Update;
 use crate::random::{Purpose, stream};
-use crate::rule::{RuleError, Step};
-use crate::sample::{sample_examples, sample_training_set, sample_weights};
+use crate::rule::RuleError;
+use crate::sample::{sample_coordinates, sample_examples, sample_training_set};
 use crate::schedule::RecordingSteps;
 use crate::study::{Plan, Recording, RunStart};
 
@@ -27,7 +28,7 @@ use crate::study::{Plan, Recording, RunStart};
 pub(crate) struct State {
     /// Number of updates made, t: the network holds w_t.
     pub step: u64,
-    pub network: Network,
+    pub network: Box<dyn Trainable>,
     pub update: Update,
     /// First evaluated step at which each training example's argmax was its label.
     pub learned_steps: Vec<Option<i64>>,
@@ -82,7 +83,7 @@ pub(crate) enum Trained {
 pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Result<Trained, RecordError> {
     let (experiment, whole) = (plan.experiment.as_ref(), recording.data(plan)?);
     let training = &experiment.training;
-    let (widths, seed) = (experiment.network.widths(whole), plan.seed);
+    let seed = plan.seed;
     let rows = experiment.data.examples.map(|amount| sample_training_set(whole.train.len(), amount, seed));
     let subset = rows.as_ref().map(|rows| whole.subset(rows));
     let data = subset.as_ref().unwrap_or(whole);
@@ -90,22 +91,25 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     let (originals, others) = (&data.train.labels, data.noise_file.as_deref());
     let labels = noisy_labels(experiment.data.noise, originals, others, data.classes, plan.noise, noise);
     let mut minibatches = Minibatches::new(training.batch, labels.len(), seed);
-    let sample = Sample::draw(experiment, data, &labels, &widths, seed)?;
+    let network = || architecture::network(&experiment.network.kind, data, seed);
+    let parameters = network()?.parameters();
+    let sample = Sample::draw(experiment, data, &labels, &parameters, seed)?;
     let due = RecordingSteps::new(&experiment.schedule, training.steps);
 
-    let first = || {
+    let first = || -> Result<State, RecordError> {
+        let mut network = network()?;
+        if let Some(reference) = &experiment.network.initial {
+            network.set_weights(initial::weights(reference, &network.parameters(), seed)?)?;
+        }
         Ok(State {
             step: 0,
-            network: match &experiment.network.initial {
-                Some(reference) => initial::network(reference, &widths, seed)?,
-                None => Network::glorot_uniform(&widths, &mut stream(seed, Purpose::Initialisation, 0))?,
-            },
+            network,
             update: Update::new(plan.rule.update_rule(seed), training.optimizer.optimizer()),
             learned_steps: vec![None; labels.len()],
             metrics: Vec::new(),
         })
     };
-    let description = describe(plan, &widths, &sample, labels.len());
+    let description = describe(plan, data.classes, parameters, &sample, labels.len());
     let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, first)? {
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
@@ -129,29 +133,28 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             evaluate(&mut state, data, &labels, plan)?;
         }
         if is_due(&due.snapshots, step) {
-            write_snapshot(&mut writer, step, &state.network)?;
+            writer.write_weights(step as i64, &state.network.weights()?)?;
         }
         if is_due(&due.gradients, step) {
-            let pass = state.network.forward(&sample.inputs)?;
-            let deltas = state.network.backward(&pass, &sample.labels)?;
-            ensure_finite(deltas.evaluation(), plan, step, "training", |row| sample.examples[row] as usize)?;
-            writer.write_gradients(step as i64, &sampled_gradients(&pass, &deltas, &sample.weights)?)?;
+            let (evaluation, rows) = state.network.gradients_at(&sample.inputs, &sample.labels, &sample.coordinates)?;
+            ensure_finite(&evaluation, plan, step, "training", |row| sample.examples[row] as usize)?;
+            writer.write_gradients(step as i64, &rows)?;
         }
         if is_due(&due.population, step) {
-            write_population(&mut writer, &state, data, &labels, plan)?;
+            let population = state.network.population(data.train.inputs(), &labels)?;
+            ensure_finite(&population.evaluation, plan, step, "training", |row| row)?;
+            write_population(&mut writer, step, &population.layers)?;
         }
         if step == training.steps {
             break;
         }
 
         let examples = minibatches.of_step(step);
-        let pass = state.network.forward(&data.train.pixels().gather(examples)?)?;
-        let deltas = state.network.backward(&pass, &select(&labels, examples))?;
-        ensure_finite(deltas.evaluation(), plan, step, "training", |row| examples[row] as usize)?;
+        let (inputs, of_examples) = (data.train.inputs().gather(examples)?, select(&labels, examples));
         let learning_rate = training.schedule.rate(training.learning_rate, step, training.steps);
-        let of_step = Step { number: step, pass: &pass, deltas: &deltas, learning_rate };
-        let made = state.update.make(&mut state.network, &of_step);
-        made.map_err(|problem| refused(problem, plan, step, examples))?;
+        let made = state.network.update((&inputs, &of_examples), &mut state.update, step, learning_rate);
+        let evaluation = made.map_err(|problem| refused(problem, plan, step, examples))?;
+        ensure_finite(&evaluation, plan, step, "training", |row| examples[row] as usize)?;
         state.step += 1;
         recording.observer.step(&plan.id, state.step);
     }
@@ -216,21 +219,21 @@ fn begin(
         Err(error) => return Err(error.into()),
     };
     let mut writer = Box::new(RunWriter::create(study, description)?);
-    let (shape, values) = (inputs.dims().to_vec(), inputs.flatten_all()?.to_vec1::<f32>()?);
+    let (shape, values) = (inputs.dims().to_vec(), inputs.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
     writer.write_inputs(&[cograd_trace::Tensor { name: "input".to_string(), shape, values }])?;
     Ok(Begun::Recording { writer, state: initial()?, discarded })
 }
 
-/// What the gradients are recorded of: fixed examples and weights.
+/// What the gradients are recorded of: fixed examples and coordinates.
 struct Sample {
     /// Rows of the training set, ascending.
     examples: Vec<u32>,
-    /// Their pixels, `[n, width]`.
+    /// What the network is given of them, `[n, width]`.
     inputs: Tensor,
     /// The labels they are trained on.
     labels: Vec<u8>,
-    /// The weights whose gradients are recorded.
-    weights: Vec<Weight>,
+    /// Where their gradients are recorded.
+    coordinates: Vec<Coordinate>,
 }
 
 impl Sample {
@@ -238,14 +241,14 @@ impl Sample {
         experiment: &Experiment,
         data: &Dataset,
         labels: &[u8],
-        widths: &[usize],
+        parameters: &[Parameter],
         seed: u64,
     ) -> Result<Sample, RecordError> {
         let examples = sample_examples(labels.len(), experiment.sample.examples, seed);
         Ok(Sample {
-            inputs: data.train.pixels().gather(&examples)?,
+            inputs: data.train.inputs().gather(&examples)?,
             labels: select(labels, &examples),
-            weights: sample_weights(widths, experiment.sample.weights_per_layer, seed),
+            coordinates: sample_coordinates(parameters, experiment.sample.weights_per_layer, seed),
             examples,
         })
     }
@@ -263,30 +266,27 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     }
 }
 
-fn describe(plan: &Plan, widths: &[usize], sample: &Sample, train_examples: usize) -> RunDescription {
-    let named = |part: &str, layer: usize, shape: &[u64]| {
-        Parameter::new(&format!("layer.{layer}.{part}"), shape, Some("linear"))
-    };
-    let layers = widths.windows(2).enumerate().flat_map(|(layer, pair)| {
-        let [fan_in, fan_out] = [pair[0] as u64, pair[1] as u64];
-        [named("weight", layer, &[fan_out, fan_in]), named("bias", layer, &[fan_out])]
-    });
-    let coordinate = |weight: &Weight| Coordinate {
-        parameter: 2 * weight.layer,
-        index: u64::from(weight.row) * widths[weight.layer as usize] as u64 + u64::from(weight.column),
-    };
-    let [loss, mode, dtype, network] = ["cross-entropy", "train", "float32", "mlp"].map(|text| Some(text.to_string()));
+fn describe(
+    plan: &Plan,
+    classes: usize,
+    parameters: Vec<Parameter>,
+    sample: &Sample,
+    train_examples: usize,
+) -> RunDescription {
+    let network = plan.experiment.network.kind.name();
+    let [loss, mode, dtype, network] =
+        ["cross-entropy", "train", "float32", network].map(|text| Some(text.to_string()));
     RunDescription {
         run: plan.id.clone(),
         conditions: plan.conditions(),
-        task: Task { loss, mode, dtype, network, classes: widths.last().map(|width| *width as u64), ..Task::default() },
+        task: Task { loss, mode, dtype, network, classes: Some(classes as u64), ..Task::default() },
         steps: plan.experiment.training.steps,
         writer: concat!("cograd-recorder ", env!("CARGO_PKG_VERSION")).to_string(),
         train_examples,
         example_ids: sample.examples.clone(),
         population_ids: None,
-        parameters: layers.collect(),
-        coordinates: sample.weights.iter().map(coordinate).collect(),
+        parameters,
+        coordinates: sample.coordinates.clone(),
     }
 }
 
@@ -301,9 +301,9 @@ fn select(labels: &[u8], examples: &[u32]) -> Vec<u8> {
 /// Evaluates both sets at w_t, and notes which training examples are learned.
 fn evaluate(state: &mut State, data: &Dataset, labels: &[u8], plan: &Plan) -> Result<(), RecordError> {
     let step = state.step;
-    let train = state.network.evaluate(data.train.pixels(), labels)?;
+    let train = state.network.evaluate(data.train.inputs(), labels)?;
     ensure_finite(&train, plan, step, "training", |row| row)?;
-    let test = state.network.evaluate(data.test.pixels(), &data.test.labels)?;
+    let test = state.network.evaluate(data.test.inputs(), &data.test.labels)?;
     ensure_finite(&test, plan, step, "test", |row| row)?;
 
     for (learned, (prediction, label)) in state.learned_steps.iter_mut().zip(train.predictions.iter().zip(labels)) {
@@ -356,34 +356,4 @@ fn ensure_finite(
             Err(RecordError::Diverged { run, step, set, example: example_of(row), loss })
         }
     }
-}
-
-/// Writes what every training example contributes at w_t, over all parameters.
-fn write_population(
-    writer: &mut RunWriter,
-    state: &State,
-    data: &Dataset,
-    labels: &[u8],
-    plan: &Plan,
-) -> Result<(), RecordError> {
-    let step = state.step;
-    let population = state.network.population(data.train.pixels(), labels)?;
-    ensure_finite(&population.evaluation, plan, step, "training", |row| row)?;
-    let layers: Vec<PopulationLayer<'_>> = population
-        .layers
-        .iter()
-        .map(|layer| PopulationLayer { contributions: &layer.contributions, self_terms: Some(&layer.self_terms) })
-        .collect();
-    let norms: Vec<f64> = population.layers.iter().map(|layer| layer.gradient_norm_sq).collect();
-    Ok(writer.write_population(step as i64, &PopulationRows { layers: &layers, gradient_norms_sq: &norms })?)
-}
-
-fn write_snapshot(writer: &mut RunWriter, step: u64, network: &Network) -> Result<(), RecordError> {
-    let layers = network.layer_parameters()?.into_iter().enumerate().flat_map(|(layer, parameters)| {
-        let shape = vec![parameters.fan_out, parameters.fan_in];
-        let tensor =
-            |part, shape, values| cograd_trace::Tensor { name: format!("layer.{layer}.{part}"), shape, values };
-        [tensor("weight", shape, parameters.weight), tensor("bias", vec![parameters.fan_out], parameters.bias)]
-    });
-    Ok(writer.write_weights(step as i64, &layers.collect::<Vec<_>>())?)
 }

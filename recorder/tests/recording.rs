@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cograd_recorder::{Experiment, Observer, Options, RecordError, RunOutcome, RunStart, data, record, record_with};
+use cograd_recorder::{
+    Experiment, NetworkKind, Observer, Options, RecordError, RunOutcome, RunStart, data, record, record_with,
+};
 use cograd_trace::{
     Condition, Conditions, ExampleColumn, Metric, Parameter, PopulationLayer, PopulationStep, Run, Study,
 };
@@ -166,8 +168,9 @@ fn deltas(layers: &[LayerWeights], activations: &[Vec<f64>], label: u8) -> Vec<V
 }
 
 fn input(set: &data::Examples, example: u32) -> Vec<f64> {
-    let pixels = &set.pixels[example as usize * set.width..][..set.width];
-    pixels.iter().map(|&pixel| f64::from(pixel) / f64::from(set.maximum)).collect()
+    let pixels = &set.pixels()[example as usize * set.width()..][..set.width()];
+    // The largest pixel of the embedded digits.
+    pixels.iter().map(|&pixel| f64::from(pixel) / 16.0).collect()
 }
 
 #[test]
@@ -715,7 +718,8 @@ fn every_combination_of_swept_settings_is_a_run_whose_name_and_conditions_say_it
     let plain = run(study.path(), "sgd_noise-0.5_hidden-5_batch-32_optimizer-sgd_seed-3");
     let conditions = &plain.manifest().conditions;
     assert_eq!((conditions.text("optimizer"), conditions.number("batch")), (Some("sgd"), Some(32.0)));
-    assert_eq!(experiment.of_run(id).unwrap().network.hidden, [7]);
+    let of_run = experiment.of_run(id).unwrap().network.kind;
+    assert_eq!(of_run, NetworkKind::Mlp { hidden: vec![7] });
     assert!(experiment.of_run("sgd_noise-0.5_seed-3").is_none());
 
     // As a study of its own.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cograd_recorder::data::{Dataset, Examples as Images};
+use cograd_recorder::data::{Dataset, Examples as Images, Values};
 use cograd_recorder::{Batch, Experiment, Optimizer};
 use cograd_trace::Manifest;
 use rayon::prelude::*;
@@ -35,10 +35,17 @@ struct Data<'a> {
 }
 
 impl Data<'_> {
-    /// The pixels of an example, scaled as the recorder does.
+    /// What the network is given of an example: its pixels, scaled as the recorder does, its numbers or its words.
     fn input(&self, example: usize) -> Vec<f32> {
-        let pixels = &self.images.pixels[example * self.images.width..(example + 1) * self.images.width];
-        pixels.iter().map(|&pixel| f32::from(pixel) / f32::from(self.images.maximum)).collect()
+        let width = self.images.width();
+        let places = example * width..(example + 1) * width;
+        match &self.images.values {
+            Values::Bytes { values, maximum } => {
+                values[places].iter().map(|&pixel| f32::from(pixel) / f32::from(*maximum)).collect()
+            }
+            Values::Numbers(values) => values[places].to_vec(),
+            Values::Tokens { values, .. } => values[places].iter().map(|&token| token as f32).collect(),
+        }
     }
 
     fn forward(&self, network: &Network) -> Vec<Forward> {
@@ -55,8 +62,13 @@ pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subj
     let data = subset.as_ref().unwrap_or(data);
     let of_data = "the examples are those of the data set";
     let examples = of_examples(trace, data);
-    if examples.failed() > 0 || trace.widths.is_none() {
+    if examples.failed() > 0 {
         return vec![examples.into_claim(of_data, subject)];
+    }
+    if trace.widths.is_none() {
+        let rest = "losses, learned steps, population and updates are those of the data set";
+        let why = "the audit takes fully connected networks forward and backward, and no other: use --replay";
+        return vec![examples.into_claim(of_data, subject), Claim::unchecked(rest, subject, why)];
     }
     let label = |example: usize| trace.examples.class(example).unwrap_or(usize::MAX);
     let train = Data { images: &data.train, labels: (0..trace.examples.count).map(label).collect() };
@@ -81,7 +93,7 @@ fn of_examples(trace: &Trace, data: &Dataset) -> Tally {
     let mut tally = Tally::default();
     tally.check(examples.count == images.len(), || format!("there are {}, not {}", examples.count, images.len()));
     let widths = trace.widths.as_deref().unwrap_or_default();
-    tally.check(widths.first().is_none_or(|width| *width == images.width), || "images have another size".to_string());
+    tally.check(widths.first().is_none_or(|width| *width == images.width()), || "images have another size".to_string());
     if tally.failed() > 0 {
         return tally;
     }

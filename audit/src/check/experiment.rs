@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cograd_trace::{Condition, Conditions, Manifest, Metric};
+use cograd_trace::{Condition, Conditions, Manifest, Metric, Parameter};
 use toml::{Table, Value};
 
+use crate::check::seeds::is_bias;
 use crate::tally::Tally;
 use crate::trace::Trace;
 
@@ -31,15 +32,26 @@ pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
     let swept = swept(&experiment, &manifest.conditions, &mut tally);
     let experiment = with_settings(&experiment, &swept);
     conditions(&experiment, manifest, &swept, &mut tally);
-    let mut compare = |path: &[&str], times: usize, found: i128| {
-        let written = lookup(&experiment, path).and_then(Value::as_integer);
-        let written = written.map(|written| i128::from(written) * times as i128);
+    let mut compare = |path: &[&str], found: i128| {
+        let written = lookup(&experiment, path).and_then(Value::as_integer).map(i128::from);
         tally.check(written == Some(found), || format!("{} makes {written:?}, not {found}", path.join(".")));
     };
     let widths = trace.widths.as_deref().unwrap_or_default();
-    compare(&["training", "steps"], 1, manifest.steps.into());
-    compare(&["sample", "examples"], 1, manifest.sampled_examples as i128);
-    compare(&["sample", "weights_per_layer"], widths.len().saturating_sub(1), manifest.coordinates as i128);
+    compare(&["training", "steps"], manifest.steps.into());
+    compare(&["sample", "examples"], manifest.sampled_examples as i128);
+    let most = lookup(&experiment, &["sample", "weights_per_layer"]).and_then(Value::as_integer).unwrap_or(-1);
+    let of_parameter = |parameter: &Parameter| i128::from(parameter.size()).min(most.into());
+    let sampled: i128 = trace.parameters.iter().filter(|parameter| !is_bias(parameter)).map(of_parameter).sum();
+    tally.check(trace.size.is_none() || sampled == manifest.coordinates as i128, || {
+        format!("sample.weights_per_layer makes {sampled} coordinates, not {}", manifest.coordinates)
+    });
+    let kind = lookup(&experiment, &["network", "kind"]).and_then(Value::as_str).unwrap_or("mlp");
+    let found = manifest.task.network.as_deref();
+    tally.check(found.is_none_or(|found| found == kind), || format!("the network is {found:?}, not {kind}"));
+    if kind != "mlp" {
+        schedules(&experiment, manifest, &trace.metrics, snapshots, &mut tally);
+        return tally;
+    }
     let hidden = lookup(&experiment, &["network", "hidden"]).and_then(Value::as_array).cloned().unwrap_or_default();
     let hidden: Vec<i64> = hidden.iter().filter_map(Value::as_integer).collect();
     let found: Vec<i64> = widths.iter().map(|&width| width as i64).collect();

@@ -2,12 +2,11 @@
 //!
 //! Only of runs that cograd recorded: other programs have other generators.
 
-use cograd_trace::{Manifest, Tensor};
+use cograd_trace::{Manifest, Parameter, Tensor};
 use rand_chacha::rand_core::Rng;
 
 use crate::claim::Claim;
 use crate::examples::{Examples, integers};
-use crate::plain::network::Place;
 use crate::plain::random::{below, of_recorder, shuffle_front};
 use crate::tally::Tally;
 use crate::trace::Trace;
@@ -32,15 +31,15 @@ pub(crate) fn check(trace: &Trace, subject: &str) -> Vec<Claim> {
         "the seed draws the sampled weights",
         "the seed draws the initial weights",
     ];
-    let (Some(seed), Some(widths)) = (manifest.conditions.seed(), &trace.widths) else {
-        let why = "the run has no seed, or no network that the audit knows";
+    let (Some(seed), Some(_)) = (manifest.conditions.seed(), trace.size) else {
+        let why = "the run has no seed, or does not say the sizes of its parameters";
         return claims.iter().map(|claim| Claim::unchecked(claim, subject, why)).collect();
     };
     let initially = match trace.run.weights(0) {
         Ok(_) if manifest.conditions.text("initial").is_some() => {
             Claim::unchecked(claims[3], subject, "they are those of another run's snapshot: use --replay")
         }
-        Ok(weights) => initial_weights(seed, widths, &weights).into_claim(claims[3], subject),
+        Ok(weights) => initial_weights(seed, &trace.parameters, &weights).into_claim(claims[3], subject),
         Err(_) => Claim::unchecked(claims[3], subject, "there is no snapshot at step 0, which holds them"),
     };
     let noisy = match manifest.conditions.text("data.noise") {
@@ -52,7 +51,7 @@ pub(crate) fn check(trace: &Trace, subject: &str) -> Vec<Claim> {
     vec![
         noisy,
         sample(manifest, seed, &trace.examples).into_claim(claims[1], subject),
-        weights(trace, seed, widths).into_claim(claims[2], subject),
+        weights(trace, seed).into_claim(claims[2], subject),
         initially,
     ]
 }
@@ -106,19 +105,25 @@ fn sample(manifest: &Manifest, seed: u64, examples: &Examples) -> Tally {
     tally
 }
 
-fn weights(trace: &Trace, seed: u64, widths: &[usize]) -> Tally {
+/// Whether a parameter is a bias, which is neither sampled nor drawn.
+pub(crate) fn is_bias(parameter: &Parameter) -> bool {
+    parameter.name.rsplit('.').next() == Some("bias")
+}
+
+fn weights(trace: &Trace, seed: u64) -> Tally {
     let mut tally = Tally::default();
-    let place = |(parameter, index): &(usize, u64)| Place::of(&trace.parameters[*parameter], *index);
-    let places: Vec<Option<Place>> = trace.coordinates.iter().map(place).collect();
-    for (layer, widths) in widths.windows(2).enumerate() {
-        let weight = |place: &Place| Some(place.row * widths[0] + place.column?);
-        let found: Vec<usize> =
-            places.iter().flatten().filter(|place| place.layer == layer).filter_map(weight).collect();
-        let drawn = drawn(widths[0] * widths[1], found.len(), seed, COORDINATES, layer as u64);
+    let weights = trace.parameters.iter().enumerate().filter(|(_, parameter)| !is_bias(parameter));
+    for (number, (place, parameter)) in weights.enumerate() {
+        let found: Vec<u64> =
+            trace.coordinates.iter().filter(|(of, _)| *of == place).map(|(_, index)| *index).collect();
+        let drawn = drawn(parameter.size() as usize, found.len(), seed, COORDINATES, number as u64);
         for (found, drawn) in found.iter().zip(drawn) {
-            tally.check(*found == drawn, || format!("layer {layer} has weight {found} where {drawn} is drawn"));
+            let name = &parameter.name;
+            tally.check(*found == drawn as u64, || format!("{name} has weight {found} where {drawn} is drawn"));
         }
     }
+    let biases = trace.coordinates.iter().filter(|(of, _)| is_bias(&trace.parameters[*of])).count();
+    tally.check(biases == 0, || format!("{biases} biases are sampled"));
     tally
 }
 
@@ -133,28 +138,41 @@ pub(crate) fn drawn(population: usize, amount: usize, seed: u64, purpose: u64, i
     numbers
 }
 
-/// Glorot's uniform weights, ±√(6/(fan_in + fan_out)), from the top 24 bits of a word each; biases 0.
-fn initial_weights(seed: u64, widths: &[usize], weights: &[Tensor]) -> Tally {
+/// Glorot's uniform weights, ±√(6/(fan_in + fan_out)), from the top 24 bits of a word each; scales 1, biases 0.
+fn initial_weights(seed: u64, parameters: &[Parameter], weights: &[Tensor]) -> Tally {
     let mut generator = of_recorder(seed, INITIALISATION, 0);
     let mut tally = Tally::default();
-    for (layer, pair) in widths.windows(2).enumerate() {
-        let tensor = |name: &str| weights.iter().find(|tensor| tensor.name == format!("layer.{layer}.{name}"));
-        let (Some(weight), Some(bias)) = (tensor("weight"), tensor("bias")) else {
-            tally.check(false, || format!("the snapshot lacks layer {layer}"));
+    for parameter in parameters {
+        let name = &parameter.name;
+        let Some(tensor) = weights.iter().find(|tensor| tensor.name == *name) else {
+            tally.check(false, || format!("the snapshot lacks {name}"));
             continue;
         };
-        tally.check(weight.shape == [pair[1], pair[0]], || format!("layer {layer} has the shape {:?}", weight.shape));
-        let bound = (6.0 / (pair[0] + pair[1]) as f64).sqrt();
-        for (place, &found) in weight.values.iter().enumerate() {
-            let uniform = f64::from(generator.next_u32() >> 8) / f64::from(1 << 24);
-            let expected = (bound * (2.0 * uniform - 1.0)) as f32;
-            tally.check(found == expected, || {
-                format!("weight {place} of layer {layer} is {found}, drawn is {expected}")
-            });
-        }
-        for (unit, &found) in bias.values.iter().enumerate() {
-            tally.check(found == 0.0, || format!("bias {unit} of layer {layer} is {found}, not 0"));
+        let shape: Vec<u64> = tensor.shape.iter().map(|&length| length as u64).collect();
+        tally.check(shape == parameter.shape, || format!("{name} has the shape {shape:?}"));
+        let fans = fans(parameter);
+        for (place, &found) in tensor.values.iter().enumerate() {
+            let expected = match fans {
+                _ if is_bias(parameter) => 0.0,
+                None => 1.0,
+                Some(fans) => {
+                    let uniform = f64::from(generator.next_u32() >> 8) / f64::from(1 << 24);
+                    ((6.0 / fans).sqrt() * (2.0 * uniform - 1.0)) as f32
+                }
+            };
+            tally.check(found == expected, || format!("value {place} of {name} is {found}, drawn is {expected}"));
         }
     }
     tally
+}
+
+/// fan_in + fan_out of a weight; `None` of the scale of a normalisation.
+fn fans(parameter: &Parameter) -> Option<f64> {
+    let shape: Vec<f64> = parameter.shape.iter().map(|length| *length as f64).collect();
+    match (parameter.kind.as_deref(), &shape[..]) {
+        (Some("conv2d"), [outputs, seen, rows, columns]) => Some((outputs + seen) * rows * columns),
+        (Some("embedding" | "position_embedding"), [_, width]) => Some(2.0 * width),
+        (_, [fan_out, fan_in]) => Some(fan_out + fan_in),
+        _ => None,
+    }
 }

@@ -14,8 +14,7 @@ const WIDTH: usize = 3 * 32 * 32;
 /// Loads the batches in `directory`: `data_batch_1.bin` to `data_batch_5.bin`, as many as are there, and `test_batch.bin`; or
 /// CIFAR-100's `train.bin` and `test.bin`.
 pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
-    let mut train = Examples { pixels: Vec::new(), width: WIDTH, maximum: u8::MAX, labels: Vec::new() };
-    let mut test = train.clone();
+    let (mut train, mut test) = (Records::default(), Records::default());
     let of_10: Vec<String> = (1..=5).map(|batch| format!("data_batch_{batch}.bin")).collect();
     let mut has_any = false;
     for name in &of_10 {
@@ -30,11 +29,18 @@ pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
     if !has_any || !add(directory, names[1], labels, classes, &mut test)? {
         return Err(DataError::NoBatches { directory: directory.to_path_buf(), has_train: has_any });
     }
+    let [train, test] = [train, test].map(|of| Examples::images(of.pixels, u8::MAX, &[3, 32, 32], of.labels));
     Ok(Dataset { train, test, classes, noise_file: None })
 }
 
+#[derive(Default)]
+struct Records {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
 /// Adds the records of a file, with so many label bytes each; whether it is there.
-fn add(directory: &Path, name: &str, labels: usize, classes: usize, set: &mut Examples) -> Result<bool, DataError> {
+fn add(directory: &Path, name: &str, labels: usize, classes: usize, set: &mut Records) -> Result<bool, DataError> {
     let mut file = match IdxFile::open(directory, name) {
         Ok(file) => file,
         Err(DataError::Missing { .. }) => return Ok(false),
@@ -105,9 +111,9 @@ mod tests {
         write(&directory, "data_batch_4.bin", &records(&[&[0]]));
         write(&directory, "test_batch.bin", &records(&[&[1]]));
         let data = load(directory.path()).unwrap();
-        assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![3, 9, 0], vec![1], 10));
-        assert_eq!((data.train.width, data.train.maximum, data.train.pixels.len()), (3072, 255, 3 * 3072));
-        assert_eq!(data.train.pixels[3070..3074], [7, 7, 1, 7]);
+        assert_eq!((&data.train.labels[..], data.test.labels, data.classes), (&[3, 9, 0][..], vec![1], 10));
+        assert_eq!((&data.train.shape[..], data.train.pixels().len()), (&[3, 32, 32][..], 3 * 3072));
+        assert_eq!(data.train.pixels()[3070..3074], [7, 7, 1, 7]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{DataError, Dataset, Examples};
 const FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
 const TRAINING_ROWS: usize = 1500;
 const WIDTH: usize = 64;
+const SHAPE: [usize; 3] = [1, 8, 8];
 const MAXIMUM: u8 = 16;
 const CLASSES: u8 = 10;
 
@@ -22,22 +23,25 @@ pub(super) fn load() -> Result<Dataset, DataError> {
 }
 
 fn parse(text: &str) -> Result<Dataset, DataError> {
-    let (mut train, mut test) = (empty(), empty());
+    let (mut train, mut test) = (Rows::default(), Rows::default());
     for (index, line) in text.lines().enumerate() {
         let set = if index < TRAINING_ROWS { &mut train } else { &mut test };
         add_row(set, line).map_err(|problem| DataError::Digits { row: index + 1, problem })?;
     }
-    if test.is_empty() {
-        return Err(DataError::Digits { row: train.len(), problem: "the last: the test set is missing".into() });
+    if test.labels.is_empty() {
+        return Err(DataError::Digits { row: train.labels.len(), problem: "the last: the test set is missing".into() });
     }
+    let [train, test] = [train, test].map(|rows| Examples::images(rows.pixels, MAXIMUM, &SHAPE, rows.labels));
     Ok(Dataset { train, test, classes: usize::from(CLASSES), noise_file: None })
 }
 
-fn empty() -> Examples {
-    Examples { pixels: Vec::new(), width: WIDTH, maximum: MAXIMUM, labels: Vec::new() }
+#[derive(Default)]
+struct Rows {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
 }
 
-fn add_row(set: &mut Examples, line: &str) -> Result<(), String> {
+fn add_row(set: &mut Rows, line: &str) -> Result<(), String> {
     let numbers: Result<Vec<u8>, _> = line.split(',').map(str::parse).collect();
     let mut numbers = numbers.map_err(|_| "not a row of whole numbers".to_string())?;
     let label = match numbers.pop() {
@@ -55,16 +59,17 @@ fn add_row(set: &mut Examples, line: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Values;
 
     #[test]
     fn the_embedded_digits_are_1500_and_297_images() {
         let data = load().unwrap();
         assert_eq!((data.train.len(), data.test.len(), data.classes), (1500, 297, 10));
-        assert_eq!(data.train.pixels.len(), 1500 * 64);
-        assert_eq!(data.train.pixels[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
+        assert_eq!(data.train.pixels().len(), 1500 * 64);
+        assert_eq!(data.train.pixels()[..8], [0, 0, 5, 13, 9, 1, 0, 0]);
         assert_eq!(data.train.labels[..3], [0, 1, 2]);
         assert_eq!(data.test.labels[296], 8);
-        assert_eq!(data.train.maximum, 16);
+        assert!(matches!(data.train.values, Values::Bytes { maximum: 16, .. }));
     }
 
     #[test]

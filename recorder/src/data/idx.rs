@@ -91,8 +91,12 @@ impl LabelledImages {
     }
 
     fn into_examples(self) -> Examples {
-        let width = self.size.iter().product();
-        Examples { pixels: self.pixels, width, maximum: u8::MAX, labels: self.labels }
+        // Rows and columns are an image of one channel; other sizes are what they are.
+        let shape = match self.size.as_slice() {
+            [rows, columns] => vec![1, *rows, *columns],
+            size => size.to_vec(),
+        };
+        Examples::images(self.pixels, u8::MAX, &shape, self.labels)
     }
 }
 
@@ -319,10 +323,10 @@ mod tests {
     #[test]
     fn plain_files_are_read() {
         let data = load(sound().path(), None).unwrap();
-        assert_eq!((data.train.width, data.train.maximum, data.classes), (2, 255, 3));
-        assert_eq!(data.train.pixels, [0, 255, 1, 2, 3, 4]);
+        assert_eq!((&data.train.shape[..], data.classes), (&[1, 2, 1][..], 3));
+        assert_eq!(data.train.pixels(), [0, 255, 1, 2, 3, 4]);
         assert_eq!(data.train.labels, [0, 1, 0]);
-        assert_eq!((data.test.pixels, data.test.labels), (vec![9, 8, 7, 6], vec![2, 1]));
+        assert_eq!((data.test.pixels(), &data.test.labels[..]), (&[9, 8, 7, 6][..], &[2, 1][..]));
     }
 
     #[test]
@@ -444,8 +448,8 @@ mod tests {
         let pixels = [9.0_f32, 8.0, 7.0, 255.0].map(f32::to_be_bytes);
         put(TEST_IMAGES, typed(0x0d, &[2, 2, 1], &pixels.each_ref().map(|pixel| pixel.as_slice())));
         let data = load(directory.path(), None).unwrap();
+        assert_eq!(data.test.pixels(), [9, 8, 7, 255]);
         assert_eq!((data.train.labels, data.test.labels), (vec![0, 200, 1], vec![1, 2]));
-        assert_eq!(data.test.pixels, [9, 8, 7, 255]);
         let half = [0.5_f64.to_be_bytes(); 4];
         put(TEST_IMAGES, typed(0x0e, &[2, 2, 1], &half.each_ref().map(|pixel| pixel.as_slice())));
         let message = load(directory.path(), None).unwrap_err().to_string();
@@ -458,11 +462,11 @@ mod tests {
         let put = |name, bytes: Vec<u8>| fs::write(directory.path().join(name), bytes).unwrap();
         put(TRAIN_IMAGES, file(&[3, 1, 2, 1], &[0, 255, 1, 2, 3, 4]));
         put(TEST_IMAGES, file(&[2, 1, 2, 1], &[9, 8, 7, 6]));
-        assert_eq!(load(directory.path(), None).unwrap().train.width, 2);
+        assert_eq!(load(directory.path(), None).unwrap().train.width(), 2);
         put(TRAIN_IMAGES, file(&[3, 2], &[0, 255, 1, 2, 3, 4]));
         assert!(matches!(load(directory.path(), None), Err(DataError::ImageSizes { .. })));
         put(TEST_IMAGES, file(&[2, 2], &[9, 8, 7, 6]));
-        assert_eq!(load(directory.path(), None).unwrap().train.pixels, [0, 255, 1, 2, 3, 4]);
+        assert_eq!(load(directory.path(), None).unwrap().train.pixels(), [0, 255, 1, 2, 3, 4]);
         let message = error_with(TRAIN_LABELS, &file(&[3, 8], &[0; 24])).to_string();
         assert!(message.contains("3 × 8"), "{message}");
     }

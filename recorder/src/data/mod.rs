@@ -1,4 +1,4 @@
-//! Labelled images: the embedded digits, or a directory of IDX files or of CIFAR's batches.
+//! Labelled examples: the embedded digits, or a directory of IDX files or of CIFAR's batches.
 //!
 //! Pixels stay bytes in memory; minibatches are scaled to [0, 1] as they are gathered.
 
@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::experiment::{DataSettings, Source};
-use crate::network::Pixels;
+use crate::network::{Inputs, Pixels};
 use crate::noise::NoiseKind;
 
 /// A training and a test set with the same image size and classes.
@@ -37,28 +37,77 @@ impl Dataset {
     /// A row past its end.
     pub fn subset(&self, rows: &[u32]) -> Dataset {
         let select = |labels: &[u8]| rows.iter().map(|&row| labels[row as usize]).collect();
-        let Examples { pixels, width, maximum, labels } = &self.train;
-        let image = |&row: &u32| &pixels[row as usize * width..][..*width];
-        let pixels = rows.iter().flat_map(image).copied().collect();
-        let train = Examples { pixels, width: *width, maximum: *maximum, labels: select(labels) };
+        let Examples { values, shape, labels } = &self.train;
+        let values = values.subset(rows, self.train.width());
+        let train = Examples { values, shape: shape.clone(), labels: select(labels) };
         Dataset { train, noise_file: self.noise_file.as_deref().map(select), ..self.clone() }
     }
 }
 
-/// Images of one size with their labels.
+/// Examples of one size with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Examples {
-    /// Pixels of all images, `width` bytes each, row by row.
-    pub pixels: Vec<u8>,
-    /// Pixels of one image.
-    pub width: usize,
-    /// The byte that stands for 1.0.
-    pub maximum: u8,
-    /// One label per image.
+    /// Values of all examples, one after the other.
+    pub values: Values,
+    /// Shape of an example: channels, rows and columns of an image; otherwise the number of its values.
+    pub shape: Vec<usize>,
+    /// One label per example.
     pub labels: Vec<u8>,
 }
 
+/// What examples are made of, as their files have it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Pixels of images.
+    Bytes {
+        /// A byte each.
+        values: Vec<u8>,
+        /// The byte that stands for 1.0.
+        maximum: u8,
+    },
+    /// Numbers of a table.
+    Numbers(Vec<f32>),
+    /// Words of texts, by their number in the vocabulary; 0 is padding.
+    Tokens {
+        /// A number each.
+        values: Vec<u32>,
+        /// Every number is below it.
+        vocabulary: usize,
+    },
+}
+
+impl Values {
+    /// Those of some examples of so many values.
+    fn subset(&self, rows: &[u32], width: usize) -> Values {
+        fn select<T: Copy>(values: &[T], rows: &[u32], width: usize) -> Vec<T> {
+            rows.iter().flat_map(|&row| &values[row as usize * width..][..width]).copied().collect()
+        }
+        match self {
+            Values::Bytes { values, maximum } => {
+                Values::Bytes { values: select(values, rows, width), maximum: *maximum }
+            }
+            Values::Numbers(values) => Values::Numbers(select(values, rows, width)),
+            Values::Tokens { values, vocabulary } => {
+                Values::Tokens { values: select(values, rows, width), vocabulary: *vocabulary }
+            }
+        }
+    }
+}
+
 impl Examples {
+    /// Images of this shape.
+    pub(crate) fn images(pixels: Vec<u8>, maximum: u8, shape: &[usize], labels: Vec<u8>) -> Examples {
+        Examples { values: Values::Bytes { values: pixels, maximum }, shape: shape.to_vec(), labels }
+    }
+
+    /// Pixels of all images, row by row; none if these are no images.
+    pub fn pixels(&self) -> &[u8] {
+        match &self.values {
+            Values::Bytes { values, .. } => values,
+            _ => &[],
+        }
+    }
+
     /// Number of examples.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -69,9 +118,20 @@ impl Examples {
         self.labels.is_empty()
     }
 
-    /// The images as the network reads them, scaled to [0, 1].
-    pub(crate) fn pixels(&self) -> Pixels<'_> {
-        Pixels { values: &self.pixels, width: self.width, maximum: f32::from(self.maximum) }
+    /// Values of an example.
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The examples as the network reads them: pixels scaled to [0, 1].
+    pub fn inputs(&self) -> Inputs<'_> {
+        match &self.values {
+            Values::Bytes { values, maximum } => {
+                Inputs::Pixels(Pixels { values, width: self.width(), maximum: f32::from(*maximum) })
+            }
+            Values::Numbers(values) => Inputs::Numbers(values, self.width()),
+            Values::Tokens { values, .. } => Inputs::Tokens(values, self.width()),
+        }
     }
 }
 
@@ -108,7 +168,7 @@ pub fn load(settings: &DataSettings) -> Result<Dataset, DataError> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// `source = "idx"` or `"cifar"` without a directory.
+    /// A source of files without a directory.
     #[error("no directory of data files is given: add `directory = \"…\"` under [data]")]
     NoDirectory,
     /// A file is neither there plain nor gzipped.

@@ -1,10 +1,12 @@
 //! Values that no experiment can have, and values that do not fit the data.
 
 use super::rule::Problem;
-use super::{Batch, Experiment, ExperimentError, Source};
+use super::{Batch, Experiment, ExperimentError, NetworkKind, Source};
+use crate::architecture;
 use crate::data::Dataset;
 use crate::initial::split;
 use crate::noise::NoiseKind;
+use crate::sample::sample_coordinates;
 use crate::schedule::Schedule;
 
 /// Longest run: its list of steps alone takes 800 MB.
@@ -81,18 +83,11 @@ fn check_name_and_data(experiment: &Experiment) -> Checked {
 fn check_training(experiment: &Experiment) -> Checked {
     let training = &experiment.training;
     let rate = training.learning_rate;
-    require(experiment, !experiment.network.hidden.contains(&0), "network.hidden", || {
-        "a layer of 0 units passes nothing on: every width is at least 1".into()
-    })?;
+    experiment.network.kind.check().map_err(|(key, problem)| experiment.impossible(key, problem))?;
     let initial = experiment.network.initial.as_deref();
     require(experiment, initial.is_none_or(|initial| split(initial).is_some()), "network.initial", || {
         format!("{}: write STUDY/RUN@STEP", initial.unwrap_or_default())
     })?;
-    for &width in &experiment.network.hidden {
-        require(experiment, width as u128 <= MOST_PARAMETERS, "network.hidden", || {
-            format!("{width} units: a network has at most {MOST_PARAMETERS} parameters")
-        })?;
-    }
     require(experiment, rate > 0.0 && rate.is_finite(), "training.learning_rate", || {
         format!("{rate}: a finite number above 0 is needed")
     })?;
@@ -183,21 +178,34 @@ pub(super) fn check_against(experiment: &Experiment, data: &Dataset) -> Checked 
         format!("{}: the training set has {examples} examples: use 1 to {examples}", sample.examples)
     })?;
 
-    let widths = experiment.network.widths(data);
-    let parameters: u128 = widths.windows(2).map(|pair| (pair[0] as u128 + 1) * pair[1] as u128).sum();
-    require(experiment, parameters <= MOST_PARAMETERS, "network.hidden", || {
+    check_network(experiment, data)
+}
+
+/// Checks the network against the data, and the sample against the network.
+fn check_network(experiment: &Experiment, data: &Dataset) -> Checked {
+    let (kind, sample) = (&experiment.network.kind, &experiment.sample);
+    let parameters = architecture::size(kind, data);
+    let parameters = parameters.map_err(|(key, problem)| experiment.impossible(key, problem))?;
+    let key = if let NetworkKind::Mlp { .. } = kind { "network.hidden" } else { "network.kind" };
+    require(experiment, parameters <= MOST_PARAMETERS, key, || {
         format!("{parameters} parameters: at most {MOST_PARAMETERS} are possible")
     })?;
-    for (layer, pair) in widths.windows(2).enumerate() {
-        let weights = pair[0] * pair[1];
-        require(experiment, sample.weights_per_layer <= weights, "sample.weights_per_layer", || {
-            format!(
-                "{}: layer {layer}, {} to {} units, has {weights} weights: use 1 to {weights}",
-                sample.weights_per_layer, pair[0], pair[1]
-            )
-        })?;
+    if let NetworkKind::Mlp { hidden } = kind {
+        let widths = [&[data.train.width()], &hidden[..], &[data.classes]].concat();
+        for (layer, pair) in widths.windows(2).enumerate() {
+            let weights = pair[0] * pair[1];
+            require(experiment, sample.weights_per_layer <= weights, "sample.weights_per_layer", || {
+                format!(
+                    "{}: layer {layer}, {} to {} units, has {weights} weights: use 1 to {weights}",
+                    sample.weights_per_layer, pair[0], pair[1]
+                )
+            })?;
+        }
     }
-    let gradients = sample.examples as u128 * sample.weights_per_layer as u128 * (widths.len() as u128 - 1);
+    let network = architecture::network(kind, data, 0);
+    let network = network.map_err(|problem| experiment.impossible("network.kind", problem.to_string()))?;
+    let coordinates = sample_coordinates(&network.parameters(), sample.weights_per_layer, 0).len();
+    let gradients = sample.examples as u128 * coordinates as u128;
     require(experiment, gradients <= MOST_GRADIENTS, "sample.weights_per_layer", || {
         format!(
             "{gradients} gradients a step (examples × weights): at most {MOST_GRADIENTS} are possible: sample fewer"

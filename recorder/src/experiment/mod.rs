@@ -4,6 +4,7 @@
 
 mod check;
 mod grid;
+mod network;
 mod optimizer;
 mod parse;
 mod rule;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::grid::Grid;
 pub(crate) use self::grid::Setting;
+pub use self::network::{NetworkKind, NetworkSettings};
 pub use self::optimizer::Optimizer;
 use self::parse::Origin;
 pub use self::parse::{Batch, ExperimentError};
@@ -60,7 +62,7 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSettings {
-    /// Where the images come from.
+    /// Where the examples come from.
     pub source: Source,
     /// Directory of the files, relative to the working directory; not with `source = "digits"`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,7 +99,7 @@ impl DataSettings {
     }
 }
 
-/// Where images come from.
+/// Where examples come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -107,27 +109,6 @@ pub enum Source {
     Idx,
     /// A directory of CIFAR's binary batches.
     Cifar,
-}
-
-/// The network: fully connected, ReLU between layers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkSettings {
-    /// Units of each hidden layer, from the input on; empty for a linear classifier.
-    pub hidden: Vec<usize>,
-    /// Snapshot of another run, STUDY/RUN@STEP, whose weights are the initial ones; `{seed}` is the seed of the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initial: Option<String>,
-}
-
-impl NetworkSettings {
-    /// Widths of all layers, input first, for these data: `[784, 2048, 10]`.
-    pub fn widths(&self, data: &Dataset) -> Vec<usize> {
-        let mut widths = vec![data.train.width];
-        widths.extend(&self.hidden);
-        widths.push(data.classes);
-        widths
-    }
 }
 
 /// How a network is trained.

@@ -175,8 +175,11 @@ fn the_grid_sweeps_any_setting_which_need_not_be_written_twice() {
     for text in [&text, &text.replace("hidden = [8]\n", "")] {
         let experiment = Experiment::parse(text, "my.toml").unwrap();
         let variants = experiment.variants().unwrap();
-        let found: Vec<_> =
-            variants.iter().map(|(of, _)| (of.network.hidden.clone(), of.training.learning_rate)).collect();
+        let hidden = |of: &Experiment| match &of.network.kind {
+            NetworkKind::Mlp { hidden } => hidden.clone(),
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = variants.iter().map(|(of, _)| (hidden(of), of.training.learning_rate)).collect();
         let widths = [vec![32], vec![64, 64], vec![]];
         let expected: Vec<_> = widths.iter().flat_map(|hidden| [0.1, 1.0].map(|rate| (hidden.clone(), rate))).collect();
         assert_eq!(found, expected);

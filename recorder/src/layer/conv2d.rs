@@ -1,5 +1,7 @@
 //! A convolution of images, with any stride, padding, dilation and groups.
 
+use std::ops::Range;
+
 use candle_core::{Module, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
@@ -128,8 +130,17 @@ impl Layer for Conv2d {
             return taken.output_gradient.sum((2, 3));
         }
         let (patches, deltas) = self.unfolded(taken)?;
-        let shape: Vec<usize> = std::iter::once(taken.examples()?).chain(self.weight.dims().iter().copied()).collect();
+        let (examples, outputs) = (taken.examples()?, taken.output_gradient.dim(1)?);
+        let shape = [&[examples, outputs], &self.weight.dims()[1..]].concat();
         deltas.matmul(&patches.transpose(1, 2)?.contiguous()?)?.reshape(shape)
+    }
+
+    fn gradients_of_rows(&self, taken: &Use, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
+        match self.settings.groups {
+            1 => self.gradients(&taken.narrowed(1, rows)?, parameter),
+            // The rows of one group see its channels alone.
+            _ => self.gradients(taken, parameter)?.narrow(1, rows.start, rows.len()),
+        }
     }
 
     fn gradients_at(&self, taken: &Use, parameter: usize, coordinates: &[usize]) -> Result<Vec<f64>> {

@@ -1,5 +1,7 @@
 //! A dense layer, of plain vectors or of every position of a sequence: output = W a + b.
 
+use std::ops::Range;
+
 use candle_core::{Module, Result, Tensor, Var};
 use rayon::prelude::*;
 
@@ -68,6 +70,11 @@ impl Layer for Dense {
             WEIGHT => deltas.transpose(1, 2)?.contiguous()?.matmul(&inputs),
             _ => deltas.sum(1),
         }
+    }
+
+    fn gradients_of_rows(&self, taken: &Use, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
+        let outputs = taken.output_gradient.rank() - 1;
+        self.gradients(&taken.narrowed(outputs, rows)?, parameter)
     }
 
     fn gradients_at(&self, taken: &Use, parameter: usize, coordinates: &[usize]) -> Result<Vec<f64>> {

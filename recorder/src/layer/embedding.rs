@@ -1,5 +1,7 @@
 //! An embedding: each token picks a row of the table.
 
+use std::ops::Range;
+
 use candle_core::{Module, Result, Tensor, Var};
 
 use super::{Layer, Tap, Use, rows};
@@ -51,7 +53,11 @@ impl Layer for Embedding {
     }
 
     fn gradients(&self, taken: &Use, _: usize) -> Result<Tensor> {
-        rows::gradients(taken, self.rows()?)
+        rows::gradients(taken, 0..self.rows()?)
+    }
+
+    fn gradients_of_rows(&self, taken: &Use, _: usize, rows: Range<usize>) -> Result<Tensor> {
+        rows::gradients(taken, rows)
     }
 
     fn gradients_at(&self, taken: &Use, _: usize, coordinates: &[usize]) -> Result<Vec<f64>> {

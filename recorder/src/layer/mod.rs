@@ -24,6 +24,8 @@ mod sequential;
 mod tap;
 mod unfold;
 
+use std::ops::Range;
+
 use candle_core::{DType, Module, Result, Tensor, Var};
 
 pub use self::activation::Activation;
@@ -35,7 +37,7 @@ pub use self::flatten::Flatten;
 pub use self::group_norm::GroupNorm;
 pub use self::initial::Initial;
 pub use self::layer_norm::LayerNorm;
-pub use self::pool::{AveragePool, MaxPool};
+pub use self::pool::{AveragePool, GlobalAverage, MaxPool};
 pub use self::position_embedding::PositionEmbedding;
 pub use self::residual::Residual;
 pub use self::rms_norm::RmsNorm;
@@ -59,6 +61,15 @@ pub trait Layer: Send + Sync {
     /// # Errors
     /// The tensor library refuses.
     fn gradients(&self, taken: &Use, parameter: usize) -> Result<Tensor>;
+
+    /// The gradient of every example in some rows of the parameter, `[B, rows, …]`, rows being what its first dimension
+    /// counts: so that large parameters need not be materialised whole.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn gradients_of_rows(&self, taken: &Use, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
+        self.gradients(taken, parameter)?.narrow(1, rows.start, rows.len())
+    }
 
     /// The gradient of every example at `coordinates` (row-major places in the parameter), `[B, coordinates]` row-major.
     ///

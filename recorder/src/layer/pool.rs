@@ -12,6 +12,10 @@ pub struct MaxPool(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AveragePool(pub usize);
 
+/// The mean of a channel over the whole image: `[B, C, height, width]` to `[B, C]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobalAverage;
+
 /// The image in squares, `[B, C, rows, side, columns, side]`. (candle's pooling cannot derive images with an edge left.)
 fn squares(input: &Tensor, side: usize) -> Result<Tensor> {
     let (examples, channels, height, width) = input.dims4()?;
@@ -29,6 +33,18 @@ impl Module for MaxPool {
 impl Module for AveragePool {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         squares(input, self.0)?.mean((3, 5))
+    }
+}
+
+impl Module for GlobalAverage {
+    fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        input.mean((2, 3))
+    }
+}
+
+impl Layers for GlobalAverage {
+    fn layers(&self) -> Vec<(String, &dyn Layer)> {
+        Vec::new()
     }
 }
 

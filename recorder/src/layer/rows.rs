@@ -1,6 +1,7 @@
 //! What layers share whose parameter is a table of rows, each picked by a number: embeddings of tokens and of positions.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::{DType, Result, Tensor};
 use rayon::prelude::*;
@@ -44,18 +45,18 @@ impl Picks {
     }
 }
 
-/// Row v: Σ_{t: x_t = v} δ_t. All rows of the table, `[B, rows, width]`.
-pub(super) fn gradients(taken: &Use, rows: usize) -> Result<Tensor> {
+/// Row v: Σ_{t: x_t = v} δ_t. Of these rows of the table, `[B, rows, width]`.
+pub(super) fn gradients(taken: &Use, rows: Range<usize>) -> Result<Tensor> {
     let picks = Picks::new(taken)?;
     let sparse = picks.gradients();
-    let mut dense = vec![0.0_f32; sparse.len() * rows * picks.width];
+    let mut dense = vec![0.0_f32; sparse.len() * rows.len() * picks.width];
     for (example, gradient) in sparse.iter().enumerate() {
-        for (row, sum) in gradient {
-            let start = (example * rows + row) * picks.width;
+        for (row, sum) in gradient.range(rows.clone()) {
+            let start = (example * rows.len() + row - rows.start) * picks.width;
             dense[start..start + picks.width].iter_mut().zip(sum).for_each(|(value, sum)| *value = *sum as f32);
         }
     }
-    Tensor::from_vec(dense, (sparse.len(), rows, picks.width), taken.input.device())
+    Tensor::from_vec(dense, (sparse.len(), rows.len(), picks.width), taken.input.device())
 }
 
 pub(super) fn gradients_at(taken: &Use, coordinates: &[usize]) -> Result<Vec<f64>> {

@@ -1,5 +1,6 @@
 //! Where the inputs of a layer and the gradients at its outputs are kept while a pass is recorded.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::backend::BackendStorage;
@@ -21,6 +22,12 @@ impl Use {
     /// The input has no dimension.
     pub fn examples(&self) -> Result<usize> {
         self.input.dim(0)
+    }
+
+    /// The same of some outputs alone, which are places of a dimension of the output.
+    pub(super) fn narrowed(&self, dimension: usize, places: Range<usize>) -> Result<Use> {
+        let output_gradient = self.output_gradient.narrow(dimension, places.start, places.len())?;
+        Ok(Use { input: self.input.clone(), output_gradient })
     }
 
     /// The same of one example alone.

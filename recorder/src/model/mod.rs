@@ -4,6 +4,7 @@
 //! upon itself: which examples and coordinates are recorded, when, and how they are written. `examples/own_model.rs` is a
 //! whole program.
 
+mod gradients;
 mod probe;
 mod recorder;
 #[cfg(test)]
@@ -11,6 +12,9 @@ mod tests;
 
 use candle_core::{D, Result, Tensor, Var};
 
+pub use self::gradients::Gradients;
+pub(crate) use self::probe::Probe;
+pub(crate) use self::recorder::write_population;
 pub use self::recorder::{Begun, Recorder, Settings, TrainingSet};
 use crate::layer::Layers;
 

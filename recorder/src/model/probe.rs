@@ -1,11 +1,14 @@
 //! What a model's examples say at its present weights: gradients at coordinates, and the population.
 
+use std::ops::Range;
+
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor, Var, bail};
 use cograd_trace::Parameter;
 
-use super::Model;
+use super::{Gradients, Model};
 use crate::layer::{Layer, Use, materialised, values};
+use crate::network::{LayerPopulation, first_non_finite_row};
 
 /// One parameter of a model.
 struct Tracked<'a> {
@@ -17,21 +20,34 @@ struct Tracked<'a> {
 }
 
 /// A model with its parameters in order.
-pub(super) struct Probe<'a> {
+pub(crate) struct Probe<'a> {
     model: &'a dyn Model,
     layers: Vec<(String, &'a dyn Layer)>,
     tracked: Vec<Tracked<'a>>,
 }
 
 /// A forward and backward pass over a batch.
-struct Pass {
-    losses: Vec<f64>,
+pub(super) struct Pass {
+    pub losses: Vec<f64>,
     /// The uses of every layer.
-    uses: Vec<Vec<Use>>,
+    pub uses: Vec<Vec<Use>>,
+}
+
+/// What autograd found of a batch.
+pub(super) struct Backward {
+    /// `[B]`, from which there is a way back.
+    losses: Tensor,
+    gradients: GradStore,
+}
+
+impl Backward {
+    fn losses(&self) -> Result<Vec<f64>> {
+        self.losses.to_dtype(DType::F64)?.to_vec1()
+    }
 }
 
 /// What all examples say at one step.
-pub(super) struct Population {
+pub(crate) struct Population {
     pub losses: Vec<f64>,
     /// By parameter, ⟨g_i, G⟩ of every example.
     pub contributions: Vec<Vec<f64>>,
@@ -71,6 +87,11 @@ impl<'a> Probe<'a> {
         self.tracked.iter().map(|it| Parameter::new(&it.name, &shape(it.var), Some(it.kind))).collect()
     }
 
+    /// Every parameter itself.
+    pub fn vars(&self) -> Vec<&'a Var> {
+        self.tracked.iter().map(|it| it.var).collect()
+    }
+
     /// Values of every parameter, row-major.
     pub fn weights(&self) -> Result<Vec<cograd_trace::Tensor>> {
         let tensor = |it: &Tracked<'_>| {
@@ -83,7 +104,7 @@ impl<'a> Probe<'a> {
     /// The loss of every example.
     #[cfg(test)]
     pub fn losses(&self, inputs: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
-        Ok(self.backward(inputs, labels)?.0)
+        self.backward(inputs, labels)?.losses()
     }
 
     /// The losses of a batch, and the gradients of every example at the coordinates of each parameter, `[B, d]` row-major.
@@ -109,6 +130,74 @@ impl<'a> Probe<'a> {
         Ok((pass.losses, rows))
     }
 
+    /// The gradients of a minibatch, as update rules ask for them.
+    ///
+    /// # Errors
+    /// A parameter of no tapped layer, or the tensor library refuses.
+    pub fn minibatch(&self, inputs: &Tensor, labels: &Tensor) -> Result<Gradients<'_>> {
+        if let Some(it) = self.tracked.iter().find(|it| it.users.is_empty()) {
+            bail!("parameter {} belongs to no tapped layer: no update rule can have its gradients", it.name);
+        }
+        let (pass, backward) = self.tapped(inputs, labels)?;
+        Ok(Gradients { probe: self, pass, backward })
+    }
+
+    /// The sum of a minibatch's gradients, each times its factor, by parameter.
+    pub(super) fn weighted_sum(&self, backward: &Backward, factors: &[f32]) -> Result<Vec<Tensor>> {
+        let factors = Tensor::new(factors, backward.losses.device())?;
+        let gradients = (&backward.losses * factors)?.sum_all()?.backward()?;
+        self.tracked.iter().map(|it| gradient_of(&gradients, it)?.contiguous()).collect()
+    }
+
+    /// The sum of a minibatch's gradients, by parameter.
+    pub(super) fn sum(&self, backward: &Backward) -> Result<Vec<Tensor>> {
+        self.tracked.iter().map(|it| gradient_of(&backward.gradients, it)?.contiguous()).collect()
+    }
+
+    /// ‖g_i‖² of every example over all parameters of tapped layers.
+    pub(super) fn norms_sq(&self, pass: &Pass) -> Result<Vec<f64>> {
+        let mut norms_sq = vec![0.0; pass.losses.len()];
+        for it in &self.tracked {
+            let uses: Vec<_> = pass.uses(it).collect();
+            let of_parameter = self.self_terms_of_uses(&uses, pass.losses.len())?;
+            norms_sq.iter_mut().zip(of_parameter).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(norms_sq)
+    }
+
+    /// The gradient of every example in some rows of a parameter, `[B, values]`.
+    pub(super) fn gradients_of_rows(&self, pass: &Pass, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (layer, parameter, taken) in pass.uses(&self.tracked[parameter]) {
+            let of_use = self.layers[layer].1.gradients_of_rows(taken, parameter, rows.clone())?;
+            sum = Some(match sum {
+                None => of_use,
+                Some(sum) => (sum + of_use)?,
+            });
+        }
+        match sum {
+            Some(sum) => sum.flatten_from(1)?.contiguous(),
+            None => bail!("parameter {} is not used", self.tracked[parameter].name),
+        }
+    }
+
+    /// The first layer and example of which an input or a gradient at an output is not finite.
+    pub(super) fn first_not_finite(&self, pass: &Pass) -> Result<Option<(&'static str, usize, usize)>> {
+        for (layer, uses) in pass.uses.iter().enumerate() {
+            for taken in uses {
+                for (what, tensor) in [("activations", &taken.input), ("deltas", &taken.output_gradient)] {
+                    if tensor.dtype() != DType::F32 {
+                        continue;
+                    }
+                    if let Some(example) = first_non_finite_row(&tensor.flatten_from(1)?.contiguous()?)? {
+                        return Ok(Some((what, layer, example)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
     fn values_at(
         &self,
         pass: &Pass,
@@ -129,13 +218,17 @@ impl<'a> Probe<'a> {
         Ok(sum)
     }
 
-    /// Contributions and self terms of all examples, in two passes over them in batches of `batch`.
-    pub fn population(&self, inputs: &Tensor, labels: &Tensor, batch: usize) -> Result<Population> {
-        let totals = self.totals(inputs, labels, batch)?;
+    /// Contributions and self terms of all examples, in two passes over them in `batches` of inputs and labels.
+    pub fn population<I: Iterator<Item = Result<(Tensor, Tensor)>>>(
+        &self,
+        batches: impl Fn() -> I,
+    ) -> Result<Population> {
+        let totals = self.totals(batches())?;
         let none = || vec![Vec::new(); self.tracked.len()];
         let norms_sq = totals.iter().map(|total| total.sqr()?.sum_all()?.to_scalar()).collect::<Result<_>>()?;
         let mut found = Population { losses: Vec::new(), contributions: none(), self_terms: none(), norms_sq };
-        for (inputs, labels) in batches(inputs, labels, batch)? {
+        for batch in batches() {
+            let (inputs, labels) = batch?;
             let pass = self.pass(&inputs, &labels)?;
             for (place, (it, total)) in self.tracked.iter().zip(&totals).enumerate() {
                 found.contributions[place].extend(self.contributions(&pass, it, &inputs, &labels, total)?);
@@ -147,11 +240,12 @@ impl<'a> Probe<'a> {
     }
 
     /// The gradient of every parameter, summed over all examples, in f64.
-    fn totals(&self, inputs: &Tensor, labels: &Tensor, batch: usize) -> Result<Vec<Tensor>> {
+    fn totals(&self, batches: impl Iterator<Item = Result<(Tensor, Tensor)>>) -> Result<Vec<Tensor>> {
         let mut totals: Option<Vec<Tensor>> = None;
-        for (inputs, labels) in batches(inputs, labels, batch)? {
-            let (_, gradients) = self.backward(&inputs, &labels)?;
-            let gradient = |it: &Tracked<'_>| gradient_of(&gradients, it)?.to_dtype(DType::F64);
+        for batch in batches {
+            let (inputs, labels) = batch?;
+            let backward = self.backward(&inputs, &labels)?;
+            let gradient = |it: &Tracked<'_>| gradient_of(&backward.gradients, it)?.to_dtype(DType::F64);
             let these = self.tracked.iter().map(gradient).collect::<Result<Vec<Tensor>>>()?;
             totals = Some(match totals {
                 None => these,
@@ -182,16 +276,20 @@ impl<'a> Probe<'a> {
         Ok(sum)
     }
 
-    /// Self terms of several uses do not add up: there the gradient of each example is formed.
     fn self_terms(&self, pass: &Pass, it: &Tracked<'_>, inputs: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
         let uses: Vec<_> = pass.uses(it).collect();
-        match uses.as_slice() {
-            [] => {
-                let square = |gradient: Tensor| materialised::self_terms(&gradient.unsqueeze(0)?);
-                Ok(self.one_by_one(it, inputs, labels, square)?.concat())
-            }
+        if uses.is_empty() {
+            let square = |gradient: Tensor| materialised::self_terms(&gradient.unsqueeze(0)?);
+            return Ok(self.one_by_one(it, inputs, labels, square)?.concat());
+        }
+        self.self_terms_of_uses(&uses, pass.losses.len())
+    }
+
+    /// Self terms of several uses do not add up: there the gradient of each example is formed.
+    fn self_terms_of_uses(&self, uses: &[(usize, usize, &Use)], examples: usize) -> Result<Vec<f64>> {
+        match uses {
             [(layer, parameter, taken)] => self.layers[*layer].1.self_terms(taken, *parameter),
-            _ => (0..pass.losses.len()).map(|example| self.squared_sum(&uses, example)).collect(),
+            _ => (0..examples).map(|example| self.squared_sum(uses, example)).collect(),
         }
     }
 
@@ -211,20 +309,25 @@ impl<'a> Probe<'a> {
 
     /// A forward and backward pass of the summed loss with all taps open.
     fn pass(&self, inputs: &Tensor, labels: &Tensor) -> Result<Pass> {
+        Ok(self.tapped(inputs, labels)?.0)
+    }
+
+    /// The same, and what the backward pass found.
+    fn tapped(&self, inputs: &Tensor, labels: &Tensor) -> Result<(Pass, Backward)> {
         self.layers.iter().for_each(|(_, layer)| layer.tap().open());
         let passed = self.backward(inputs, labels);
         // Every tap is closed, whatever happened, so that training goes on without them.
         let uses: Vec<Result<Vec<Use>>> = self.layers.iter().map(|(_, layer)| layer.tap().close()).collect();
-        let (losses, _) = passed?;
+        let backward = passed?;
         let named = |(uses, (name, _)): (Result<Vec<Use>>, &(String, &dyn Layer))| {
             uses.map_err(|error| candle_core::Error::Msg(format!("layer {name}: {error}")))
         };
         let uses = uses.into_iter().zip(&self.layers).map(named).collect::<Result<_>>()?;
-        Ok(Pass { losses, uses })
+        Ok((Pass { losses: backward.losses()?, uses }, backward))
     }
 
     /// The losses of a batch and the gradient of their sum; every parameter must have one.
-    fn backward(&self, inputs: &Tensor, labels: &Tensor) -> Result<(Vec<f64>, GradStore)> {
+    fn backward(&self, inputs: &Tensor, labels: &Tensor) -> Result<Backward> {
         let losses = self.model.losses(inputs, labels)?;
         if losses.dims() != [inputs.dim(0)?] {
             bail!(
@@ -235,7 +338,7 @@ impl<'a> Probe<'a> {
         }
         let gradients = losses.sum_all()?.backward()?;
         self.tracked.iter().try_for_each(|it| gradient_of(&gradients, it).map(drop))?;
-        Ok((losses.to_dtype(DType::F64)?.to_vec1()?, gradients))
+        Ok(Backward { losses, gradients })
     }
 
     /// The gradient of one parameter by plain autograd, one example at a time.
@@ -247,10 +350,31 @@ impl<'a> Probe<'a> {
         take: impl Fn(Tensor) -> Result<T>,
     ) -> Result<Vec<T>> {
         let single = |example: usize| {
-            let (_, gradients) = self.backward(&inputs.narrow(0, example, 1)?, &labels.narrow(0, example, 1)?)?;
-            take(gradient_of(&gradients, it)?.clone())
+            let backward = self.backward(&inputs.narrow(0, example, 1)?, &labels.narrow(0, example, 1)?)?;
+            take(gradient_of(&backward.gradients, it)?.clone())
         };
         (0..inputs.dim(0)?).map(single).collect()
+    }
+}
+
+impl Population {
+    /// The same by layer, in the order of the layers' first parameters.
+    pub fn by_layer(self, parameters: &[Parameter]) -> Vec<LayerPopulation> {
+        let mut layers: Vec<(&str, LayerPopulation)> = Vec::new();
+        let by_parameter = self.contributions.into_iter().zip(self.self_terms).zip(self.norms_sq);
+        for (parameter, ((contributions, self_terms), gradient_norm_sq)) in parameters.iter().zip(by_parameter) {
+            match layers.iter_mut().find(|(layer, _)| *layer == parameter.layer) {
+                None => {
+                    layers.push((&parameter.layer, LayerPopulation { contributions, self_terms, gradient_norm_sq }))
+                }
+                Some((_, layer)) => {
+                    layer.contributions.iter_mut().zip(contributions).for_each(|(sum, value)| *sum += value);
+                    layer.self_terms.iter_mut().zip(self_terms).for_each(|(sum, value)| *sum += value);
+                    layer.gradient_norm_sq += gradient_norm_sq;
+                }
+            }
+        }
+        layers.into_iter().map(|(_, layer)| layer).collect()
     }
 }
 
@@ -311,11 +435,15 @@ fn gradient_of<'g>(gradients: &'g GradStore, it: &Tracked<'_>) -> Result<&'g Ten
 }
 
 /// Batches of at most so many examples, in order.
-pub(super) fn batches(inputs: &Tensor, labels: &Tensor, batch: usize) -> Result<Vec<(Tensor, Tensor)>> {
-    let examples = inputs.dim(0)?;
-    let one = |start: usize| {
+pub(super) fn batches<'t>(
+    inputs: &'t Tensor,
+    labels: &'t Tensor,
+    batch: usize,
+) -> impl Iterator<Item = Result<(Tensor, Tensor)>> + 't {
+    let (examples, batch) = (inputs.dims().first().copied().unwrap_or_default(), batch.max(1));
+    let one = move |start: usize| {
         let length = batch.min(examples - start);
         Ok((inputs.narrow(0, start, length)?, labels.narrow(0, start, length)?))
     };
-    (0..examples).step_by(batch.max(1)).map(one).collect()
+    (0..examples).step_by(batch).map(one)
 }

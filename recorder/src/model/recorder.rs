@@ -12,6 +12,7 @@ use super::Model;
 use super::probe::{Probe, batches};
 use crate::error::RecordError;
 use crate::experiment::Schedules;
+use crate::network::LayerPopulation;
 use crate::random::{Purpose, sample, stream};
 use crate::sample::sample_examples;
 use crate::schedule::RecordingSteps;
@@ -183,7 +184,8 @@ impl Recorder {
     /// Whether the losses were finite and the gradients are written.
     fn write_gradients(&mut self, step: u64, probe: &Probe<'_>) -> Result<bool, RecordError> {
         let mut rows = Vec::with_capacity(self.examples.len() * self.coordinates.iter().map(Vec::len).sum::<usize>());
-        for (inputs, labels) in batches(&self.inputs, &self.labels, self.batch)? {
+        for batch in batches(&self.inputs, &self.labels, self.batch) {
+            let (inputs, labels) = batch?;
             let (losses, gradients) = probe.gradients_at(&inputs, &labels, &self.coordinates)?;
             if losses.iter().any(|loss| !loss.is_finite()) {
                 return Ok(false);
@@ -209,24 +211,8 @@ impl Recorder {
     }
 
     fn write_population(&mut self, step: u64, probe: &Probe<'_>, data: TrainingSet<'_>) -> Result<(), RecordError> {
-        let found = probe.population(data.inputs, data.labels, self.batch)?;
-        let mut layers: Vec<(String, Vec<f64>, Vec<f64>, f64)> = Vec::new();
-        let by_parameter = found.contributions.into_iter().zip(found.self_terms).zip(found.norms_sq);
-        for (parameter, ((contributions, self_terms), norm_sq)) in probe.parameters().into_iter().zip(by_parameter) {
-            match layers.iter_mut().find(|(layer, ..)| *layer == parameter.layer) {
-                None => layers.push((parameter.layer, contributions, self_terms, norm_sq)),
-                Some((_, contribution, self_term, norm)) => {
-                    contribution.iter_mut().zip(contributions).for_each(|(sum, value)| *sum += value);
-                    self_term.iter_mut().zip(self_terms).for_each(|(sum, value)| *sum += value);
-                    *norm += norm_sq;
-                }
-            }
-        }
-        let rows = layers
-            .iter()
-            .map(|(_, contributions, self_terms, _)| PopulationLayer { contributions, self_terms: Some(self_terms) });
-        let (rows, norms): (Vec<_>, Vec<f64>) = (rows.collect(), layers.iter().map(|layer| layer.3).collect());
-        Ok(self.writer.write_population(step as i64, &PopulationRows { layers: &rows, gradient_norms_sq: &norms })?)
+        let found = probe.population(|| batches(data.inputs, data.labels, self.batch))?;
+        write_population(&mut self.writer, step, &found.by_layer(&probe.parameters()))
     }
 
     /// Makes everything recorded so far last, together with bytes of the training loop, so that both go on from here.
@@ -244,4 +230,18 @@ impl Recorder {
     pub fn finish(self, columns: &[(&str, ExampleColumn)], metrics: &[Metric]) -> Result<Manifest, RecordError> {
         Ok(self.writer.finish(columns, metrics)?)
     }
+}
+
+/// Writes the population of a step, layer by layer.
+pub(crate) fn write_population(
+    writer: &mut RunWriter,
+    step: u64,
+    layers: &[LayerPopulation],
+) -> Result<(), RecordError> {
+    let rows = layers
+        .iter()
+        .map(|layer| PopulationLayer { contributions: &layer.contributions, self_terms: Some(&layer.self_terms) });
+    let (rows, norms): (Vec<_>, Vec<f64>) =
+        (rows.collect(), layers.iter().map(|layer| layer.gradient_norm_sq).collect());
+    Ok(writer.write_population(step as i64, &PopulationRows { layers: &rows, gradient_norms_sq: &norms })?)
 }

@@ -4,7 +4,7 @@ use candle_core::{Device, Module, Tensor, Var};
 use proptest::prelude::*;
 use rand::Rng;
 
-use super::probe::Probe;
+use super::probe::{Probe, batches};
 use super::*;
 use crate::layer::{
     Activation, AveragePool, Block, Conv2d, Conv2dSettings, Dense, Embedding, GroupNorm, Layer, LayerNorm, MaxPool,
@@ -113,7 +113,7 @@ fn agrees(model: &Net, inputs: &Tensor) {
         row.iter().zip(&plain).for_each(|(found, expected)| near(f64::from(*found), *expected, scale, "gradient"));
     }
 
-    let found = probe.population(inputs, &labels, 2).unwrap();
+    let found = probe.population(|| batches(inputs, &labels, 2)).unwrap();
     for (parameter, &size) in sizes.iter().enumerate() {
         let of = |example: usize| &plain[example][parameter];
         let total: Vec<f64> = (0..size).map(|at| (0..examples).map(|example| of(example)[at]).sum()).collect();
@@ -268,7 +268,7 @@ fn a_hand_computed_case() {
     let cosine = 1.0_f32.cos();
     assert_eq!(losses, [0.0]);
     assert_eq!(gradients, [0.5 * cosine, cosine]);
-    let found = Probe::new(&model).population(&inputs, &labels, 1).unwrap();
+    let found = Probe::new(&model).population(|| batches(&inputs, &labels, 1)).unwrap();
     assert!((found.self_terms[0][0] - 1.25 * f64::from(cosine).powi(2)).abs() < 1e-7);
 }
 

@@ -21,6 +21,11 @@ impl Deltas {
     pub fn evaluation(&self) -> &Evaluation {
         &self.evaluation
     }
+
+    /// These alone.
+    pub(crate) fn into_evaluation(self) -> Evaluation {
+        self.evaluation
+    }
 }
 
 impl Network {

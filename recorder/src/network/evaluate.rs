@@ -1,8 +1,8 @@
 //! Losses and predictions.
 
-use super::kernels::{Outcome, cross_entropy, with_values};
-use super::{Network, Pixels};
-use candle_core::{Result, bail};
+use super::kernels::{CLASSES, Outcome, cross_entropy, with_values};
+use super::{Inputs, Network};
+use candle_core::{Result, Tensor, bail};
 
 /// Losses and predictions of some examples, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,8 +25,20 @@ impl Evaluation {
         self.predictions.extend(outcomes.iter().map(|outcome| outcome.prediction));
     }
 
+    /// That of examples with these logits, [b, classes], and labels below the number of classes.
+    ///
+    /// # Errors
+    /// Logits that are no such matrix, or more than 256 classes.
+    pub(crate) fn of_logits(logits: &Tensor, labels: &[u8]) -> Result<Evaluation> {
+        let (examples, classes) = logits.dims2()?;
+        if examples != labels.len() || classes == 0 || classes > CLASSES {
+            bail!("logits of the shape {:?} for {} labels", logits.dims(), labels.len());
+        }
+        Ok(Evaluation::of(with_values(logits, |logits| cross_entropy(logits, classes, labels, None))?))
+    }
+
     /// Adds the losses and predictions of further examples.
-    pub(super) fn append(&mut self, further: &Evaluation) {
+    pub(crate) fn append(&mut self, further: &Evaluation) {
         self.losses.extend(&further.losses);
         self.predictions.extend(&further.predictions);
     }
@@ -44,8 +56,9 @@ impl Network {
     /// Losses against `labels`, and predictions, of all `examples`.
     ///
     /// # Errors
-    /// Pixels that are not the input width, not one label an example, or a label that is no class.
-    pub fn evaluate(&self, examples: Pixels<'_>, labels: &[u8]) -> Result<Evaluation> {
+    /// Examples that are not the input width, not one label an example, or a label that is no class.
+    pub fn evaluate<'a>(&self, examples: impl Into<Inputs<'a>>, labels: &[u8]) -> Result<Evaluation> {
+        let examples = examples.into();
         self.check_labels(labels, examples.len())?;
         let mut evaluation = Evaluation::default();
         for (chunk, labels) in labels.chunks(CHUNK).enumerate() {
@@ -71,6 +84,7 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Pixels;
     use crate::network::testing::network;
 
     #[test]
@@ -81,7 +95,7 @@ mod tests {
         let labels: Vec<u8> = (0..examples).map(|example| (example % 4) as u8).collect();
         let pixels = Pixels { values: &values, width: 6, maximum: 255.0 };
         let evaluation = network.evaluate(pixels, &labels).unwrap();
-        let pass = network.forward(&pixels.gather_range(0..examples).unwrap()).unwrap();
+        let pass = network.forward(&Inputs::from(pixels).gather_range(0..examples).unwrap()).unwrap();
         assert_eq!(&evaluation, network.backward(&pass, &labels).unwrap().evaluation());
         assert_eq!(evaluation.losses.len(), examples);
     }

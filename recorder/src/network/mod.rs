@@ -11,8 +11,8 @@
 mod backward;
 mod evaluate;
 mod forward;
+mod inputs;
 mod kernels;
-mod pixels;
 mod population;
 #[cfg(test)]
 pub(crate) mod reference;
@@ -23,11 +23,11 @@ pub(crate) mod testing;
 pub use backward::Deltas;
 pub use evaluate::Evaluation;
 pub use forward::Pass;
+pub use inputs::{Inputs, Pixels};
 pub(crate) use kernels::{
     AddGaussian, DescendBias, DescendBy, DescendMedian, DescendWeight, MedianOfMeans, Winsorized, add_square_norms,
     first_non_finite_row, mean_gradient, scaled_rows, with_parameters, with_values,
 };
-pub use pixels::Pixels;
 pub use population::{LayerPopulation, Population};
 pub use sampled::{Weight, sampled_gradients};
 

@@ -6,7 +6,7 @@
 //! gradient is ever formed.
 
 use super::kernels::{Activation, Affine, add_square_norms, row_dots, summed_gradient};
-use super::{Deltas, Evaluation, Network, Pass, Pixels};
+use super::{Deltas, Evaluation, Inputs, Network, Pass};
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
@@ -43,8 +43,9 @@ impl Network {
     /// Contributions and self terms of `examples` with `labels`, whose gradients add up to the full one.
     ///
     /// # Errors
-    /// Pixels that are not the input width, not one label an example, or a label that is no class.
-    pub fn population(&self, examples: Pixels<'_>, labels: &[u8]) -> Result<Population> {
+    /// Examples that are not the input width, not one label an example, or a label that is no class.
+    pub fn population<'a>(&self, examples: impl Into<Inputs<'a>>, labels: &[u8]) -> Result<Population> {
+        let examples = examples.into();
         self.check_labels(labels, examples.len())?;
         let mut evaluation = Evaluation::default();
         let mut sums: Vec<Sum> = self.layers.iter().map(|layer| Sum::new(layer.fan_in(), layer.fan_out())).collect();
@@ -78,7 +79,7 @@ impl Network {
     /// place of a chunk's first example.
     fn for_each_chunk(
         &self,
-        examples: Pixels<'_>,
+        examples: Inputs<'_>,
         labels: &[u8],
         mut work: impl FnMut(usize, &Pass, &Deltas) -> Result<()>,
     ) -> Result<()> {
@@ -141,6 +142,7 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Pixels;
     use crate::network::reference::{Reference, Trail};
     use crate::network::testing::network;
     use proptest::prelude::*;
@@ -235,7 +237,8 @@ mod tests {
         let (values, labels) = examples(&network, 2 * CHUNK + 7, 0.5, 3);
         // Some of so many examples are on the edge of a ReLU: the sums tell whether all were counted.
         let population = network.population(pixels(&values, &network), &labels).unwrap();
-        let whole = network.forward(&pixels(&values, &network).gather_range(0..labels.len()).unwrap()).unwrap();
+        let whole =
+            network.forward(&Inputs::from(pixels(&values, &network)).gather_range(0..labels.len()).unwrap()).unwrap();
         let deltas = network.backward(&whole, &labels).unwrap();
         assert_eq!(&population.evaluation, deltas.evaluation());
         for (layer, (inputs, deltas)) in population.layers.iter().zip(whole.layer_inputs().iter().zip(deltas.layers()))

@@ -1,9 +1,10 @@
 //! One update of a network: the rule makes a gradient, the optimizer a step of it, as long as the learning rate says.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use rayon::prelude::*;
 
-use super::{Optimizer, Part};
+use super::{Decayed, Optimizer, Part};
+use crate::model::Gradients;
 use crate::network::{Network, with_parameters, with_values};
 use crate::rule::{RuleError, Step, UpdateRule};
 
@@ -15,7 +16,8 @@ pub struct Update {
     rule: Box<dyn UpdateRule>,
     /// `None` for plain SGD, which the rules are themselves.
     optimizer: Option<Box<dyn Optimizer>>,
-    /// Whole networks: every layer's weights [fan_in, fan_out] and then its biases. None before the first step.
+    /// Whole networks: of a multilayer perceptron every layer's weights [fan_in, fan_out] and then its biases; of any other all
+    /// parameters in their order. None before the first step.
     memories: Vec<Vec<f32>>,
     /// Room for the gradient of the largest layer.
     buffer: Option<Tensor>,
@@ -35,18 +37,11 @@ impl Update {
         let Some(optimizer) = &self.optimizer else { return self.rule.update(network, step) };
         let sizes = network.layers().iter().map(|layer| (layer.fan_in() + 1) * layer.fan_out());
         let (parameters, largest) = sizes.fold((0, 0), |(sum, most), size| (sum + size, most.max(size)));
-        if self.memories.is_empty() {
-            self.memories = vec![vec![0.0; parameters]; optimizer.memories()];
-        }
-        if self.memories.len() != optimizer.memories() || self.memories.iter().any(|memory| memory.len() != parameters)
-        {
-            return Err(RuleError::State);
-        }
+        let mut memories = begun(&mut self.memories, optimizer.as_ref(), parameters)?;
         let buffer = match self.buffer.take().filter(|buffer| buffer.elem_count() == largest) {
             Some(buffer) => buffer,
             None => Tensor::zeros(largest, DType::F32, &Device::Cpu)?,
         };
-        let mut memories: Vec<&mut [f32]> = self.memories.iter_mut().map(|memory| &mut memory[..]).collect();
         self.rule.begin(step)?;
         for (index, layer) in network.layers().iter().enumerate() {
             let gradient = layer.zeros_in(&buffer)?;
@@ -54,10 +49,32 @@ impl Update {
             self.rule.descend(&gradient, index, &Step { learning_rate: -1.0, ..*step })?;
             for (parameters, gradient) in [(layer.weight(), gradient.weight()), (layer.bias(), gradient.bias())] {
                 let of_tensor = split_off(&mut memories, parameters.elem_count());
-                move_all(optimizer.as_ref(), parameters, gradient, of_tensor, step)?;
+                move_all(optimizer.as_ref(), parameters, gradient, of_tensor, (step.number, step.learning_rate))?;
             }
         }
         self.buffer = Some(buffer);
+        Ok(())
+    }
+
+    /// Makes update `number` of a network of any layers, whose parameters hold w_t and afterwards w_{t+1}.
+    ///
+    /// # Errors
+    /// As [`Update::make`].
+    pub(crate) fn make_of_model(
+        &mut self,
+        parameters: &[&Var],
+        gradients: &Gradients<'_>,
+        number: u64,
+        learning_rate: f64,
+    ) -> Result<(), RuleError> {
+        let direction = self.rule.direction(number, gradients)?;
+        let optimizer = self.optimizer.as_deref().unwrap_or(&Decayed { weight_decay: 0.0 });
+        let sizes = parameters.iter().map(|var| var.elem_count()).sum();
+        let mut memories = begun(&mut self.memories, optimizer, sizes)?;
+        for (var, gradient) in parameters.iter().zip(&direction) {
+            let of_tensor = split_off(&mut memories, var.elem_count());
+            move_all(optimizer, var.as_tensor(), gradient, of_tensor, (number, learning_rate))?;
+        }
         Ok(())
     }
 
@@ -71,6 +88,21 @@ impl Update {
         self.rule.restore(rule);
         self.memories = optimizer;
     }
+}
+
+/// What an optimizer remembers of so many parameters: zeros at the start.
+fn begun<'a>(
+    memories: &'a mut Vec<Vec<f32>>,
+    optimizer: &dyn Optimizer,
+    parameters: usize,
+) -> Result<Vec<&'a mut [f32]>, RuleError> {
+    if memories.is_empty() {
+        *memories = vec![vec![0.0; parameters]; optimizer.memories()];
+    }
+    if memories.len() != optimizer.memories() || memories.iter().any(|memory| memory.len() != parameters) {
+        return Err(RuleError::State);
+    }
+    Ok(memories.iter_mut().map(|memory| &mut memory[..]).collect())
 }
 
 /// Takes the first `length` numbers off every memory.
@@ -89,7 +121,7 @@ fn move_all(
     parameters: &Tensor,
     gradient: &Tensor,
     mut memories: Vec<&mut [f32]>,
-    step: &Step<'_>,
+    (number, learning_rate): (u64, f64),
 ) -> candle_core::Result<()> {
     with_values(gradient, |gradient| {
         with_parameters(parameters, |parameters| {
@@ -99,7 +131,7 @@ fn move_all(
                 Part { parameters, gradient, memories }
             });
             let parts: Vec<Part<'_>> = parts.collect();
-            parts.into_par_iter().for_each(|part| optimizer.step(part, step.number, step.learning_rate));
+            parts.into_par_iter().for_each(|part| optimizer.step(part, number, learning_rate));
         })
     })?
 }
@@ -108,7 +140,7 @@ fn move_all(
 mod tests {
     use super::*;
     use crate::network::testing::{batch, network};
-    use crate::optimizer::{Adam, Decayed, Momentum};
+    use crate::optimizer::{Adam, Momentum};
     use crate::rule::testing::{coordinate, gradients, parameters};
     use crate::rule::{MedianOfMeans, NormClipped, RollingMedian, Sgd, Winsorized};
 

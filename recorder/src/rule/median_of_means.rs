@@ -1,6 +1,9 @@
 //! Median of means: M3 for three groups (Zielinski, Krishnan & Chatterjee 2020, arXiv 2003.07422).
 
+use candle_core::Tensor;
+
 use super::{RuleError, Step, UpdateRule};
+use crate::model::Gradients;
 use crate::network::{self, DescendBy, Layer};
 
 /// w ← w − η · the coordinate-wise median of the mean gradients of groups of the minibatch.
@@ -21,6 +24,23 @@ impl UpdateRule for MedianOfMeans {
         layer.weight().inplace_op3(inputs, deltas, &descend)?;
         Ok(layer.bias().inplace_op2(deltas, &descend)?)
     }
+
+    fn direction(&mut self, _: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        gradients.ensure_finite()?;
+        let groups = self.groups.clamp(1, gradients.examples().max(1));
+        Ok(gradients.by_coordinate(|values| median_of_means(values, groups))?)
+    }
+}
+
+/// The median of the means of so many groups.
+fn median_of_means(values: &[f32], groups: usize) -> f32 {
+    let mean = |group: usize| {
+        let members = &values[group * values.len() / groups..(group + 1) * values.len() / groups];
+        members.iter().map(|&value| f64::from(value)).sum::<f64>() / members.len() as f64
+    };
+    let mut means: Vec<f64> = (0..groups).map(mean).collect();
+    means.sort_by(f64::total_cmp);
+    ((means[(groups - 1) / 2] + means[groups / 2]) / 2.0) as f32
 }
 
 #[cfg(test)]

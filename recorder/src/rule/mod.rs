@@ -16,6 +16,7 @@ pub use winsorized::Winsorized;
 
 use candle_core::Tensor;
 
+use crate::model::Gradients;
 use crate::network::{Deltas, Layer, Network, Pass, first_non_finite_row};
 
 /// What an update is made from.
@@ -92,6 +93,13 @@ pub trait UpdateRule: Send {
         self.begin(step)?;
         network.layers().iter().enumerate().try_for_each(|(index, layer)| self.descend(layer, index, step))
     }
+
+    /// The gradient that the rule makes of the minibatch's of update `number`, of a network of any layers: a tensor for each
+    /// parameter. Of a multilayer perceptron it is the gradient that [`UpdateRule::descend`] steps against.
+    ///
+    /// # Errors
+    /// Gradients that are not finite, for rules that order them; state of another network.
+    fn direction(&mut self, number: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError>;
 
     /// What the rule carries from step to step besides the parameters, for a checkpoint: nothing, for most.
     fn state(&self) -> Vec<Vec<f32>> {

@@ -1,6 +1,9 @@
 //! Per-example gradients clipped to a norm, and noise: DP-SGD (Abadi et al. 2016).
 
+use candle_core::Tensor;
+
 use super::{RuleError, Step, UpdateRule};
+use crate::model::Gradients;
 use crate::network::{AddGaussian, DescendBias, DescendWeight, Layer, add_square_norms, scaled_rows};
 use crate::random::{Purpose, stream};
 
@@ -23,6 +26,11 @@ impl NormClipped {
     /// seed of the run.
     pub fn new(norm: f64, noise: f64, seed: u64) -> NormClipped {
         NormClipped { norm, noise, seed, factors: Vec::new() }
+    }
+
+    /// What gradients of these squared norms are multiplied by.
+    fn factors(&self, squares: &[f64]) -> Vec<f32> {
+        squares.iter().map(|square| (self.norm / square.sqrt()).min(1.0) as f32).collect()
     }
 
     fn add_noise(&self, layer: &Layer, index: usize, step: &Step<'_>) -> Result<(), RuleError> {
@@ -49,7 +57,7 @@ impl UpdateRule for NormClipped {
         for (inputs, deltas) in step.pass.layer_inputs().iter().zip(step.deltas.layers()) {
             add_square_norms(&mut squares, inputs, deltas)?;
         }
-        self.factors = squares.iter().map(|square| (self.norm / square.sqrt()).min(1.0) as f32).collect();
+        self.factors = self.factors(&squares);
         Ok(())
     }
 
@@ -59,6 +67,19 @@ impl UpdateRule for NormClipped {
         layer.weight().inplace_op3(inputs, &clipped, &DescendWeight { scale })?;
         layer.bias().inplace_op2(&clipped, &DescendBias { scale })?;
         if self.noise > 0.0 { self.add_noise(layer, index, step) } else { Ok(()) }
+    }
+
+    fn direction(&mut self, number: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        gradients.ensure_finite()?;
+        let factors = self.factors(&gradients.norms_sq()?);
+        let direction = gradients.weighted_mean(&factors)?;
+        let scale = self.noise * self.norm / gradients.examples().max(1) as f64;
+        let (stream, mut first) = (stream(self.seed, Purpose::ClippingNoise, number), 0);
+        for tensor in direction.iter().filter(|_| scale > 0.0) {
+            tensor.inplace_op1(&AddGaussian { scale, stream: stream.clone(), first })?;
+            first += tensor.elem_count().next_multiple_of(2);
+        }
+        Ok(direction)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Rolling median: RM3 (Zielinski, Krishnan & Chatterjee 2020, arXiv 2003.07422).
 
+use candle_core::Tensor;
+
 use super::{RuleError, Sgd, Step, UpdateRule};
+use crate::model::Gradients;
 use crate::network::{DescendMedian, Layer, mean_gradient};
 use std::collections::VecDeque;
 
@@ -51,6 +54,31 @@ impl UpdateRule for RollingMedian {
 
     fn restore(&mut self, state: Vec<Vec<f32>>) {
         self.gradients = state.into();
+    }
+
+    fn direction(&mut self, _: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        gradients.ensure_finite()?;
+        let mean = gradients.mean()?;
+        let flat =
+            mean.iter().map(|tensor| tensor.flatten_all()?.to_vec1()).collect::<candle_core::Result<Vec<_>>>()?;
+        let flat: Vec<f32> = flat.concat();
+        if self.gradients.iter().any(|gradient| gradient.len() != flat.len()) {
+            return Err(RuleError::State);
+        }
+        self.gradients.truncate(2);
+        self.gradients.push_front(flat);
+        let Some((three, _)) = self.gradients.make_contiguous().split_first_chunk::<3>() else { return Ok(mean) };
+        let mut first = 0;
+        let median = |tensor: &Tensor| {
+            let places = first..first + tensor.elem_count();
+            first = places.end;
+            let median = Tensor::zeros(tensor.shape(), tensor.dtype(), tensor.device())?;
+            // 0 − (−1) · the median.
+            let gradients = three.each_ref().map(|all| &all[places.clone()]);
+            median.inplace_op1(&DescendMedian { rate: -1.0, gradients })?;
+            Ok(median)
+        };
+        mean.iter().map(median).collect()
     }
 }
 

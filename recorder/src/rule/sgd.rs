@@ -1,6 +1,9 @@
 //! Plain stochastic gradient descent.
 
+use candle_core::Tensor;
+
 use super::{RuleError, Step, UpdateRule};
+use crate::model::Gradients;
 use crate::network::{DescendBias, DescendWeight, Layer};
 
 /// w ← w − η/b · Σ_i g_i: no momentum, no regulariser.
@@ -17,6 +20,10 @@ impl UpdateRule for Sgd {
         let ((inputs, deltas), scale) = (step.layer(index)?, step.scale());
         layer.weight().inplace_op3(inputs, deltas, &DescendWeight { scale })?;
         Ok(layer.bias().inplace_op2(deltas, &DescendBias { scale })?)
+    }
+
+    fn direction(&mut self, _: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        Ok(gradients.mean()?)
     }
 }
 

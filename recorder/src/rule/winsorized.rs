@@ -1,6 +1,9 @@
 //! Winsorized SGD: every coordinate's most extreme per-example gradients are clipped (paper §3).
 
+use candle_core::Tensor;
+
 use super::{RuleError, Sgd, Step, UpdateRule};
+use crate::model::Gradients;
 use crate::network::{self, DescendBy, Layer};
 
 /// w ← w − η/b · Σ_i clip(x_i, l, u), independently for every coordinate, biases included: x_i is the coordinate's gradient
@@ -34,6 +37,25 @@ impl UpdateRule for Winsorized {
         layer.weight().inplace_op3(inputs, deltas, &descend)?;
         Ok(layer.bias().inplace_op2(deltas, &descend)?)
     }
+
+    fn direction(&mut self, number: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        gradients.ensure_finite()?;
+        match self.clipped(gradients.examples()) {
+            0 => Sgd.direction(number, gradients),
+            clipped => Ok(gradients.by_coordinate(|values| clipped_mean(values, clipped))?),
+        }
+    }
+}
+
+/// The mean of values of which so many at either end are clipped to the nearest one kept. Their order is not kept.
+fn clipped_mean(values: &mut [f32], clipped: usize) -> f32 {
+    let last = values.len() - 1 - clipped;
+    let (_, low, rest) = values.select_nth_unstable_by(clipped, f32::total_cmp);
+    let low = *low;
+    let high = if last == clipped { low } else { *rest.select_nth_unstable_by(last - clipped - 1, f32::total_cmp).1 };
+    // What is clipped is one of the bounds, and what is between them stands between them.
+    let kept: f64 = values[clipped..=last].iter().map(|&value| f64::from(value)).sum();
+    ((clipped as f64 * (f64::from(low) + f64::from(high)) + kept) / values.len() as f64) as f32
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Sign descent (Bernstein et al. 2018).
 
+use candle_core::Tensor;
+
+use cograd_recorder::model::Gradients;
 use cograd_recorder::network::Layer;
 use cograd_recorder::rule::{RuleError, Step, UpdateRule};
 
@@ -15,5 +18,9 @@ impl UpdateRule for SignDescent {
         let bias = deltas.sum(0)?.sign()?;
         layer.weight().slice_set(&(layer.weight() - (weight * step.learning_rate)?)?, 0, 0)?;
         Ok(layer.bias().slice_set(&(layer.bias() - (bias * step.learning_rate)?)?, 0, 0)?)
+    }
+
+    fn direction(&mut self, _: u64, gradients: &Gradients<'_>) -> Result<Vec<Tensor>, RuleError> {
+        Ok(gradients.mean()?.iter().map(Tensor::sign).collect::<candle_core::Result<_>>()?)
     }
 }
