@@ -179,7 +179,7 @@ fn marked(html: &str, name: &str, said: &str, version: &str) -> String {
         _ => html.to_string(),
     };
     let mark = format!(
-        "\n<div id=\"unfinished\" role=\"status\" style=\"position:sticky;top:0;z-index:9;margin:0;padding:.6rem 1rem;\
+        "\n<div id=\"unfinished\" role=\"status\" style=\"position:fixed;inset:auto 0 0 0;z-index:9;margin:0;padding:.6rem 1rem;\
          background:#8a1c00;color:#fff;font:1rem/1.4 sans-serif;max-height:30vh;overflow:auto\">\
          <strong>Unfinished, no results.</strong> This is what {} had recorded when the page was made. {} \
          <span id=\"watched\"></span></div>\n<script>\nsetInterval(async () => {{\n  const said = document.getElementById(\"watched\");\n\
