@@ -26,7 +26,6 @@ except ImportError as error:
 
 import cograd.torch
 
-_STATE = "cograd.pt"
 _IGNORED = -100
 
 
@@ -66,7 +65,8 @@ class Recorder(TrainerCallback):
 
     `train_set` is the trainer's own by default, in batches that the trainer's collator makes; `loss` is `example_loss`.
     `model` picks what is recorded of the trainer's model, by default all of it. `options` are those of
-    cograd.torch.Recorder. Where several processes train, the first records.
+    cograd.torch.Recorder. Where several processes train, the first records, or with
+    `distributed=True` each its share.
 
     Each of the trainer's checkpoints holds the state of the recording, and a training that is resumed from one goes on
     without loss or repetition.
@@ -87,7 +87,7 @@ class Recorder(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Makes the recorder, and continues from the checkpoint that the training continues from."""
         self.abort()
-        if not state.is_world_process_zero:
+        if not (state.is_world_process_zero or self._options.get("distributed")):
             return
         model, loader = kwargs["model"], kwargs["train_dataloader"]
         options = dict(self._options)
@@ -118,12 +118,13 @@ class Recorder(TrainerCallback):
         if self._recorder is None:
             return
         folder = _checkpoint(args, state.global_step)
-        temporary = folder / f".{_STATE}.partial"
+        name = _state_name(args)
+        temporary = folder / f".{name}.partial"
         with temporary.open("wb") as file:
             torch.save(self._recorder.state_dict(), file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(folder / _STATE)
+        temporary.rename(folder / name)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Completes the run."""
@@ -149,15 +150,21 @@ def _checkpoint(args: Any, step: int) -> Path:
     return Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
 
 
+def _state_name(args: Any) -> str:
+    """The file with the state of this process's recording."""
+    return f"cograd-{args.process_index}.pt" if args.process_index else "cograd.pt"
+
+
 def _load(args: Any, step: int) -> Any:
     """The state of the recording in the checkpoint that a training continues from."""
     named = args.resume_from_checkpoint
     folders = [Path(named)] if isinstance(named, str) and Path(named).is_dir() else []
     folders.append(_checkpoint(args, step))
+    name = _state_name(args)
     for folder in folders:
-        if (folder / _STATE).exists():
-            return torch.load(folder / _STATE, map_location="cpu", weights_only=True)
+        if (folder / name).exists():
+            return torch.load(folder / name, map_location="cpu", weights_only=True)
     raise ResumeError(
-        f"{folders[0]} holds no {_STATE}, the state of a recording: resume the training from a checkpoint of a recorded "
+        f"{folders[0]} holds no {name}, the state of a recording: resume the training from a checkpoint of a recorded "
         "training, or leave the recorder out"
     )

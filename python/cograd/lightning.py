@@ -14,7 +14,7 @@ from cograd.errors import CogradError, DataError, ResumeError
 
 try:
     from lightning.pytorch import Callback
-    from torch import nn
+    from torch import distributed, nn
     from torch.utils.data import DataLoader, default_collate
 except ImportError as error:
     raise CogradError(
@@ -29,7 +29,8 @@ class Recorder(Callback):
 
     `train_set` is that of the training loader by default. `model` picks what is recorded of the Lightning module, by
     default all of it: `model=lambda module: module.network`. `options` are those of cograd.torch.Recorder; the default
-    loss is the cross-entropy of `model(x)`. Where several processes train, the first records.
+    loss is the cross-entropy of `model(x)`. Where several processes
+    train, the first records, or with `distributed=True` each its share.
 
     Lightning's checkpoints hold the state of the recording, and a training that is resumed from one goes on without
     loss or repetition.
@@ -50,7 +51,7 @@ class Recorder(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Makes the recorder, and continues from the checkpoint that the training continues from."""
-        if not trainer.is_global_zero:
+        if not (trainer.is_global_zero or self._options.get("distributed")):
             return
         options, train_set = dict(self._options), self._train_set
         if train_set is None:
@@ -64,7 +65,9 @@ class Recorder(Callback):
             pl_module if self._model is None else self._model(pl_module), train_set, self._path, **options
         )
         if self._loaded:
-            recorder.load_state_dict(self._loaded)
+            # One state for each process that records.
+            states = self._loaded["processes"]
+            recorder.load_state_dict(states[trainer.global_rank if self._options.get("distributed") else 0])
         elif trainer.global_step > 0:
             raise ResumeError(
                 "the checkpoint that the training is resumed from holds no state of a recording: resume from one of a "
@@ -91,7 +94,13 @@ class Recorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Where the recording is."""
-        return {} if self._recorder is None else self._recorder.state_dict()
+        if self._recorder is None:
+            return {}
+        states: list[Any] = [self._recorder.state_dict()]
+        if self._options.get("distributed"):
+            states *= distributed.get_world_size()
+            distributed.all_gather_object(states, states[distributed.get_rank()])
+        return {"processes": states}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues from there when the training begins."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -46,11 +47,10 @@ def gradients(run: Path) -> dict[int, np.ndarray]:
 
 
 def population(run: Path, step: int) -> dict[str, np.ndarray]:
-    """What is recorded of the population at a step."""
-    table = pq.read_table(run / "population" / f"part-{step:010}.parquet").combine_chunks()
-    by_layer = table["contribution_by_layer"].chunk(0).flatten().to_numpy().reshape(len(table), -1)
-    columns = {"example_id": table["example_id"], "contribution": table["contribution"]}
-    return {**{name: column.to_numpy() for name, column in columns.items()}, "by_layer": by_layer}
+    """What is recorded of the population at a step, whoever wrote it, ascending by example."""
+    files = sorted(run.glob(f"population/**/part-{step:010}.parquet"))
+    table = pa.concat_tables([pq.read_table(path) for path in files]).sort_by("example_id")
+    return {name: table[name].to_numpy() for name in ("example_id", "contribution")}
 
 
 def coordinates(run: Path) -> list[tuple[str, np.ndarray]]:
