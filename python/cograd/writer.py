@@ -526,6 +526,9 @@ class Writer:
 
 def checked_conditions(conditions: Mapping[str, Value]) -> dict[str, Value]:
     """The conditions, if the format allows them."""
+    conditions = {
+        n: value.item() if isinstance(value, np.generic) else value for n, value in conditions.items()
+    }
     for name, value in conditions.items():
         if not _CONDITION.fullmatch(name):
             raise DataError(

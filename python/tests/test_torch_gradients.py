@@ -260,9 +260,9 @@ def test_what_is_recorded_is_what_plain_autograd_says(name: str, microbatch: int
     recorder = cograd.torch.Recorder(model, batch, tmp_path, loss=loss, evaluations=None, **options)
     recorder.step(0)
     for pattern in fast.split():
-        assert cograd.sample.matching(list(recorder._engine.ruled), pattern)
+        assert cograd.sample.matching(recorder._engine.ruled, pattern)
     if fast == "*":
-        assert list(recorder._engine.ruled) == recorder._probe.names
+        assert recorder._engine.ruled == recorder._probe.names
     run = recorder.close()
 
     expected = plain(model, batch, loss)
@@ -336,6 +336,24 @@ def test_a_model_that_vmap_cannot_take_is_recorded_one_example_at_a_time(tmp_pat
         read(run, "population", "contribution")[:, 0], expected @ expected.sum(0), rtol=1e-4, atol=1e-5
     )
     assert np.allclose(read(run, "population", "self_term")[:, 0], (expected**2).sum(1), rtol=1e-4)
+
+
+def test_a_parameter_that_a_batch_uses_in_another_way_loses_its_rule(tmp_path: Path) -> None:
+    class Sized(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight.T + self.bias if len(x) > 3 else super().forward(x)
+
+    torch.manual_seed(0)
+    model, batch = Sized(6, CLASSES), data("rows")
+    recorder = cograd.torch.Recorder(model, batch, tmp_path, schedule=ONCE, population=ONCE)
+    recorder.step(0)
+    expected = plain(model, batch, None)
+    everything = np.concatenate([expected["weight"], expected["bias"]], axis=1)
+    assert recorder._engine.ruled == []
+    run = recorder.close()
+    assert np.abs(read(run, "gradients", "gradient") - everything).max() <= 1e-5
+    found = read(run, "population", "contribution")[:, 0]
+    assert np.allclose(found, everything @ everything.sum(0), rtol=1e-4, atol=1e-4)
 
 
 def test_a_broken_rule_stops_the_recording_and_names_the_parameter(

@@ -28,12 +28,14 @@ def record_checkpoints(
     """Records the weights of checkpoints, step by step, as one run; returns its directory.
 
     A checkpoint is a state dict of the model, or the name of a file that holds one, or one under `key` (by default
-    `model_state_dict`, `state_dict` or `model`, whichever is there). `options` are those of Recorder.
+    `model_state_dict`, `state_dict` or `model`, whichever is there). `options` are those of Recorder;
+    `population=True` and `snapshots=True` are at every checkpoint, and so are evaluations unless you say otherwise.
     """
     if not checkpoints:
         raise DataError("there are no checkpoints")
     model = build_model()
     chosen = Steps(checkpoints)
+    options.setdefault("evaluations", chosen)
     for what in ("population", "evaluations", "snapshots"):
         if options.get(what) is True:
             options[what] = chosen

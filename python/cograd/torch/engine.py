@@ -34,8 +34,8 @@ class Engine:
         """`layers` says the place of each parameter's layer."""
         self._probe, self._places, self._layers = probe, places, dict(layers)
         self._generic = Generic(probe)
-        #: The parameters that have a rule, and how often each is used.
-        self.ruled: Mapping[str, int] = {}
+        #: The parameters that rules take.
+        self.ruled: list[str] = []
 
     def record(self, weights: Weights, batch: Any) -> Recorded:
         """The gradients of a batch at the coordinates."""
@@ -91,7 +91,7 @@ class Engine:
     def _self_terms(self, weights: Weights, batch: Any, run: Pass) -> Tensor:
         """Self terms do not add up over the uses of a parameter: those used more than once are left to autograd."""
         columns = self._columns(run)
-        once = [name for name, uses in self.ruled.items() if uses == 1]
+        once = [name for name in self.ruled if len(run.of(name)) <= 1]
         with torch.no_grad():
             for name in once:
                 for use, role in run.of(name):
@@ -112,7 +112,10 @@ class Engine:
         return sum(parts[1:], parts[0]) if parts else run.losses.new_zeros(len(run.losses), len(place))
 
     def _pass(self, weights: Weights, batch: Any, names: Collection[str]) -> Pass:
+        """A pass for `names`; a parameter that this batch uses in another way than by its rules loses them."""
         run = Pass(self._probe, weights, batch, names)
+        if run.others.intersection(self.ruled):
+            self.ruled = [name for name in self.ruled if name not in run.others]
         run.backward()
         return run
 

@@ -286,7 +286,7 @@ class Recorder:
         self._writer.task.setdefault("self_check", found)
         self._checked = True
 
-    def _ruled(self, weights: Weights) -> dict[str, int]:
+    def _ruled(self, weights: Weights) -> list[str]:
         few, more = (np.arange(size) % len(self._examples) for size in _SIZES)
         return ruled(self._probe, weights, (self._examples.batch(few), self._examples.batch(more)), _SIZES)
 

@@ -98,13 +98,13 @@ class Pass:
         for use, delta in zip(self.uses, (delta for delta in found if delta is not None), strict=True):
             use.bind_gradient(delta, len(self.losses))
 
-    def of(self, name: str) -> Iterable[tuple[Use, str]]:
+    def of(self, name: str) -> list[tuple[Use, str]]:
         """The uses of a parameter, each with its role there."""
         return [(use, role) for use in self.uses for role, own in use.roles.items() if own == name]
 
 
-def ruled(probe: Probe, weights: Weights, batches: tuple[Any, Any], sizes: tuple[int, int]) -> dict[str, int]:
-    """The parameters whose every use has a rule, and how many uses that are.
+def ruled(probe: Probe, weights: Weights, batches: tuple[Any, Any], sizes: tuple[int, int]) -> list[str]:
+    """The parameters that are used, and whose every use has a rule.
 
     The model is run on two batches of different sizes: the rows of every input and output must be the examples' own.
     """
@@ -115,16 +115,15 @@ def ruled(probe: Probe, weights: Weights, batches: tuple[Any, Any], sizes: tuple
                 f"the loss of {size} examples is {len(run.losses)} numbers: it must be one number an example"
             )
     if [use.roles for use in few.uses] != [use.roles for use in more.uses]:
-        return {}
-    unfit, counts = few.others | more.others, dict.fromkeys(probe.names, 0)
+        return []
+    unfit, used = few.others | more.others, set()
     for small, large in zip(few.uses, more.uses, strict=True):
-        for name in small.roles.values():
-            counts[name] += 1
+        used |= set(small.roles.values())
         if small.rows_an_example(sizes[0]) is None or small.rows_an_example(
             sizes[0]
         ) != large.rows_an_example(sizes[1]):
             unfit |= set(small.roles.values())
-    return {name: count for name, count in counts.items() if count and name not in unfit}
+    return [name for name in probe.names if name in used - unfit]
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:
