@@ -36,6 +36,7 @@ pub enum Command {
     Inspect(Inspect),
     Audit(Audit),
     Watch(Watch),
+    Import(Import),
     Completions(Completions),
 }
 
@@ -374,6 +375,29 @@ pub struct Watch {
     /// Port of the page on 127.0.0.1; 0: any that is free
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
+}
+
+/// Make a run of what another program stored
+///
+/// bergson: gradient stores that `bergson build` made of several checkpoints of one training, a directory each. The importers are part of
+/// the Python package, which must be installed.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  cograd import bergson stores/checkpoint-0 stores/checkpoint-1000 --out studies/mine"
+)]
+pub struct Import {
+    #[command(subcommand)]
+    pub kind: Stored,
+}
+
+#[derive(Subcommand)]
+pub enum Stored {
+    /// Gradient stores of `bergson build`; `--help` lists the options
+    #[command(disable_help_flag = true)]
+    Bergson {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Print the completion script of a shell

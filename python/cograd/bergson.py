@@ -1,6 +1,6 @@
 """Gradient stores that `bergson build` made of several checkpoints of one training, as one run.
 
-    python -m cograd.bergson STORE... --out STUDY [--steps 0,1000,2000]
+    cograd import bergson STORE... --out STUDY [--steps 0,1000,2000]
 
 A store is a directory with `info.json`, `gradients.bin` (an example's gradients in each row, module after module),
 `config.yaml` (how it was built) and `data.hf` (its examples). Stores of bergson's training callback are refused: each of
@@ -286,7 +286,7 @@ def _streams(directory: Path, names: Sequence[str]) -> Iterator[pa.Table]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0, or 1 after an error, which is printed."""
     parser = argparse.ArgumentParser(
-        prog="python -m cograd.bergson", description=(__doc__ or "").partition("\n")[0]
+        prog="cograd import bergson", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("stores", nargs="+", metavar="STORE", help="directory that `bergson build` made")
     parser.add_argument("--out", required=True, metavar="STUDY", help="directory of the study")

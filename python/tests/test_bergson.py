@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ yaml = pytest.importorskip("yaml")
 import networks  # noqa: E402
 
 import cograd  # noqa: E402
+from cograd import binary  # noqa: E402
 from cograd.bergson import import_stores, main  # noqa: E402
 
 SIZES = {"layers.0.mlp": 6, "layers.1.mlp": 4}
@@ -122,3 +126,24 @@ def test_stores_of_the_training_callback_are_refused(
     assert main([str(made), "--out", str(tmp_path / "study")]) == 1
     assert "training callback takes each row at other weights" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+def test_the_command_imports_by_the_python_beside_it_or_says_what_is_missing(tmp_path: Path) -> None:
+    stores = [str(store(tmp_path / f"checkpoint-{step}", step)) for step in (0, 10)]
+
+    def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        known = os.environ | {"COGRAD_PYTHON": sys.executable} | environment
+        line = [binary.find(), "import", "bergson", *arguments]
+        return subprocess.run(line, env=known, capture_output=True, text=True, check=False)
+
+    made = command(*stores, "--out", str(tmp_path / "study"))
+    assert made.returncode == 0, made.stderr
+    assert len(list((tmp_path / "study" / "runs").iterdir())) == 1
+    assert "--steps" in command("--help").stdout
+    # Without site-packages and the path there is no package.
+    without = tmp_path / "python"
+    without.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    without.chmod(0o755)
+    missing = command(*stores, "--out", str(tmp_path / "other"), COGRAD_PYTHON=str(without))
+    assert missing.returncode == 1
+    assert "pip install ./python" in missing.stderr

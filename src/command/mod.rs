@@ -6,6 +6,7 @@ pub mod compare;
 pub mod completions;
 pub mod demo;
 pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod record;
 pub mod report;
