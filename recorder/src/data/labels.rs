@@ -11,7 +11,7 @@ pub(super) fn load(path: &Path, examples: usize, classes: usize) -> Result<Vec<u
         return Err(DataError::NoFile { path: path.to_path_buf() });
     }
     let text = std::fs::read_to_string(path).map_err(read)?;
-    let wrong = |line: usize, problem: String| DataError::NoiseFile { path: path.to_path_buf(), line, problem };
+    let wrong = |line: usize, problem: String| DataError::Line { path: path.to_path_buf(), line, problem };
     let mut labels = Vec::new();
     for (place, line) in text.lines().enumerate() {
         let label = line.trim().parse::<u8>().ok().filter(|label| usize::from(*label) < classes);

@@ -1,4 +1,4 @@
-//! Labelled examples: the embedded digits, or a directory of IDX files or of CIFAR's batches.
+//! Labelled examples: the embedded digits, or a directory of IDX files, of CIFAR's batches, of texts or of tables.
 //!
 //! Pixels stay bytes in memory; minibatches are scaled to [0, 1] as they are gathered.
 
@@ -8,6 +8,8 @@ mod gzip;
 mod idx;
 mod labels;
 mod names;
+mod table;
+mod text;
 
 use std::fs::File;
 use std::io::Read;
@@ -156,7 +158,9 @@ pub fn load(settings: &DataSettings) -> Result<Dataset, DataError> {
         (Source::Digits, _) => digits::load()?,
         (Source::Idx, Some(directory)) => idx::load(directory, settings.classes)?,
         (Source::Cifar, Some(directory)) => cifar::load(directory)?,
-        (Source::Idx | Source::Cifar, None) => return Err(DataError::NoDirectory),
+        (Source::Text, Some(directory)) => text::load(directory)?,
+        (Source::Table, Some(directory)) => table::load(directory)?,
+        (_, None) => return Err(DataError::NoDirectory),
     };
     if let Some(file) = &settings.noise_file {
         data.noise_file = Some(labels::load(file, data.train.len(), data.classes)?);
@@ -202,9 +206,35 @@ pub enum DataError {
         /// Whether a training batch is there.
         has_train: bool,
     },
-    /// A file of labels that are not those of the training set.
+    /// Files of texts are missing.
+    #[error(
+        "{} has no train.txt and test.txt, nor TREC's train_5500.label and TREC_10.label: put both there, a text a line, its label first",
+        directory.display()
+    )]
+    NoTexts {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Files of tables are missing.
+    #[error(
+        "{} has no train.csv (or train.parquet) and test.csv (or test.parquet): put both there, with a column `label`",
+        directory.display()
+    )]
+    NoTables {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A table that is none of numbers and labels.
+    #[error("{}: {problem}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A line of a text file that is not what it should be.
     #[error("{}, line {line}: {problem}", path.display())]
-    NoiseFile {
+    Line {
         /// The file.
         path: PathBuf,
         /// Line, from 1.

@@ -50,10 +50,12 @@ fn require(experiment: &Experiment, holds: bool, key: &'static str, problem: imp
 fn check_name_and_data(experiment: &Experiment) -> Checked {
     let data = &experiment.data;
     let (idx, digits) = (data.source == Source::Idx, data.source == Source::Digits);
-    let files = if idx {
-        "idx needs the key `directory`: where the four files are"
-    } else {
-        "cifar needs the key `directory`: where its batches are"
+    let files = match data.source {
+        Source::Idx => "idx needs the key `directory`: where the four files are",
+        Source::Cifar => "cifar needs the key `directory`: where its batches are",
+        Source::Text => "text needs the key `directory`: where train.txt and test.txt are",
+        Source::Table => "table needs the key `directory`: where train.csv and test.csv are",
+        Source::Digits => "",
     };
     let require = |holds, key, problem: &str| require(experiment, holds, key, || problem.to_string());
     require(!experiment.name.trim().is_empty(), "name", "empty: give the study a name")?;
@@ -61,7 +63,7 @@ fn check_name_and_data(experiment: &Experiment) -> Checked {
     require(
         !digits || data.directory.is_none(),
         "data.directory",
-        "only source = \"idx\" and \"cifar\" have a directory: remove this key",
+        "only source = \"idx\", \"cifar\", \"text\" and \"table\" have a directory: remove this key",
     )?;
     require(idx || data.classes.is_none(), "data.classes", "only source = \"idx\" has this key: remove it")?;
     require(data.examples != Some(0), "data.examples", "0: at least 1 example is needed")?;

@@ -109,6 +109,10 @@ pub enum Source {
     Idx,
     /// A directory of CIFAR's binary batches.
     Cifar,
+    /// A directory of texts, a line each.
+    Text,
+    /// A directory of tables, CSV or Parquet.
+    Table,
 }
 
 /// How a network is trained.

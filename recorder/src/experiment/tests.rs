@@ -78,7 +78,7 @@ fn a_misspelt_key_names_the_nearest_and_the_line() {
 #[test]
 fn an_unknown_key_like_none_lists_what_is_allowed() {
     let message = message_after("hidden = [8]", "hidden = [8]\nqqq = 1");
-    assert_says(&message, "my.toml, line 6", &["unknown key `qqq`: allowed here: hidden"]);
+    assert_says(&message, "my.toml, line 6", &["unknown key `qqq`: allowed here: kind, channels"]);
 }
 
 /// The message about a grid with these rules.

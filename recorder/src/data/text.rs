@@ -1,0 +1,138 @@
+//! Labelled texts: a line each, the label first and then the words, separated by spaces, as TREC's questions are (Li & Roth 2002).
+//!
+//! A label is its line's first word up to a colon, so that `DESC:manner` is of the class `DESC`. Classes are in alphabetical order.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Dataset, Examples, Values};
+
+/// Names of the training and of the test set: ours and TREC's.
+const FILES: [[&str; 2]; 2] = [["train.txt", "test.txt"], ["train_5500.label", "TREC_10.label"]];
+
+/// What stands behind the last word of a text.
+const PADDING: u32 = 0;
+/// A word that is not in the vocabulary.
+const UNKNOWN: u32 = 1;
+/// How often a word is in the training set, at least, to be in the vocabulary: so that unknown words are learned, too.
+const OFTEN: usize = 2;
+
+/// Most classes: labels are bytes.
+const MOST_CLASSES: usize = 256;
+
+/// Label and words of a line.
+type Line = (String, Vec<String>);
+
+/// Loads the texts of a directory. The vocabulary are the words of the training set, in lower case, in their order there.
+pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
+    let is_there = |names: &&[&str; 2]| names.iter().all(|name| directory.join(name).exists());
+    let names = FILES.iter().find(is_there).ok_or_else(|| DataError::NoTexts { directory: directory.to_path_buf() })?;
+    let files = names.map(|name| directory.join(name));
+    let [train, test] = [read(&files[0])?, read(&files[1])?];
+    let classes: BTreeSet<&String> = train.iter().chain(&test).map(|(label, _)| label).collect();
+    let classes: HashMap<&String, u8> = classes.into_iter().zip(0..=u8::MAX).collect();
+    let known = train.iter().chain(&test).filter(|(label, _)| classes.contains_key(label)).count();
+    if classes.len() < 2 || known < train.len() + test.len() {
+        let problem = format!("its labels are of {} classes or more: 2 to {MOST_CLASSES} are possible", classes.len());
+        return Err(DataError::Line { path: files[0].clone(), line: 1, problem });
+    }
+    let vocabulary = vocabulary(&train);
+    let longest = train.iter().map(|(_, words)| words.len()).max().unwrap_or(1);
+    let encoded = |lines: &[Line]| Examples {
+        values: Values::Tokens {
+            values: lines.iter().flat_map(|(_, words)| encoded(words, &vocabulary, longest)).collect(),
+            vocabulary: vocabulary.len() + 2,
+        },
+        shape: vec![longest],
+        labels: lines.iter().map(|(label, _)| classes[label]).collect(),
+    };
+    Ok(Dataset { train: encoded(&train), test: encoded(&test), classes: classes.len(), noise_file: None })
+}
+
+/// Numbers of the words of the training set that are there often enough.
+fn vocabulary(train: &[Line]) -> HashMap<String, u32> {
+    let mut counts: HashMap<&String, usize> = HashMap::new();
+    train.iter().flat_map(|(_, words)| words).for_each(|word| *counts.entry(word).or_default() += 1);
+    let mut vocabulary = HashMap::new();
+    for word in train.iter().flat_map(|(_, words)| words).filter(|word| counts[word] >= OFTEN) {
+        let next = UNKNOWN + 1 + vocabulary.len() as u32;
+        vocabulary.entry(word.clone()).or_insert(next);
+    }
+    vocabulary
+}
+
+/// So many tokens of a text: what is longer is cut, what is shorter padded.
+fn encoded(words: &[String], vocabulary: &HashMap<String, u32>, length: usize) -> Vec<u32> {
+    let tokens = words.iter().map(|word| vocabulary.get(word).copied().unwrap_or(UNKNOWN));
+    tokens.chain(std::iter::repeat(PADDING)).take(length).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<Line>, DataError> {
+    let failed = |source| DataError::Read { path: path.to_path_buf(), source };
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(DataError::NoFile { path: path.to_path_buf() });
+    }
+    // TREC has words in another encoding than UTF-8.
+    let text = String::from_utf8_lossy(&std::fs::read(path).map_err(failed)?).into_owned();
+    let wrong = |line: usize, problem: &str| {
+        let (path, problem): (PathBuf, String) = (path.to_path_buf(), problem.to_string());
+        DataError::Line { path, line: line + 1, problem }
+    };
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let mut words = line.split_whitespace();
+        let label = words.next().ok_or_else(|| wrong(number, "it is empty: a label and words are needed"))?;
+        let label = label.split(':').next().unwrap_or_default().to_string();
+        let words: Vec<String> = words.map(str::to_lowercase).collect();
+        match words.is_empty() {
+            false => lines.push((label, words)),
+            true => return Err(wrong(number, "there is no word behind the label")),
+        }
+    }
+    match lines.is_empty() {
+        false => Ok(lines),
+        true => Err(wrong(0, "it is empty: a line for every text is needed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TRAIN: &str = "DESC:manner How did it end ?\nENTY:food What did\u{a0}it eat ?\nDESC:def what is it\n";
+
+    fn load_of(train: &[u8], test: &str) -> Result<Dataset, String> {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("train.txt"), train).unwrap();
+        fs::write(directory.path().join("test.txt"), test).unwrap();
+        load(directory.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn words_that_are_there_twice_are_the_vocabulary_and_texts_are_cut_or_padded() {
+        let data = load_of(TRAIN.as_bytes(), "NUM:count What did it eat how many times ever\n").unwrap();
+        // Of two or more: did, it, ?, what; in the order in which they first come.
+        let expected = [1, 2, 3, 1, 4, 5, 2, 3, 1, 4, 5, 1, 3, 0, 0];
+        assert_eq!(data.train.values, Values::Tokens { values: expected.to_vec(), vocabulary: 6 });
+        assert_eq!(data.test.values, Values::Tokens { values: vec![5, 2, 3, 1, 1], vocabulary: 6 });
+        assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![0, 1, 0], vec![2], 3));
+        assert_eq!(data.train.shape, [5]);
+    }
+
+    #[test]
+    fn lines_that_are_no_labelled_texts_are_named() {
+        let error = |train: &[u8]| load_of(train, "A b\n").unwrap_err();
+        assert!(error(b"A b c\n\nB c\n").contains("train.txt, line 2: it is empty"));
+        assert!(error(b"A b c\nB\n").contains("line 2: there is no word"));
+        assert!(error(b"").contains("line 1: it is empty"));
+        assert!(error(b"A b c\n").contains("classes"));
+        // Bytes that are no UTF-8 are words as others.
+        assert!(load_of(b"A b \xf0 c\nB \xf0\n", "A b\n").is_ok());
+        let many: String = (0..300).map(|class| format!("c{class} x\n")).collect();
+        assert!(error(many.as_bytes()).contains("256 classes or more"));
+        let directory = tempfile::tempdir().unwrap();
+        assert!(load(directory.path()).unwrap_err().to_string().contains("train.txt"));
+    }
+}
