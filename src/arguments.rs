@@ -28,6 +28,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Command {
     Demo(Demo),
+    Init(Init),
     Record(Record),
     Analyze(Analyze),
     Report(Report),
@@ -49,6 +50,17 @@ pub struct Demo {
     /// Directory of the study of label noise; that of winsorized SGD is beside it, STUDY-winsorize
     #[arg(long, value_name = "STUDY", default_value = "studies/demo")]
     pub out: PathBuf,
+}
+
+/// Write a commented experiment to begin with
+///
+/// Beside it goes the schema of experiments, by which editors complete and check its keys. A file that is there is never overwritten.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd init experiment.toml")]
+pub struct Init {
+    /// The file to write
+    #[arg(default_value = "experiment.toml")]
+    pub file: PathBuf,
 }
 
 /// Train the networks of an experiment and record their per-example gradients
@@ -131,6 +143,10 @@ pub struct Analyze {
     /// Analyse only those sampled examples with these ids, A..B, or in column example_id of a Parquet or CSV file
     #[arg(long, value_name = "A..B|FILE", value_parser = OsStringValueParser::new().try_map(examples))]
     pub examples: Option<ExampleSelection>,
+
+    /// Print what was written, and the summary of the results, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Analyze {
@@ -149,6 +165,7 @@ impl Analyze {
             layers: None,
             statistics: None,
             examples: None,
+            json: false,
         }
     }
 }
@@ -281,6 +298,10 @@ pub struct Compare {
     /// Directory of the tables, the figures and the page
     #[arg(long, value_name = "DIRECTORY", default_value = "comparison")]
     pub out: PathBuf,
+
+    /// Print what was written, and the tests of means over the steps, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Write the results of `analyze`, or of `compare`, in other formats
@@ -329,6 +350,10 @@ pub struct Inspect {
     /// Also read every file and compare it with its SHA-256
     #[arg(long)]
     pub verify: bool,
+
+    /// Print the manifest of every run as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Recompute every published number of a study from its raw trace, and check everything it claims

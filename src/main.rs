@@ -61,6 +61,7 @@ fn interrupted(error: &anyhow::Error) -> Option<ExitCode> {
 fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
     use_threads(arguments.threads)?;
     match arguments.command {
+        Command::Init(init) => command::init::run(&init, output),
         Command::Demo(demo) => command::demo::run(&demo, output),
         Command::Record(record) => command::record::run(&record, output),
         Command::Analyze(analyze) => command::analyze::run(&analyze, output),

@@ -162,12 +162,14 @@ pub enum AnalysisError {
         made_of: &'static str,
     },
     /// A name that nothing has.
-    #[error("there is no {kind} `{name}`; there are {known}")]
+    #[error("there is no {kind} `{name}`{}; there are {known}", nearest.as_ref().map(|it| format!(": did you mean `{it}`?")).unwrap_or_default())]
     Unknown {
         /// What is named.
         kind: &'static str,
         /// The name.
         name: String,
+        /// The name that it is nearest to, if any is near.
+        nearest: Option<String>,
         /// The names there are.
         known: String,
     },
@@ -185,6 +187,9 @@ pub enum AnalysisError {
     NothingInCommon,
 }
 
+/// Below this likeness, from 0 to 1, two names have too little in common for a suggestion.
+const SIMILAR: f64 = 0.75;
+
 impl AnalysisError {
     /// An error of polars, which is large.
     pub(crate) fn frame(error: PolarsError) -> AnalysisError {
@@ -198,6 +203,10 @@ impl AnalysisError {
 
     pub(crate) fn unknown(kind: &'static str, name: &str, known: impl IntoIterator<Item = String>) -> AnalysisError {
         let known: Vec<String> = known.into_iter().collect();
-        AnalysisError::Unknown { kind, name: name.to_string(), known: known.join(", ") }
+        let likeness =
+            |known: &String| strsim::jaro_winkler(name, known).max(strsim::normalized_damerau_levenshtein(name, known));
+        let near = known.iter().filter(|known| likeness(known) >= SIMILAR);
+        let nearest = near.max_by(|one, other| likeness(one).total_cmp(&likeness(other))).cloned();
+        AnalysisError::Unknown { kind, name: name.to_string(), nearest, known: known.join(", ") }
     }
 }

@@ -42,7 +42,7 @@ mod training;
 pub use error::RecordError;
 pub use experiment::{
     Batch, CheckpointSettings, DataSettings, Experiment, ExperimentError, Grid, NetworkKind, NetworkSettings,
-    Optimizer, Rule, SampleSettings, Schedules, Source, TrainingSettings, demo, demo_winsorize,
+    Optimizer, Rule, SCHEMA, SampleSettings, Schedules, Source, TEMPLATE, TrainingSettings, demo, demo_winsorize,
 };
 pub use noise::NoiseKind;
 pub use rate::RateSchedule;

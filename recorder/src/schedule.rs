@@ -63,6 +63,14 @@ impl RecordingSteps {
         snapshots.dedup();
         RecordingSteps { gradients, population, evaluations, snapshots }
     }
+
+    /// Every step at which anything is recorded, ascending.
+    pub fn all(&self) -> Vec<u64> {
+        let mut all = [&self.gradients[..], &self.population, &self.evaluations, &self.snapshots].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 }
 
 #[cfg(test)]

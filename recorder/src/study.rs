@@ -133,6 +133,8 @@ pub struct RunStart<'a> {
     pub steps: u64,
     /// Updates made already when it was interrupted; 0 if it begins.
     pub from: u64,
+    /// Steps at which anything is recorded, ascending: they take longer than the others.
+    pub recorded: &'a [u64],
     /// Why it begins although an interrupted attempt was there.
     pub discarded: Option<&'a str>,
 }

@@ -114,8 +114,9 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
         Begun::Recording { writer, state, discarded } => (writer, state, discarded),
     };
-    let (runs, steps, discarded) = (recording.runs, training.steps, discarded.as_deref());
-    recording.observer.run_started(&RunStart { run: &plan.id, index, runs, steps, from: state.step, discarded });
+    let (runs, steps, from, recorded) = (recording.runs, training.steps, state.step, &due.all()[..]);
+    let discarded = discarded.as_deref();
+    recording.observer.run_started(&RunStart { run: &plan.id, index, runs, steps, from, recorded, discarded });
     let mut interval = Interval::new(&experiment.checkpoint, state.step);
 
     loop {

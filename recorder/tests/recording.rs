@@ -587,7 +587,7 @@ struct Listener {
 
 impl Observer for Listener {
     fn run_started(&self, start: &RunStart<'_>) {
-        let RunStart { run, index, runs, steps, from, discarded } = start;
+        let RunStart { run, index, runs, steps, from, discarded, .. } = start;
         assert_eq!((*from, *discarded), (0, None));
         self.heard.lock().unwrap().push(format!("{run} {index}/{runs} {steps}"));
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use cograd_analysis::statistic::STATISTICS;
 use cograd_analysis::{Options, Shard};
+use serde_json::json;
 
 use crate::arguments::{Analyze, Results};
 use crate::output::{Output, shell};
@@ -19,6 +20,11 @@ pub fn run(arguments: &Analyze, output: &Output) -> anyhow::Result<()> {
         return analyze_shard(arguments, shard, output);
     }
     let report = analyze(arguments, output)?;
+    if arguments.json {
+        let written = json!({ "results": report.directory, "files": report.files, "summary": report.summary });
+        output.result(serde_json::to_string_pretty(&written)?);
+        return Ok(());
+    }
     output.wrote(report.files.iter().map(|path| path.as_path()));
     let study = arguments.study.clone().unwrap_or_default();
     let results = Results { study, analysis: arguments.out.clone() };
@@ -36,6 +42,11 @@ fn analyze_shard(arguments: &Analyze, shard: Shard, output: &Output) -> anyhow::
     let report = cograd_analysis::analyze_shard(study, shard, out, &options(arguments), &progress);
     progress.clear();
     let report = report?;
+    if arguments.json {
+        let shard = json!({ "shard": shard.to_string(), "directory": report.directory, "files": report.files });
+        output.result(serde_json::to_string_pretty(&shard)?);
+        return Ok(());
+    }
     match report.was_there {
         true => output.line(format_args!("{} holds shard {shard} already", report.directory.display())),
         false => output.wrote(report.files.iter().map(|path| path.as_path())),

@@ -4,7 +4,7 @@ use anyhow::bail;
 use cograd_audit::{Claim, Sources, Verdict};
 
 use crate::arguments::Audit;
-use crate::output::{Output, table};
+use crate::output::{Output, shell, table};
 
 pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
     let study = &arguments.results.study;
@@ -21,6 +21,9 @@ pub fn run(arguments: &Audit, output: &Output) -> anyhow::Result<()> {
         let rows: Vec<Vec<String>> = std::iter::once(header).chain(shown.map(row)).collect();
         table(&rows).iter().for_each(|line| output.line(line));
         output.line(&tally);
+        if audit.is_clean() {
+            output.line(format_args!("Next: cograd export {} --format csv", shell(study)));
+        }
     }
     if !audit.is_clean() {
         bail!("{} does not hold what it claims: {tally}", study.display());

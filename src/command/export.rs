@@ -3,7 +3,7 @@
 use cograd_analysis::Format;
 
 use crate::arguments::{Export, ExportFormat};
-use crate::output::Output;
+use crate::output::{Output, shell};
 
 pub fn run(arguments: &Export, output: &Output) -> anyhow::Result<()> {
     let mut analysis = arguments.results.directory()?;
@@ -19,6 +19,13 @@ pub fn run(arguments: &Export, output: &Output) -> anyhow::Result<()> {
     formats.dedup();
     let written = cograd_analysis::export(&analysis, &formats, &arguments.table, &out)?;
     output.wrote(written.iter().map(|path| path.as_path()));
+    let next = match arguments.format.last() {
+        Some(ExportFormat::Tensorboard) => format!("tensorboard --logdir {}", shell(&out)),
+        Some(ExportFormat::Tex) => "\\input the files into a document with \\usepackage{booktabs}".to_string(),
+        Some(ExportFormat::VegaLite) => "open the files in any editor or viewer of Vega-Lite".to_string(),
+        _ => format!("cograd audit {}", shell(&arguments.results.study)),
+    };
+    output.line(format_args!("Next: {next}"));
     Ok(())
 }
 

@@ -19,6 +19,16 @@ pub fn run(arguments: &Inspect, output: &Output) -> anyhow::Result<()> {
     if arguments.verify {
         study.runs().iter().try_for_each(|run| run.verify().with_context(|| run.manifest().run.clone()))?;
     }
+    if arguments.json {
+        let runs: Vec<_> = study.runs().iter().map(Run::manifest).collect();
+        output.result(serde_json::to_string_pretty(&serde_json::json!({
+            "study": study.directory(),
+            "runs": runs,
+            "unfinished": study.unfinished(),
+            "verified": arguments.verify,
+        }))?);
+        return Ok(());
+    }
     let show = |title: &str, rows: Vec<Vec<String>>| {
         output.result(format_args!("\n{title}"));
         let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(shortened).collect()).collect();

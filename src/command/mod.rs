@@ -7,6 +7,7 @@ pub mod completions;
 pub mod demo;
 pub mod export;
 pub mod import;
+pub mod init;
 pub mod inspect;
 pub mod record;
 pub mod report;

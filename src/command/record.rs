@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use cograd_recorder::{Experiment, Options, RunOutcome, Selection};
 
 use crate::arguments::Record;
@@ -11,7 +12,7 @@ use crate::progress::Recording;
 use crate::signals;
 
 pub fn run(arguments: &Record, output: &Output) -> anyhow::Result<()> {
-    let mut experiment = Experiment::read(&arguments.experiment)?;
+    let mut experiment = read(&arguments.experiment)?;
     if let Some(directory) = &arguments.data {
         experiment.data.directory = Some(directory.clone());
     }
@@ -22,6 +23,20 @@ pub fn run(arguments: &Record, output: &Output) -> anyhow::Result<()> {
     output.line(summary(&study, &outcomes, started.elapsed()));
     output.line(format_args!("Next: cograd analyze {}", shell(&study)));
     Ok(())
+}
+
+/// The experiment in a file; where there is none, what was meant.
+fn read(file: &Path) -> anyhow::Result<Experiment> {
+    if file.exists() && !file.is_dir() {
+        return Ok(Experiment::read(file)?);
+    }
+    let problem = if file.is_dir() { "is a directory" } else { "does not exist" };
+    let name = file.with_extension("toml");
+    let known = Path::new("experiments").join(name.file_name().unwrap_or_default());
+    match [name, known].into_iter().find(|other| other.is_file()) {
+        Some(other) => bail!("{} {problem}: did you mean {}?", file.display(), shell(&other)),
+        None => bail!("{} {problem}; `cograd init` writes an experiment to begin with", file.display()),
+    }
 }
 
 /// Bytes of a name that every file system takes, with room for what is written beside it.

@@ -56,7 +56,7 @@ impl cograd_analysis::Observer for Analysis {
     fn run_started(&self, run: &str, index: usize, runs: usize, steps: usize) {
         let (label, steps) = (format!("[{}/{runs}] {run}", index + 1), steps as u64);
         if self.mode == Mode::Plain {
-            warn(format_args!("{label}: {steps} steps"));
+            warn(format_args!("{label}: reading {steps} recorded steps"));
         }
         self.bar.reset();
         self.bar.set_style(style("{msg} {bar:30} {pos}/{len} steps  {per_sec}  {eta} left"));

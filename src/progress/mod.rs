@@ -1,6 +1,7 @@
 //! Progress on standard error: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
 mod analysis;
+mod pace;
 mod recording;
 
 use std::io::IsTerminal;

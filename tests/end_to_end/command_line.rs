@@ -2,8 +2,8 @@
 
 use crate::common::Place;
 
-const COMMANDS: [&str; 9] =
-    ["demo", "record", "analyze", "report", "compare", "export", "inspect", "audit", "completions"];
+const COMMANDS: [&str; 11] =
+    ["demo", "init", "record", "analyze", "report", "compare", "export", "inspect", "audit", "watch", "completions"];
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("UTF-8")
@@ -95,8 +95,10 @@ fn a_standard_output_that_takes_nothing_is_an_error_and_a_closed_pipe_is_none() 
 
 #[test]
 fn a_study_that_is_not_there_is_named_as_such() {
-    for command in ["report", "export"] {
-        let failed = Place::new().cograd([command, "nowhere"]).assert().code(1);
+    let place = Place::new();
+    let alone = ["report", "export", "analyze", "inspect", "audit", "watch"].map(|command| vec![command, "nowhere"]);
+    for arguments in alone.into_iter().chain([vec!["compare", "nowhere", "elsewhere"]]) {
+        let failed = place.cograd(arguments).assert().code(1);
         let message = text(failed.get_output().stderr.clone());
         assert!(message.contains("nowhere does not exist") && !message.contains("cograd analyze"), "{message}");
     }
@@ -153,6 +155,82 @@ fn names_in_files_do_not_act_on_the_terminal() {
     let failed = place.cograd(["inspect", "\u{1b}]0;title\u{7}"]).assert().code(1);
     let message = text(failed.get_output().stderr.clone());
     assert!(!message.contains('\u{1b}') && message.contains(r"\u{1b}]0;title\u{7}"), "{message}");
+}
+
+#[test]
+fn a_slip_of_the_finger_is_answered_with_what_was_meant() {
+    let place = Place::new();
+    place.record_tiny();
+    place.cograd(["analyze", "tiny", "--halves", "0", "--null-worlds", "20", "--quiet"]).assert().success();
+    let again = ["analyze", "tiny", "--halves", "0", "--null-worlds", "20", "--quiet", "--out", "again"];
+    place.cograd(again).assert().success();
+    std::fs::create_dir(place.path("experiments")).expect("a directory");
+    std::fs::copy(place.path("tiny.toml"), place.path("experiments/tiny.toml")).expect("a copy");
+    std::fs::remove_file(place.path("tiny.toml")).expect("it was there");
+    for (arguments, code, meant) in [
+        (&["analyse", "tiny"][..], 2, "'analyze'"),
+        (&["analyze", "tiny", "--null-world", "3"], 2, "'--null-worlds'"),
+        (&["export", "tiny", "--format", "vegalite"], 2, "'vega-lite'"),
+        (&["analyze", "tiny", "--statistics", "share"], 1, "did you mean `shares`?"),
+        (&["export", "tiny", "--table", "test"], 1, "did you mean `tests`?"),
+        (&["compare", "tiny", "again", "--curve", "testaccuracy"], 1, "did you mean `test_accuracy`?"),
+        (&["record", "tiny"], 1, "tiny is a directory: did you mean experiments/tiny.toml?"),
+        (&["record", "nothing.toml"], 1, "`cograd init` writes an experiment"),
+    ] {
+        let failed = place.cograd(arguments.iter().copied()).assert().code(code);
+        let message = text(failed.get_output().stderr.clone());
+        assert!(message.contains(meant), "{arguments:?}: {message}");
+        assert_eq!(message.matches("No such file").count(), 0, "{message}");
+    }
+}
+
+#[test]
+fn json_is_all_that_is_printed_where_it_is_asked_for() {
+    let place = Place::new();
+    place.write("tiny.toml", &crate::common::TINY.replace("seeds = [1]", "seeds = [1, 2]"));
+    for study in ["one", "other"] {
+        place.cograd(["record", "tiny.toml", "--out", study, "--quiet"]).assert().success();
+    }
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let printed = place.cograd(arguments.iter().copied()).assert().success();
+        serde_json::from_slice(&printed.get_output().stdout).expect("JSON alone")
+    };
+    let study = json(&["inspect", "one", "--verify", "--json"]);
+    assert_eq!((study["verified"].as_bool(), study["unfinished"].as_array().map(Vec::len)), (Some(true), Some(0)));
+    let conditions = study["runs"][0]["conditions"].clone();
+    assert_eq!(conditions, serde_json::json!({ "noise": 0.0, "rule": "sgd", "seed": 1 }));
+    let few = ["--halves", "0", "--null-worlds", "20", "--json"];
+    let results = json(&[&["analyze", "one"][..], &few].concat());
+    assert_eq!(results["summary"]["options"]["null_worlds"], 20);
+    for file in results["files"].as_array().expect("files") {
+        assert!(place.path(file.as_str().expect("a path")).is_file());
+    }
+    let shard = json(&[&["analyze", "other", "--shard", "1/1", "--out", "part"][..], &few].concat());
+    assert_eq!((&shard["shard"], &shard["directory"]), (&"1/1".into(), &"part".into()));
+    json(&[&["analyze", "other", "--from", "part"][..], &few].concat());
+    let compared = json(&["compare", "one", "other", "--curve", "test_accuracy", "--json"]);
+    assert_eq!((compared["seeds"].as_u64(), compared["tests"].as_array().map(Vec::len)), (Some(2), Some(2)));
+    assert_eq!(compared["tests"][0]["difference"].as_f64(), Some(0.0));
+    assert!(compared["tests"][0].get("step").is_none());
+}
+
+#[test]
+fn an_experiment_to_begin_with_is_written_once_and_recorded_as_it_is() {
+    let place = Place::new();
+    let said = place.cograd(["init", "first one.toml"]).assert().success();
+    let said = text(said.get_output().stdout.clone());
+    assert!(said.ends_with("Next: cograd record 'first one.toml'\n"), "{said}");
+    let written = std::fs::read_to_string(place.path("first one.toml")).expect("an experiment");
+    assert!(written.starts_with("#:schema cograd.schema.json\n") && place.path("cograd.schema.json").is_file());
+    let again = place.cograd(["init", "first one.toml"]).assert().code(1);
+    assert!(text(again.get_output().stderr.clone()).contains("is there already"));
+    place.write("cograd.schema.json", "mine");
+    place.cograd(["init"]).assert().success();
+    assert_eq!(std::fs::read_to_string(place.path("cograd.schema.json")).expect("mine"), "mine");
+    let short = written.replace("steps = 6000", "steps = 20").replace("hidden = [512]", "hidden = [40]");
+    place.write("short.toml", &short);
+    place.cograd(["record", "short.toml", "--quiet"]).assert().success();
+    assert!(place.path("studies/first/study.toml").is_file());
 }
 
 #[cfg(unix)]

@@ -19,6 +19,12 @@ pub enum TraceError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// There is no such directory.
+    #[error("{} does not exist; name the directory given to `--out` when recording", path.display())]
+    NoSuchStudy {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The directory is no study.
     #[error("{} is not a study: it has neither study.toml nor a directory runs; name the directory given to `--out` when recording", path.display())]
     NotAStudy {

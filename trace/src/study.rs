@@ -79,6 +79,7 @@ impl Study {
 pub fn list_runs(study: &Path) -> Result<(Vec<String>, Vec<String>), TraceError> {
     let (mut finished, mut unfinished, runs) = (Vec::new(), Vec::new(), study.join("runs"));
     match (study.join("study.toml").is_file(), runs.is_dir()) {
+        (false, false) if !study.exists() => return Err(TraceError::NoSuchStudy { path: study.to_path_buf() }),
         (false, false) => return Err(TraceError::NotAStudy { path: study.to_path_buf() }),
         (true, false) => return Ok((finished, unfinished)),
         (_, true) => {}

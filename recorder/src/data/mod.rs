@@ -173,7 +173,7 @@ pub fn load(settings: &DataSettings) -> Result<Dataset, DataError> {
 #[non_exhaustive]
 pub enum DataError {
     /// A source of files without a directory.
-    #[error("no directory of data files is given: add `directory = \"…\"` under [data]")]
+    #[error("no directory of data files is given: say `--data DIRECTORY`, or add `directory = \"…\"` under [data]")]
     NoDirectory,
     /// A file is neither there plain nor gzipped.
     #[error(
@@ -187,7 +187,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Several data sets, of which one must be chosen.
-    #[error("{} holds several data sets ({families}): put the four files of one into a directory of their own", directory.display())]
+    #[error("{} holds several data sets ({families}): put the four files of one into a directory of their own, and name it with `--data DIRECTORY`", directory.display())]
     Several {
         /// The directory.
         directory: PathBuf,
@@ -197,7 +197,7 @@ pub enum DataError {
     /// Batches of CIFAR are missing.
     #[error(
         "{} has no {} batch: put CIFAR-10's data_batch_1.bin to data_batch_5.bin (one is enough) and test_batch.bin there, or \
-         CIFAR-100's train.bin and test.bin, each plain or .gz",
+         CIFAR-100's train.bin and test.bin, each plain or .gz, or say where they are: `--data DIRECTORY`",
         directory.display(), if *has_train { "test" } else { "training" }
     )]
     NoBatches {
@@ -243,7 +243,7 @@ pub enum DataError {
         problem: String,
     },
     /// The operating system refused.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -257,7 +257,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Not a whole gzip file.
-    #[error("{} is gzipped and damaged: {source}: fetch it again", path.display())]
+    #[error("{} is gzipped and damaged: fetch it again", path.display())]
     Gzip {
         /// The file.
         path: PathBuf,

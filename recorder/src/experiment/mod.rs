@@ -8,6 +8,7 @@ mod network;
 mod optimizer;
 mod parse;
 mod rule;
+mod schema;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -25,6 +26,7 @@ use self::parse::Origin;
 pub use self::parse::{Batch, ExperimentError};
 pub(crate) use self::rule::Problem;
 pub use self::rule::Rule;
+pub use self::schema::{SCHEMA, TEMPLATE};
 use crate::data::Dataset;
 use crate::noise::NoiseKind;
 use crate::rate::RateSchedule;

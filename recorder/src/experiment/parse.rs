@@ -17,7 +17,7 @@ use super::{Experiment, Rule};
 #[non_exhaustive]
 pub enum ExperimentError {
     /// The file cannot be read.
-    #[error("cannot read the experiment {}: {source}", path.display())]
+    #[error("cannot read the experiment {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
