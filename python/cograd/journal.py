@@ -68,6 +68,11 @@ class GradientFiles:
                 os.fsync(file.fileno())
             durable.sync_directory(self._directory)
 
+    def position(self) -> dict[str, Any] | None:
+        """Name and length of the journal of the part file to come; None if it has no step yet."""
+        part, steps = divmod(self._count, self._part_steps)
+        return {"name": self._journal(part).name, "bytes": steps * self._record_bytes} if steps else None
+
     def close(self) -> dict[str, dict[str, Any]]:
         """Writes what is left in the journal as the last part file."""
         return self._finish_part() if self._count % self._part_steps else {}

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from cograd import durable
+from cograd import durable, progress
 from cograd.background import Background
 from cograd.errors import DataError, ResumeError, StudyError, WriteError
 from cograd.journal import GradientFiles
@@ -126,6 +126,7 @@ class Writer:
         self._skipped: list[dict[str, Any]] = []
         self._metrics: list[tuple[int, str, str, str, float, int]] = []
         self._background: Background | None = None
+        self._pace: progress.Pace | None = None
         self._lock: durable.Lock | None = None
         self._closed = False
 
@@ -341,6 +342,8 @@ class Writer:
         self._lock = durable.Lock(self._runs / f".{self.run}{worker}.lock")
         check_study(self._study, self.run, self.conditions)
         self._background = Background(_WAITING)
+        # A run of several workers is known to none of them before its end.
+        self._pace = None if self._workers else progress.Pace()
 
     def _clear(self) -> None:
         if self.leads and self._partial.exists():
@@ -349,6 +352,7 @@ class Writer:
         self._gradients.resume([])
 
     def _go_back(self) -> None:
+        (self._partial / progress.NAME).unlink(missing_ok=True)
         self._gradients.resume(self._recorded)
         mine = f"population/{self._worker}/" if self._worker else "population/"
         for folder, pattern in ((mine, "part-*"), *((("weights", "step-*"),) if self.leads else ())):
@@ -367,6 +371,23 @@ class Writer:
         assert self._background is not None
         background = self._background
         self._guarded(lambda: background.add(work))
+        if self._pace is not None and self._pace.is_due():
+            steps = (0, *self._recorded, *self._population_steps, *(skip["step"] for skip in self._skipped))
+            manifest, norms, metrics = self._manifest(max(steps), {}), list(self._norms), list(self._metrics)
+            self._guarded(lambda: background.add(lambda: self._note(manifest, norms, metrics)))
+
+    def _note(
+        self,
+        manifest: dict[str, Any],
+        norms: list[tuple[int, int, float]],
+        metrics: list[tuple[int, str, str, str, float, int]],
+    ) -> None:
+        """Lets the run so far be watched; all that `manifest` says of it is on disk by now."""
+        if "parameters.parquet" not in self._files:
+            self._write_description()
+        manifest["files"] = dict(sorted(self._files.items()))
+        tables = [self._table("examples", self._examples()), self._table("metrics", _measured(metrics))]
+        progress.write(self._partial, manifest, norms, self._gradients.position(), tables)
 
     def _wait(self) -> None:
         assert self._background is not None
@@ -418,10 +439,13 @@ class Writer:
         )
         self._files[name] = durable.entry(path, rows)
 
+    def _table(self, name: str, columns: Mapping[str, Any]) -> pa.Table:
+        return pa.table(dict(columns)).replace_schema_metadata(durable.footer(self.run, name))
+
     def _write_table(self, name: str, columns: Mapping[str, Any]) -> None:
         path = self._partial / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        table = pa.table(dict(columns)).replace_schema_metadata(durable.footer(self.run, name))
+        table = self._table(name, columns)
         durable.write_table(path, table)
         self._files[f"{name}.parquet"] = durable.entry(path, table.num_rows)
 
@@ -434,6 +458,7 @@ class Writer:
         for worker in self._workers[1:]:
             self._gather(worker)
         self._write_tables()
+        (self._partial / progress.NAME).unlink(missing_ok=True)
         self._seal(steps)
         if self._final.exists():
             raise StudyError(f"{self._final} appeared while it was recorded: choose another `run`")
@@ -454,7 +479,7 @@ class Writer:
         self._files.update(found["files"])
         path.unlink()
 
-    def _write_tables(self) -> None:
+    def _write_description(self) -> None:
         self._write_table(
             "parameters",
             {
@@ -473,11 +498,17 @@ class Writer:
                 "index": pa.array(self._index.astype(np.uint64)),
             },
         )
+
+    def _examples(self) -> dict[str, Any]:
         every = np.arange(self._m)
         known = {"example_id": pa.array(every.astype(np.uint32)), "sampled": np.isin(every, self._sampled)}
         if len(self._population) < self._m:
             known["population"] = np.isin(every, self._population)
-        self._write_table("examples", {**known, **self._columns})
+        return {**known, **self._columns}
+
+    def _write_tables(self) -> None:
+        self._write_description()
+        self._write_table("examples", self._examples())
         if self._norms:
             steps, numbers, norms = zip(*self._norms, strict=True)
             columns = {
@@ -487,19 +518,16 @@ class Writer:
             }
             self._write_table("population/gradient-norms", columns)
         if self._metrics:
-            names = ("step", "split", "group", "metric", "value", "examples")
-            self._write_table(
-                "metrics", dict(zip(names, map(list, zip(*self._metrics, strict=True)), strict=True))
-            )
+            self._write_table("metrics", _measured(self._metrics))
         if self._inputs:
             path = self._partial / "inputs.safetensors"
             durable.write_tensors(path, self._inputs)
             self._files["inputs.safetensors"] = durable.entry(path, 0)
 
-    def _seal(self, steps: int | None) -> None:
+    def _manifest(self, steps: int | None, files: Mapping[str, Any]) -> dict[str, Any]:
         last = max((0, *(step + 1 for step in (*self._recorded, *self._population_steps))))
         last = max((last, *(skipped["step"] for skipped in self._skipped)))
-        manifest: dict[str, Any] = {
+        return {
             "format_version": durable.FORMAT_VERSION,
             "run": self.run,
             "conditions": self.conditions,
@@ -508,20 +536,37 @@ class Writer:
             "sampled_examples": len(self._sampled),
             "coordinates": len(self._index),
             "steps": last if steps is None else steps,
-            "recorded_steps": self._recorded,
-            "population_steps": self._population_steps,
+            "recorded_steps": list(self._recorded),
+            "population_steps": list(self._population_steps),
             "population_examples": len(self._population),
-            "skipped_steps": self._skipped,
+            "skipped_steps": list(self._skipped),
             "status": "finished",
             "writer": self._program,
-            "files": dict(sorted(self._files.items())),
+            "files": dict(sorted(files.items())),
             "seal": "",
         }
+
+    def _seal(self, steps: int | None) -> None:
+        manifest = self._manifest(steps, self._files)
         text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
         seal = hashlib.sha256(text.encode()).hexdigest()
         before, _, after = text.rpartition('"seal": ""')
         text = f'{before}"seal": "{seal}"{after}'
         durable.write_whole(self._partial / "manifest.json", lambda path: _write_text(path, text))
+
+
+def _measured(metrics: Sequence[tuple[int, str, str, str, float, int]]) -> dict[str, Any]:
+    """The columns of the table of metrics."""
+    kinds = {
+        "step": pa.int64(),
+        "split": pa.string(),
+        "group": pa.string(),
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "examples": pa.int64(),
+    }
+    rows = list(zip(*metrics, strict=True)) or [()] * len(kinds)
+    return {name: pa.array(values, kind) for (name, kind), values in zip(kinds.items(), rows, strict=True)}
 
 
 def checked_conditions(conditions: Mapping[str, Value]) -> dict[str, Value]:

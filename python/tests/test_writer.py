@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import signal
+import subprocess
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cograd import journal
+from cograd import binary, journal, progress
 from cograd.errors import DataError, ResumeError, StudyError, WriteError
 from cograd.schedule import NEVER, Schedule, Steps
 from cograd.writer import Parameter, Writer
@@ -50,6 +54,36 @@ def record(to: Writer, steps: range) -> None:
 
 def content(run: Path) -> dict[str, bytes]:
     return {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_an_unfinished_run_can_be_watched_and_keeps_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None
+) -> None:
+    whole = writer(tmp_path / "whole")
+    record(whole, range(12))
+    expected = content(whole.close())
+
+    monkeypatch.setattr(progress, "_FIRST", 0.0)
+    study = tmp_path / "study"
+    to = writer(study)
+    record(to, range(6))
+    to.state()
+    command = [str(binary.find()), "watch", str(study)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            assert watch.stdout is not None
+            address = watch.stdout.readline().split()[0]
+            page, deadline = "", time.monotonic() + 60
+            while f"{to.run}: step 5" not in page or "<svg" not in page:
+                assert time.monotonic() < deadline, page
+                with urllib.request.urlopen(address) as answer:
+                    page = answer.read().decode()
+                time.sleep(0.1)
+        finally:
+            watch.send_signal(signal.SIGINT)
+    assert watch.returncode == 0
+    record(to, range(6, 12))
+    assert content(to.close()) == expected
 
 
 @pytest.fixture

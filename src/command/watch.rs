@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cograd_analysis::{NoObserver, Options};
-use cograd_trace::{SoFar, copy_so_far, last_written};
+use cograd_trace::{Progress, SoFar, copy_so_far, last_written};
 
 use crate::arguments::{Watch, existing};
 use crate::output::{Output, number, shell};
@@ -160,7 +160,8 @@ fn told(so_far: &SoFar) -> String {
         return "Every run that was begun is finished; `cograd analyze` makes the results".to_string();
     }
     let runs = unfinished.iter().map(|(run, progress)| match progress {
-        Some(progress) => format!("{run}: step {} of {}", progress.step, progress.steps),
+        Some(Progress { step, steps }) if step < steps => format!("{run}: step {step} of {steps}"),
+        Some(Progress { step, .. }) => format!("{run}: step {step}"),
         None => format!("{run}: nothing before its first checkpoint"),
     });
     let runs: Vec<String> = runs.collect();
