@@ -27,7 +27,7 @@ pub fn run(arguments: &Import) -> anyhow::Result<()> {
         );
     }
     let module = ["-m", module].map(OsString::from);
-    if !run(&[&module[..], &arguments].concat())?.success() {
+    if !run(&[&module[..], arguments].concat())?.success() {
         bail!("nothing was imported");
     }
     Ok(())
