@@ -50,7 +50,14 @@ def main() -> None:
     }
     shares = table("shares", world=0, group="pristine", estimator="paper")
     band = {(r["run"], r["step"]): r for r in table("null", statistic="share", group_a="pristine")}
-    runs = sorted({(r["noise"], r["run"]) for r in shares})
+    # Without noise all examples are pristine, and there is nothing to be told apart.
+    runs = sorted(
+        {
+            (r["noise"], r["run"])
+            for r in shares
+            if tests.get((r["run"], "difference_10"), {}).get("p") is not None
+        }
+    )
     mean = {run: [r["share"] for r in shares if r["run"] == run] for _, run in runs}
     print("\n## Runs\n")
     row(
