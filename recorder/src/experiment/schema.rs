@@ -95,7 +95,7 @@ mod tests {
                 Some(rest) => rest.to_string(),
                 None => line.to_string(),
             };
-        let mut text =
+        let text =
             format!("name = \"it\"\n[data]{}", from_data.lines().map(uncommented).collect::<Vec<_>>().join("\n"));
         // The digits are in no directory.
         let text = text.replace("directory = \"data/mnist\"", "");
