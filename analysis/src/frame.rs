@@ -60,12 +60,6 @@ pub(crate) fn every_pair(left: LazyFrame, right: LazyFrame) -> LazyFrame {
     marked(left).join(marked(right), [col("every")], [col("every")], args)
 }
 
-/// A table without rows, in its types.
-pub(crate) fn empty(table: &Table) -> PolarsResult<DataFrame> {
-    let column = |(name, kind): (&str, Kind)| Series::new_empty(name.into(), &data_type(kind)).into();
-    DataFrame::new(0, table.columns.iter().map(|own| column((own.name, own.kind))).collect())
-}
-
 /// All rows of frames with the same columns, one frame after the other.
 pub(crate) fn stacked(frames: Vec<LazyFrame>) -> PolarsResult<LazyFrame> {
     concat(frames, UnionArgs { parallel: false, ..UnionArgs::default() })

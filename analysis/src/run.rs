@@ -6,10 +6,12 @@
 mod read;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use cograd_files::{FileError, read_regular, sha256_of_sealed};
-use cograd_results::TABLES;
+use cograd_results::tables::COHERENCE;
+use cograd_results::{TABLES, Table};
 use cograd_trace::{Examples, Run};
 use polars::prelude::*;
 
@@ -23,15 +25,19 @@ use crate::sample::Pair;
 use crate::selection::Selection;
 use crate::statistic::{Compute, Statistic, population};
 use crate::table::{self, runs::Analysed};
-use crate::{AnalysisError, Estimator, GroupBy, Options, frame};
+use crate::{AnalysisError, Estimator, GroupBy, Options};
 
 /// Why a population record is left out of an analysis of some examples.
 const EXAMPLES_RESTRICTED: &str = "it has the contributions to the gradient of all examples, not to that of some";
 
-/// What was found out about one run.
+/// Rows of a table of the statistics that are numbers of a step, at most, that are there at once.
+const ROWS: usize = 1 << 16;
+
+/// Takes the rows of a run's table, all at once or some after the others; the tables come in their order.
+pub(crate) type Sink<'s> = dyn FnMut(&'static Table, DataFrame) -> Result<(), AnalysisError> + 's;
+
+/// What was found out about one run beside the rows of its tables.
 pub(crate) struct RunAnalysis {
-    /// Its rows of every table, by name.
-    pub(crate) tables: BTreeMap<&'static str, DataFrame>,
     /// Its row of `runs`, with what predictions are judged by.
     pub(crate) facts: DataFrame,
     /// Names of its groups, in order.
@@ -92,8 +98,8 @@ impl<'a> Analysis<'a> {
     /// The second half: every table, from what was found in all steps.
     ///
     /// # Errors
-    /// What else the statistics are of cannot be read, or a table cannot be made.
-    pub(crate) fn tables(&self, read: &Found) -> Result<RunAnalysis, AnalysisError> {
+    /// What else the statistics are of cannot be read, a table cannot be made, or its rows are not taken.
+    pub(crate) fn tables(&self, read: &Found, sink: &mut Sink<'_>) -> Result<RunAnalysis, AnalysisError> {
         let mut found = Tables::default();
         self.add_contributions(read, &mut found).map_err(AnalysisError::frame)?;
         self.add_values(read, &mut found).map_err(AnalysisError::frame)?;
@@ -107,16 +113,23 @@ impl<'a> Analysis<'a> {
         }
         found.add("groups", self.groups_frame().map_err(AnalysisError::frame)?);
         let mut tables = found.stacked().map_err(AnalysisError::frame)?;
-        let curves = curves(&tables).map_err(AnalysisError::frame)?;
         // The sample is of all examples: of a part of them it estimates nothing.
         let of_all = self.examples.population.is_none() && read.population.is_some();
         if self.has(|compute| matches!(compute, Compute::Population)) && of_all {
-            let coverage = table::coverage::table(curves.clone().lazy()).collect().map_err(AnalysisError::frame)?;
-            tables.insert("coverage", coverage);
+            let coverage = table::coverage::table(&tables).map_err(AnalysisError::frame)?;
+            tables.extend(coverage.map(|rows| ("coverage", rows)));
         }
-        tables.insert("curves", curves);
         let facts = table::runs::row(&self.analysed(read)?, &record, |name| tables.get(name))?;
-        Ok(RunAnalysis { tables, facts, groups: self.groups.names().to_vec() })
+        for table in TABLES {
+            if let Some(rows) = tables.remove(table.name) {
+                sink(table, rows)?;
+            }
+            if table.name == COHERENCE.name && self.has(Compute::is_of_a_step) {
+                let mut of_records = [&read.sample, &read.population].into_iter().flatten();
+                of_records.try_for_each(|steps| self.coherence(steps, sink))?;
+            }
+        }
+        Ok(RunAnalysis { facts, groups: self.groups.names().to_vec() })
     }
 
     /// The labels of the sampled examples, for statistics of classes; `None` as [`groups::classes`] says. They are read once.
@@ -171,12 +184,6 @@ impl<'a> Analysis<'a> {
     fn add_values(&self, read: &Found, found: &mut Tables) -> PolarsResult<()> {
         let nothing = Steps::new(0);
         let sample = read.sample.as_ref().unwrap_or(&nothing);
-        if self.has(Compute::is_of_a_step) {
-            found.add("coherence", self.coherence(sample)?);
-            if let Some(population) = &read.population {
-                found.add("coherence", self.coherence(population)?);
-            }
-        }
         let of_group_pairs = self.statistics.iter().filter_map(|statistic| match statistic.compute {
             Compute::GroupPairs { table, .. } => Some((statistic.tables[0], table)),
             _ => None,
@@ -186,7 +193,7 @@ impl<'a> Analysis<'a> {
         }
         let known = !sample.values.is_empty() && sample.values.iter().all(|step| !step.norms.is_empty());
         if self.has(|compute| matches!(compute, Compute::Population)) && known {
-            let norms: Vec<Vec<Vec<f64>>> = sample.values.iter().map(|step| step.norms.clone()).collect();
+            let norms: Vec<&[f64]> = sample.values.iter().map(|step| step.norms.as_slice()).collect();
             let sizes = self.population_sizes();
             for (name, rows) in population::tables(sample.steps(), &norms, &self.grouping, &sizes)? {
                 found.add(name, rows);
@@ -206,10 +213,20 @@ impl<'a> Analysis<'a> {
     }
 
     /// One series after the other, each over all of its steps.
-    fn coherence(&self, of_steps: &Steps) -> PolarsResult<DataFrame> {
-        let keys = &of_steps.keys;
+    fn coherence(&self, of_steps: &Steps, sink: &mut Sink<'_>) -> Result<(), AnalysisError> {
+        let classes = self.classes()?;
+        let at_once = (ROWS / of_steps.values.len().max(1)).max(1);
+        for first in (0..of_steps.keys.len()).step_by(at_once) {
+            let keys = first..(first + at_once).min(of_steps.keys.len());
+            sink(&COHERENCE, self.series(of_steps, keys, classes).map_err(AnalysisError::frame)?)?;
+        }
+        Ok(())
+    }
+
+    /// Some of them.
+    fn series(&self, of_steps: &Steps, keys: Range<usize>, classes: Option<&Grouping>) -> PolarsResult<DataFrame> {
+        let (first, keys) = (keys.start, &of_steps.keys[keys]);
         let names = self.groups.names();
-        let classes = self.classes().map_err(|error| PolarsError::ComputeError(error.to_string().into()))?;
         let class = |place: usize| classes.map(|classes| classes.names()[place].as_str());
         let of_pair = |pair: Pair| match pair {
             Pair::All => (None, None),
@@ -217,7 +234,7 @@ impl<'a> Analysis<'a> {
             Pair::Classes(a, b) => (class(a), class(b)),
         };
         let steps = of_steps.values.len();
-        let of_rows = |row: usize| (&keys[row / steps], &of_steps.values[row % steps].values[row / steps]);
+        let of_rows = |row: usize| (&keys[row / steps], &of_steps.values[row % steps].values[first + row / steps]);
         let rows = || (0..keys.len() * steps).map(of_rows);
         let layer = |layer: Option<usize>| layer.map(|layer| self.selection.layer_names[layer].as_str());
         df!(
@@ -260,17 +277,6 @@ impl<'a> Analysis<'a> {
             "sampled" => sampled,
         )
     }
-}
-
-/// The curves of all tables, in their order.
-fn curves(tables: &BTreeMap<&'static str, DataFrame>) -> PolarsResult<DataFrame> {
-    let mut curves = Vec::new();
-    for table in TABLES {
-        if let Some(rows) = tables.get(table.name) {
-            curves.extend(table::curves::of_table(table, rows)?);
-        }
-    }
-    if curves.is_empty() { frame::empty(&cograd_results::tables::CURVES) } else { frame::stacked(curves)?.collect() }
 }
 
 /// Tables while they are made, each of one frame or several.

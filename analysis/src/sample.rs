@@ -65,8 +65,9 @@ pub struct StepValues {
     pub values: Vec<Measured>,
     /// By statistic of group pairs: its numbers `[G, G]`, row-major, and their total.
     pub group_pairs: Vec<Vec<f64>>,
-    /// N̂ of each group and N̂, of the sample and then of each half `[1 + B][G + 1]`; empty if sizes are not known, or nobody asks.
-    pub norms: Vec<Vec<f64>>,
+    /// N̂ of each group and N̂, of the sample and then of each half `[1 + B, G + 1]`, row-major; empty if sizes are not known, or
+    /// nobody asks.
+    pub norms: Vec<f64>,
 }
 
 /// Where statistics put the values of one layer at one step.
@@ -212,7 +213,7 @@ impl Sample {
             }
         }
         if self.with_norms {
-            step.norms = together.scaled.iter().flatten().map(|means| means.norms(self.population)).collect();
+            step.norms = together.scaled.iter().flatten().flat_map(|means| means.norms(self.population)).collect();
         }
         Ok(step)
     }

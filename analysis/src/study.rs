@@ -13,12 +13,15 @@ use crate::conditions::Conditions;
 use crate::run::{Analysis, Reads, RunAnalysis, RunPart};
 use crate::shard::{Origin, Shards};
 use crate::statistic::{self, Statistic};
+use crate::table::over_seeds::OverSeeds;
 use crate::{AnalysisError, GroupBy, Observer, Options, frame, groups, table};
 
 /// Version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Tables of runs that there are whatever is computed.
-const ALWAYS: [&str; 3] = ["runs", "groups", "curves"];
+const ALWAYS: [&str; 4] = ["runs", "groups", "curves", "over_seeds"];
+/// Rows of a table that are written at once, at most.
+const ROWS: usize = 1 << 16;
 
 /// What an analysis wrote.
 #[derive(Clone, Debug)]
@@ -133,10 +136,10 @@ impl<'a> Plan<'a> {
                         None => analysis.read(&RunPart::WHOLE, observer)?,
                         Some(shards) => shards.found(index, &analysis)?,
                     };
-                    analysis.tables(&found)
+                    analysis.tables(&found, &mut |table, rows| over_runs.add_rows(index, run, table, rows))
                 },
             );
-            over_runs.add(index, run, made?)?;
+            over_runs.end_run(index, run, made?)?;
             observer.run_finished();
         }
         over_runs.finish(group_by)?;
@@ -175,8 +178,8 @@ impl<'a> Plan<'a> {
 struct OverRuns<'a> {
     conditions: &'a Conditions,
     writer: ResultsWriter,
+    over_seeds: OverSeeds,
     /// What is kept of the runs for the tables over all of them.
-    curves: Vec<(u64, DataFrame)>,
     overfit: Vec<LazyFrame>,
     facts: Vec<LazyFrame>,
     groups: Vec<String>,
@@ -184,7 +187,8 @@ struct OverRuns<'a> {
 
 impl<'a> OverRuns<'a> {
     fn new(conditions: &'a Conditions, writer: ResultsWriter) -> OverRuns<'a> {
-        OverRuns { conditions, writer, curves: Vec::new(), overfit: Vec::new(), facts: Vec::new(), groups: Vec::new() }
+        let over_seeds = OverSeeds::new(&conditions.places);
+        OverRuns { conditions, writer, over_seeds, overfit: Vec::new(), facts: Vec::new(), groups: Vec::new() }
     }
 
     /// Begins every table that the statistics are in, so that one without rows is there too.
@@ -197,21 +201,44 @@ impl<'a> OverRuns<'a> {
         })
     }
 
-    fn add(&mut self, index: usize, run: &Run, analysis: RunAnalysis) -> Result<(), AnalysisError> {
-        let RunAnalysis { tables, facts, groups } = analysis;
-        let identity = self.conditions.of_run(index, run);
-        for (name, rows) in tables {
-            let rows = rows.lazy().with_columns(identity.clone()).collect().map_err(AnalysisError::frame)?;
-            if let Some(table) = definition(name) {
-                self.write(table, &rows)?;
-            }
-            let noise = Conditions::of_predictions(run)[0].clone();
-            match name {
-                "curves" => self.curves.push((self.conditions.places[index], rows)),
-                "overfit" => self.overfit.push(rows.lazy().with_column(noise)),
-                _ => {}
+    /// Adds rows of a table of a run, in parts, and the curves that they are.
+    fn add_rows(
+        &mut self,
+        index: usize,
+        run: &Run,
+        table: &'static Table,
+        rows: DataFrame,
+    ) -> Result<(), AnalysisError> {
+        let (identity, place) = (self.conditions.of_run(index, run), self.conditions.places[index]);
+        let of_run = |rows: LazyFrame| rows.with_columns(identity.clone()).collect().map_err(AnalysisError::frame);
+        let parts = || (0..rows.height().max(1)).step_by(ROWS).map(|first| rows.slice(first as i64, ROWS));
+        for part in parts() {
+            self.write(table, &of_run(part.lazy())?)?;
+        }
+        let names = self.conditions.names();
+        for curve in table.curves {
+            for part in parts() {
+                let curves = of_run(table::curves::of_curve(table, curve, &part))?;
+                self.write(&cograd_results::tables::CURVES, &curves)?;
+                if let Some(rows) = self.over_seeds.add(place, curves, &names).map_err(AnalysisError::frame)? {
+                    self.write(&cograd_results::tables::OVER_SEEDS, &rows)?;
+                }
             }
         }
+        if table.name == cograd_results::tables::OVERFIT.name {
+            let noise = Conditions::of_predictions(run)[0].clone();
+            self.overfit.push(of_run(rows.lazy().with_column(noise))?.lazy());
+        }
+        Ok(())
+    }
+
+    /// Adds what else was found of a run, all of whose rows were added.
+    fn end_run(&mut self, index: usize, run: &Run, analysis: RunAnalysis) -> Result<(), AnalysisError> {
+        let RunAnalysis { facts, groups } = analysis;
+        let identity = self.conditions.of_run(index, run);
+        let (place, mut over_seeds) = (self.conditions.places[index], std::mem::take(&mut self.over_seeds));
+        over_seeds.end_run(place, |rows| self.write(&cograd_results::tables::OVER_SEEDS, &rows))?;
+        self.over_seeds = over_seeds;
         let row = facts.clone().lazy().with_columns(identity).collect().map_err(AnalysisError::frame)?;
         self.write(&cograd_results::tables::RUNS, &row)?;
         self.facts.push(facts.lazy().with_columns(Conditions::of_predictions(run)));
@@ -226,9 +253,6 @@ impl<'a> OverRuns<'a> {
     /// The tables over all runs.
     fn finish(&mut self, group_by: &GroupBy) -> Result<(), AnalysisError> {
         let names = self.conditions.names();
-        let curves = std::mem::take(&mut self.curves);
-        let over_seeds = || table::over_seeds::table(curves, &names)?.collect();
-        self.write(&cograd_results::tables::OVER_SEEDS, &over_seeds().map_err(AnalysisError::frame)?)?;
         let overfit = std::mem::take(&mut self.overfit);
         if !overfit.is_empty() {
             let matched = || table::matched::table(frame::stacked(overfit)?, &names)?.collect();

@@ -1,6 +1,7 @@
 //! The first half of the analysis of a run: what the kernels find in each step of its gradients and its population record.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cograd_trace::{GradientStep, PopulationLayer, PopulationStep, Run, TraceError};
@@ -159,6 +160,8 @@ impl Analysis<'_> {
         let sample = self
             .has(Compute::needs_pairs)
             .then(|| Sample::new(id, &self.selection, &self.grouping, classes, self.statistics, self.options));
+        // Those of a step are dropped at once: they are the same at every step, and more than its values.
+        let keys = OnceLock::new();
         let of_step = |mut step: GradientStep<'_, '_>| {
             let (t, examples) = (step.step(), step.example_ids());
             if examples != marked {
@@ -168,7 +171,9 @@ impl Analysis<'_> {
                 true => {
                     let mut gradients = Gradients::new(step, &self.selection, self.block)?;
                     let contributions = gradients.contributions()?;
-                    let values = sample.as_ref().map(|sample| sample.step_values(&mut gradients)).transpose()?;
+                    let mut values = sample.as_ref().map(|sample| sample.step_values(&mut gradients)).transpose()?;
+                    let of_step = values.as_mut().map(|values| std::mem::take(&mut values.keys));
+                    keys.get_or_init(|| of_step.unwrap_or_default());
                     Some((t, contributions, values))
                 }
                 // It is checked, and nothing of it is kept.
@@ -190,6 +195,7 @@ impl Analysis<'_> {
                 steps.push(step, contributions, values);
             }
         }
+        steps.keys = keys.into_inner().unwrap_or_default();
         Ok(steps)
     }
 

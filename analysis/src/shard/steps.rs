@@ -5,7 +5,7 @@
 //! contributions   [contribution, self term], one number an example each
 //! values          [value, lower end, upper end], one number a key each; a number that is not defined is null
 //! group_pairs     by statistic of group pairs, [G, G] and their total
-//! norms           of the sample and of each half, one number a group and their total
+//! norms           one list: of the sample and of each half, one number a group and their total
 //! ```
 //!
 //! The last three are empty where no statistic asks for them. Numbers are f64 to the last bit.
@@ -129,7 +129,7 @@ fn to_lists(step: &StepValues) -> [Lists; 3] {
         column(|measured| measured.interval.map(|interval| interval.1)),
     ];
     let all = |lists: &[Vec<f64>]| lists.iter().map(|list| whole(list)).collect();
-    [values.to_vec(), all(&step.group_pairs), all(&step.norms)]
+    [values.to_vec(), all(&step.group_pairs), all(std::slice::from_ref(&step.norms))]
 }
 
 /// Adds the steps of a file, whose values are of these keys, to those of earlier ones.
@@ -194,6 +194,12 @@ impl Shape {
         Some(StepContributions { contributions, self_terms })
     }
 
+    fn norms(&self, lists: Lists) -> Option<Vec<f64>> {
+        let [norms]: [Vec<Option<f64>>; 1] = lists.try_into().ok()?;
+        let norms: Vec<f64> = norms.into_iter().collect::<Option<_>>()?;
+        norms.len().is_multiple_of(self.groups + 1).then_some(norms)
+    }
+
     /// `Some(None)` if there are none; `None` if they are of other sizes.
     fn values(&self, keys: &[Key], [values, group_pairs, norms]: [Lists; 3]) -> Option<Option<StepValues>> {
         if values.is_empty() {
@@ -211,7 +217,7 @@ impl Shape {
             keys: keys.to_vec(),
             values: value.iter().zip(&lower).zip(&upper).map(measured).collect(),
             group_pairs: numbers(group_pairs, self.groups * self.groups + 1)?,
-            norms: numbers(norms, self.groups + 1)?,
+            norms: self.norms(norms)?,
         }))
     }
 }
@@ -242,7 +248,7 @@ mod tests {
                     Measured { value: None, interval: None },
                 ],
                 group_pairs: vec![vec![1.0; 5]],
-                norms: vec![vec![0.5, -1.5, -1.0]; 3],
+                norms: [0.5, -1.5, -1.0].repeat(4),
             });
             steps.push(step, contributions, values);
         }

@@ -43,19 +43,20 @@ pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     pairs + m * self_mean
 }
 
-/// The tables, from N̂ of each group and N̂ at every step: of the sample, then of each half `[1 + B][G + 1]`. `sizes` are those of
-/// the groups in the population, 0 for one that has no sampled example, of which nothing is known.
+/// The tables, from N̂ of each group and N̂ at every step: of the sample, then of each half `[1 + B, G + 1]`, row-major. `sizes` are those
+/// of the groups in the population, 0 for one that has no sampled example, of which nothing is known.
 pub(crate) fn tables(
     steps: &[i64],
-    norms: &[Vec<Vec<f64>>],
+    norms: &[&[f64]],
     grouping: &Grouping,
     sizes: &[usize],
 ) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
     let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
-    let total = |norms: &[f64]| norms[grouping.groups()];
+    let width = grouping.groups() + 1;
+    let total = |norms: &[f64]| norms[width - 1];
     let told = |groups: [usize; 2]| groups.iter().all(|&group| grouping.sizes()[group] >= FEWEST_OF_A_PART);
-    let estimate = |norms: &[Vec<f64>], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>| {
-        let mut values = norms.iter().map(|norms| value(norms));
+    let estimate = |norms: &[f64], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>| {
+        let mut values = norms.chunks_exact(width).map(value);
         let actual = values.next().flatten();
         let halves = values.map(|value| value.unwrap_or(f64::NAN));
         Measured::new(grouping.examples(), actual, halves).only_if(told(groups))
@@ -64,19 +65,17 @@ pub(crate) fn tables(
     let mut shares = Rows::default();
     let mut gradient_norms = Vec::new();
     for (&step, of_step) in steps.iter().zip(norms) {
-        gradient_norms.push(of_step.first().map(|norms| total(norms)).filter(|total| total.is_finite()));
+        gradient_norms.push(of_step.chunks_exact(width).next().map(total).filter(|total| total.is_finite()));
         for group in 0..grouping.groups() {
             shares.add(step, [group; 2], estimate(of_step, [group; 2], &|norms| share(norms, group)));
         }
     }
     let contiguous = contiguous_steps(steps);
     let (mut means, mut differences) = (Rows::default(), Rows::default());
-    let mut sums: Vec<Vec<f64>> = Vec::new();
+    let mut sums: Vec<f64> = Vec::new();
     for (&step, of_step) in steps.iter().zip(norms).take(contiguous) {
-        sums.resize(of_step.len(), vec![0.0; grouping.groups() + 1]);
-        for (sum, norms) in sums.iter_mut().zip(of_step) {
-            sum.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
-        }
+        sums.resize(of_step.len(), 0.0);
+        sums.iter_mut().zip(*of_step).for_each(|(sum, norm)| *sum += norm);
         let mean = |sums: &[f64], group: usize| (sizes[group] > 0).then(|| sums[group] / sizes[group] as f64);
         for group in 0..grouping.groups() {
             means.add(step, [group; 2], estimate(&sums, [group; 2], &|sums| mean(sums, group)));

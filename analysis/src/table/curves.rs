@@ -3,19 +3,14 @@
 use cograd_results::{Curve, CurveName, Kind, Table};
 use polars::prelude::*;
 
-use crate::frame::{self, null};
+use crate::frame::null;
 use crate::record::ALL;
 
 /// The columns that name a curve.
 pub(crate) const NAME: [&str; 5] = ["curve", "estimator", "layer", "group_a", "group_b"];
 
-/// The curves of one run's rows of a table; `None` if the table has none.
-pub(crate) fn of_table(table: &Table, rows: &DataFrame) -> PolarsResult<Option<LazyFrame>> {
-    let curves: Vec<LazyFrame> = table.curves.iter().map(|curve| of_curve(table, curve, rows)).collect();
-    if curves.is_empty() { Ok(None) } else { frame::stacked(curves).map(Some) }
-}
-
-fn of_curve(table: &Table, curve: &Curve, rows: &DataFrame) -> LazyFrame {
+/// One of the curves of a table, from rows of a run.
+pub(crate) fn of_curve(table: &Table, curve: &Curve, rows: &DataFrame) -> LazyFrame {
     let has = |name: &str| rows.column(name).is_ok();
     let column = |name: &str, kind: Kind| if has(name) { col(name.to_string()) } else { null(kind) };
     let name = match curve.name {
