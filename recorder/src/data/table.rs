@@ -74,6 +74,9 @@ impl Table {
     }
 
     fn of(path: &Path, rows: &RecordBatch) -> Result<Table, String> {
+        if rows.num_rows() == 0 {
+            return Err("it has 0 rows".to_string());
+        }
         let (mut columns, mut values, mut labels) = (Vec::new(), Vec::new(), None);
         for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
             let name = field.name();
@@ -101,8 +104,8 @@ impl Table {
             values.push(numbers);
         }
         let labels = labels.ok_or_else(|| format!("it has no column `{LABEL}`"))?;
-        if labels.is_empty() || columns.is_empty() {
-            return Err(format!("it has {} rows and {} columns of numbers", labels.len(), columns.len()));
+        if columns.is_empty() {
+            return Err("it has 0 columns of numbers".to_string());
         }
         let numbers = (0..labels.len()).flat_map(|row| values.iter().map(move |column| column[row])).collect();
         Ok(Table { path: path.to_path_buf(), columns, numbers, labels })
