@@ -9,7 +9,7 @@ use cograd_trace::Manifest;
 use serde_json::Value as Json;
 
 use crate::check::files::{self, Listed};
-use crate::claim::{Claim, Verdict};
+use crate::claim::{Claim, is_refusal};
 use crate::evidence::cell;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Known, Sheet, Value};
@@ -73,15 +73,13 @@ impl Results {
             .iter()
             .map(|(name, of)| (name.clone(), Listed { bytes: of.bytes, sha256: of.sha256.clone() }))
             .collect::<BTreeMap<String, Listed>>();
-        let whole = files::listed(&self.directory, &listed, SUBJECT);
-        let is_readable = whole.verdict != Verdict::NotCheckable;
-        claims.push(whole);
+        claims.push(files::listed(&self.directory, &listed, SUBJECT));
         let known = |name: &str| name == SUMMARY || entries.contains_key(name);
         claims.push(files::nothing_else(&self.directory, known, SUBJECT));
         let defined = |file: &String| TABLES.iter().any(|table| *file == format!("{}.parquet", table.name));
         self.unknown.get_mut().extend(entries.keys().filter(|file| !defined(file)).cloned());
 
-        let mut columns = Tally::default();
+        let (mut columns, mut unread) = (Tally::default(), Vec::new());
         for table in TABLES {
             let name = format!("{}.parquet", table.name);
             let Some(entry) = entries.get(&name) else {
@@ -90,17 +88,31 @@ impl Results {
             };
             let own = table.columns.iter().map(|column| (column.name.to_string(), column.kind));
             let expected: Vec<(String, Kind)> = self.scope(table.scope).into_iter().chain(own).collect();
-            match Table::read(&self.directory.join(&name), &expected) {
+            let bytes = match cograd_files::read_regular(&self.directory.join(&name)) {
+                Ok(bytes) => bytes,
+                Err(error) if is_refusal(&error) => {
+                    unread.push(format!("{name} cannot be read: {error}"));
+                    continue;
+                }
+                Err(error) => {
+                    columns.check(false, || format!("{name} cannot be read: {error}"));
+                    continue;
+                }
+            };
+            match Table::read(bytes, &expected) {
                 Ok(found) => {
                     let rows = found.rows() as u64;
                     columns.check(rows == entry.rows, || format!("{name} has {rows} rows, listed are {}", entry.rows));
                     self.tables.insert(table.name, found);
                 }
-                Err(_) if !is_readable => {}
                 Err(why) => columns.check(false, || format!("{name}: {why}")),
             }
         }
-        claims.push(columns.into_claim("the tables have the columns and rows that they should", SUBJECT));
+        let claim = "the tables have the columns and rows that they should";
+        claims.push(match unread.is_empty() || columns.failed() > 0 {
+            true => columns.into_claim(claim, SUBJECT),
+            false => Claim::unchecked(claim, SUBJECT, format!("{}: make it readable", unread.join("; "))),
+        });
     }
 
     /// The columns that every row of a table begins with.

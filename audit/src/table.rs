@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use bytes::Bytes;
 use cograd_results::Kind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -43,9 +43,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Reads the table at `path`, which must have exactly `columns`, by name and type.
-    pub(crate) fn read(path: &Path, columns: &[(String, Kind)]) -> Result<Table, String> {
-        catch_unwind(AssertUnwindSafe(|| read(path, columns))).unwrap_or_else(|_| Err("it is no sound Parquet".into()))
+    /// Reads a table from the bytes of its file; it must have exactly `columns`, by name and type.
+    pub(crate) fn read(bytes: Vec<u8>, columns: &[(String, Kind)]) -> Result<Table, String> {
+        catch_unwind(AssertUnwindSafe(|| read(bytes, columns))).unwrap_or_else(|_| Err("it is no sound Parquet".into()))
     }
 
     /// Number of rows.
@@ -99,10 +99,9 @@ impl Table {
     }
 }
 
-fn read(path: &Path, expected: &[(String, Kind)]) -> Result<Table, String> {
-    let file = cograd_files::open_regular(path).map_err(|error| format!("it cannot be read: {error}"))?;
+fn read(bytes: Vec<u8>, expected: &[(String, Kind)]) -> Result<Table, String> {
     let damaged = |error: &dyn std::fmt::Display| format!("it is no sound Parquet: {error}");
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).map_err(|error| damaged(&error))?;
     let found: Vec<(&str, &DataType)> =
         builder.schema().fields().iter().map(|field| (field.name().as_str(), field.data_type())).collect();
     check_columns(&found, expected)?;

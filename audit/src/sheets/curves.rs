@@ -7,7 +7,10 @@ use crate::sheet::{Key, Sheet, Value};
 use crate::table::{Cell, Tables};
 
 pub(super) fn sheet(run: &Recomputed, tables: &Tables) -> Result<Sheet, String> {
-    Ok(of_run(&run.manifest.run, tables))
+    match TABLES.iter().find(|table| !table.curves.is_empty() && !tables.contains_key(table.name)) {
+        Some(unread) => Err(format!("{}.parquet cannot be read: see the other claims", unread.name)),
+        None => Ok(of_run(&run.manifest.run, tables)),
+    }
 }
 
 fn of_run(run: &str, tables: &Tables) -> Sheet {
