@@ -108,15 +108,19 @@ fn steps(batch: &RecordBatch) -> Vec<i64> {
     batch.column_by_name("step").expect("steps").as_primitive::<Int64Type>().values().to_vec()
 }
 
-/// The gradients of one step, which has no snapshot, are a little smaller.
+/// The gradients of a step which has no snapshot are a little smaller.
 fn replace_gradients(study: &Study) {
+    scale_gradients(study, 5);
+}
+
+fn scale_gradients(study: &Study, step: i64) {
     edit(&part(&study.run().join("gradients"), 0), |batch| {
         let steps = steps(&batch);
         let gradients = batch.column_by_name("gradient").expect("gradients").as_fixed_size_list();
         let DataType::FixedSizeList(field, width) = gradients.data_type().clone() else { panic!("no list") };
         let scaled = gradients.values().as_primitive::<Float32Type>().values().iter().enumerate();
         let scaled: Float32Array = scaled
-            .map(|(place, value)| if steps[place / width as usize] == 5 { 0.98 * value } else { *value })
+            .map(|(place, value)| if steps[place / width as usize] == step { 0.98 * value } else { *value })
             .collect();
         let scaled = FixedSizeListArray::try_new(field, width, Arc::new(scaled), None).expect("a list");
         with(&batch, "gradient", Arc::new(scaled))
@@ -264,5 +268,46 @@ fn another_schedule_or_decay_in_study_toml_is_told() {
         fs::write(&file, written.replace(from, to)).expect("written");
         let [_, data, replay] = study.audits();
         assert!(!failing(&data).is_empty() && !failing(&replay).is_empty(), "{to}");
+    }
+}
+
+/// Texts whose labels are their first words.
+fn texts() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = |number: usize| {
+        let words: Vec<String> =
+            (0..1 + number * 5 % 7).map(|word| format!("w{}", (number * 7 + word * 11) % 30)).collect();
+        format!("{} {}\n", ["A", "B", "C"][number % 3], words.join(" "))
+    };
+    fs::write(directory.path().join("train.txt"), (0..300).map(text).collect::<String>()).expect("written");
+    fs::write(directory.path().join("test.txt"), (300..340).map(text).collect::<String>()).expect("written");
+    directory
+}
+
+#[test]
+fn gradients_of_every_kind_of_network_are_computed_a_second_time() {
+    let texts = texts();
+    let of_texts = format!("source = \"text\"\ndirectory = {:?}", texts.path());
+    for (network, data) in [
+        ("kind = \"convnet\"\nchannels = [3, 4]\nkernel = 3\nhidden = [8]", "source = \"digits\""),
+        ("kind = \"resnet\"\nchannels = [4, 6]\ngroups = 2", "source = \"digits\""),
+        ("kind = \"transformer\"\nwidth = 8\ndepth = 2\nheads = 2\ncontext = 6", &of_texts),
+    ] {
+        let text = EXPERIMENT.replace("hidden = [6]", network).replace("source = \"digits\"", data);
+        let study = Study::of(&text);
+        for audit in study.audits() {
+            assert!(audit.is_clean(), "{network}: {:#?}", failing(&audit));
+            assert_eq!(
+                verdicts(&audit, "recorded gradients are those of the snapshots"),
+                [Verdict::Pass; 2],
+                "{network}"
+            );
+            let of_population = verdicts(&audit, "the population's self terms are those of the snapshots");
+            assert_eq!(of_population, [Verdict::Pass; 2], "{network}");
+        }
+        assert_eq!(verdicts(&study.audits()[2], "recorded again"), [Verdict::Pass; 2]);
+        scale_gradients(&study, 1);
+        study.seal();
+        assert!(!study.audits()[0].is_clean(), "{network}");
     }
 }

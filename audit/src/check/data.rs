@@ -67,7 +67,7 @@ pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subj
     }
     if trace.widths.is_none() {
         let rest = "losses, learned steps, population and updates are those of the data set";
-        let why = "the audit takes fully connected networks forward and backward, and no other: use --replay";
+        let why = "the audit takes only fully connected networks through the whole data set: use --replay";
         return vec![examples.into_claim(of_data, subject), Claim::unchecked(rest, subject, why)];
     }
     let label = |example: usize| trace.examples.class(example).unwrap_or(usize::MAX);

@@ -6,6 +6,7 @@ pub(crate) mod examples;
 pub(crate) mod experiment;
 pub(crate) mod files;
 pub(crate) mod gradients;
+pub(crate) mod layered;
 pub(crate) mod learned_steps;
 pub(crate) mod metrics;
 pub(crate) mod population;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cograd_recorder::Experiment;
 use cograd_recorder::data::Dataset;
+use cograd_recorder::{Experiment, NetworkKind};
 use cograd_results::summary::Options;
 use cograd_trace::{Manifest, Run};
 
 use crate::check::files::{self, Listed};
-use crate::check::{data, examples, experiment, metrics, population, seeds};
+use crate::check::{data, examples, experiment, layered, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
 use crate::options::Selection;
 use crate::plain::groups::Grouping;
@@ -181,11 +181,22 @@ fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, na
         );
         claims.push(Claim::unchecked("the run is what its seed, experiment and snapshots make", name, why));
     }
-    if is_recomputed {
-        claims.extend(of_snapshots(checked, name));
+    // Of a network of other layers the experiment says what the trace does not: heads, groups.
+    let kind = toml.filter(|_| is_ours && checked.trace.widths.is_none()).and_then(|toml| kind(toml, name));
+    let is_layered = kind.is_some();
+    match kind {
+        Some(kind) => claims.extend(layered::check(&checked.trace, &kind, name)),
+        None if is_recomputed => claims.extend(of_snapshots(checked, name)),
+        None => {}
     }
-    claims.extend(of_population(checked, is_recomputed, selection, name));
+    claims.extend(of_population(checked, is_recomputed && !is_layered, selection, name));
     claims
+}
+
+/// The kind of the network of a run of this experiment.
+fn kind(toml: &str, run: &str) -> Option<NetworkKind> {
+    let experiment = Experiment::parse(toml, "study.toml").ok()?;
+    Some(experiment.of_run(run)?.network.kind).filter(|kind| !matches!(kind, NetworkKind::Mlp { .. }))
 }
 
 fn of_data(trace: &Trace, data: &Result<(Experiment, Dataset), String>, name: &str) -> Vec<Claim> {

@@ -12,6 +12,7 @@ pub(crate) mod groups;
 pub(crate) mod halves;
 pub(crate) mod holm;
 pub(crate) mod interval;
+pub(crate) mod layered;
 pub(crate) mod learned;
 pub(crate) mod matched;
 pub(crate) mod moments;

@@ -1,0 +1,219 @@
+//! Convolutional and residual networks and transformers a second time: one example alone, in f64, by candle's own operations and
+//! derivatives, without the recorder's layers. Padding is not masked here but left out.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use candle_core::{D, DType, Device, Result, Tensor, Var, bail};
+use cograd_recorder::NetworkKind;
+
+/// A unit this close to zero, relative to the largest of its layer, may be on either side in f32.
+const EDGE: f64 = 2e-6;
+/// ε under the root of normalisations.
+const EPSILON: f64 = 1e-5;
+
+/// The network of a snapshot.
+pub(crate) struct Layered {
+    kind: NetworkKind,
+    vars: BTreeMap<String, Var>,
+}
+
+/// One example's gradient.
+pub(crate) struct Gradient {
+    /// By parameter.
+    pub values: BTreeMap<String, Vec<f64>>,
+    /// Whether a unit is so near to zero that f32 may see it on the other side.
+    pub is_on_edge: bool,
+}
+
+impl Gradient {
+    /// The squared norm over all parameters whose names begin so.
+    pub(crate) fn norm_sq(&self, of: impl Fn(&str) -> bool) -> f64 {
+        self.values.iter().filter(|(name, _)| of(name)).flat_map(|(_, values)| values).map(|value| value * value).sum()
+    }
+}
+
+impl Layered {
+    pub(crate) fn new(kind: &NetworkKind, snapshot: &[cograd_trace::Tensor]) -> Result<Layered> {
+        let var = |tensor: &cograd_trace::Tensor| {
+            let values: Vec<f64> = tensor.values.iter().map(|&value| f64::from(value)).collect();
+            Ok((tensor.name.clone(), Var::from_vec(values, tensor.shape.as_slice(), &Device::Cpu)?))
+        };
+        Ok(Layered { kind: kind.clone(), vars: snapshot.iter().map(var).collect::<Result<_>>()? })
+    }
+
+    /// The gradient of the cross-entropy of one example.
+    pub(crate) fn gradient(&self, input: &[f32], label: usize) -> Result<Gradient> {
+        let pass = Pass { network: self, is_on_edge: Cell::new(false) };
+        let logits = match &self.kind {
+            NetworkKind::Mlp { .. } => bail!("a multilayer perceptron is computed elsewhere"),
+            NetworkKind::Convnet { .. } => pass.convnet(self.image(input, "conv1.weight")?),
+            NetworkKind::Resnet { groups, .. } => pass.resnet(self.image(input, "stem.conv.weight")?, *groups),
+            NetworkKind::Transformer { heads, .. } => pass.transformer(input, *heads),
+        }?;
+        let logits = logits.flatten_all()?;
+        let shifted = logits.broadcast_sub(&logits.max(0)?.detach())?;
+        let loss = (shifted.exp()?.sum(0)?.log()? - shifted.get(label)?)?;
+        let gradients = loss.backward()?;
+        let values = |(name, var): (&String, &Var)| {
+            let values = match gradients.get(var.as_tensor()) {
+                Some(gradient) => gradient.flatten_all()?.to_vec1()?,
+                None => vec![0.0; var.elem_count()],
+            };
+            Ok((name.clone(), values))
+        };
+        let values = self.vars.iter().map(values).collect::<Result<_>>()?;
+        Ok(Gradient { values, is_on_edge: pass.is_on_edge.get() })
+    }
+
+    /// The image of an example, which is a square of the channels that the first convolution sees.
+    fn image(&self, input: &[f32], first: &str) -> Result<Tensor> {
+        let channels = self.var(first)?.dim(1)?.max(1);
+        let side = (input.len() as f64 / channels as f64).sqrt().round() as usize;
+        if channels * side * side != input.len() {
+            bail!("its images are no squares");
+        }
+        Tensor::new(input, &Device::Cpu)?.to_dtype(DType::F64)?.reshape((1, channels, side, side))
+    }
+
+    fn var(&self, name: &str) -> Result<&Tensor> {
+        match self.vars.get(name) {
+            Some(var) => Ok(var.as_tensor()),
+            None => bail!("the snapshot lacks {name}"),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.vars.contains_key(name)
+    }
+}
+
+/// One example's way through a network.
+struct Pass<'a> {
+    network: &'a Layered,
+    is_on_edge: Cell<bool>,
+}
+
+impl Pass<'_> {
+    /// Weight and bias of a layer.
+    fn of(&self, layer: &str) -> Result<[&Tensor; 2]> {
+        Ok([self.network.var(&format!("{layer}.weight"))?, self.network.var(&format!("{layer}.bias"))?])
+    }
+
+    fn relu(&self, input: &Tensor) -> Result<Tensor> {
+        let sizes: Vec<f64> = input.abs()?.flatten_all()?.to_vec1()?;
+        let largest = sizes.iter().copied().fold(0.0, f64::max);
+        let is_near = |size: &f64| *size > 0.0 && *size <= EDGE * largest;
+        self.is_on_edge.set(self.is_on_edge.get() || sizes.iter().any(is_near));
+        input * input.gt(0.0)?.to_dtype(DType::F64)?
+    }
+
+    fn dense(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
+        let [weight, bias] = self.of(layer)?;
+        input.matmul(&weight.t()?)?.broadcast_add(bias)
+    }
+
+    fn convolution(&self, input: &Tensor, layer: &str, stride: usize) -> Result<Tensor> {
+        let [weight, bias] = self.of(layer)?;
+        let output = input.conv2d(weight, weight.dim(2)? / 2, stride, 1, 1)?;
+        output.broadcast_add(&bias.reshape((1, (), 1, 1))?)
+    }
+
+    fn convnet(&self, mut image: Tensor) -> Result<Tensor> {
+        for layer in
+            (1..).map(|place| format!("conv{place}")).take_while(|it| self.network.has(&format!("{it}.weight")))
+        {
+            image = self.relu(&self.convolution(&image, &layer, 1)?)?;
+            image = halved(&image)?;
+        }
+        let mut units = image.flatten_from(1)?;
+        for layer in
+            (1..).map(|place| format!("dense{place}")).take_while(|it| self.network.has(&format!("{it}.weight")))
+        {
+            units = self.relu(&self.dense(&units, &layer)?)?;
+        }
+        self.dense(&units, "head")
+    }
+
+    /// A convolution and a group normalisation.
+    fn normalised(&self, input: &Tensor, block: &str, stride: usize, groups: usize) -> Result<Tensor> {
+        let output = self.convolution(input, &format!("{block}.conv"), stride)?;
+        let [scale, shift] = self.of(&format!("{block}.norm"))?;
+        let grouped = standardised(&output.reshape((1, groups, ()))?)?.reshape(output.shape())?;
+        grouped.broadcast_mul(&scale.reshape((1, (), 1, 1))?)?.broadcast_add(&shift.reshape((1, (), 1, 1))?)
+    }
+
+    fn resnet(&self, image: Tensor, groups: usize) -> Result<Tensor> {
+        let mut state = self.relu(&self.normalised(&image, "stem", 1, groups)?)?;
+        for stage in (1..).take_while(|stage| self.network.has(&format!("stage{stage}.0.body.0.conv.weight"))) {
+            let name = |block: usize| format!("stage{stage}.{block}");
+            let names = (0..).map(name).take_while(|name| self.network.has(&format!("{name}.body.0.conv.weight")));
+            for (block, name) in names.enumerate() {
+                let stride = if stage > 1 && block == 0 { 2 } else { 1 };
+                let inner = self.relu(&self.normalised(&state, &format!("{name}.body.0"), stride, groups)?)?;
+                let body = self.normalised(&inner, &format!("{name}.body.1"), 1, groups)?;
+                let around = match self.network.has(&format!("{name}.shortcut.conv.weight")) {
+                    true => self.normalised(&state, &format!("{name}.shortcut"), stride, groups)?,
+                    false => state,
+                };
+                state = self.relu(&(body + around)?)?;
+            }
+        }
+        self.dense(&state.mean((2, 3))?, "head")
+    }
+
+    fn layer_norm(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
+        let [scale, shift] = self.of(layer)?;
+        standardised(input)?.broadcast_mul(scale)?.broadcast_add(shift)
+    }
+
+    fn transformer(&self, input: &[f32], heads: usize) -> Result<Tensor> {
+        let positions = self.network.var("positions.weight")?;
+        let words: Vec<u32> = input.iter().map(|&word| word as u32).take_while(|&word| word != 0).collect();
+        let length = words.len().min(positions.dim(0)?);
+        if length == 0 {
+            bail!("an example has no word");
+        }
+        let table = self.network.var("words.weight")?;
+        let mut state = (table.index_select(&Tensor::new(&words[..length], &Device::Cpu)?, 0)?
+            + positions.narrow(0, 0, length)?)?;
+        let is_there = |block: &String| self.network.has(&format!("{block}.inner.weight"));
+        for block in (1..).map(|place| format!("block{place}")).take_while(is_there) {
+            let normed = self.layer_norm(&state, &format!("{block}.attention_norm"))?;
+            state = (&state + self.attention(&normed, &format!("{block}.attention"), heads)?)?;
+            let normed = self.layer_norm(&state, &format!("{block}.dense_norm"))?;
+            let inner = self.dense(&normed, &format!("{block}.inner"))?.gelu_erf()?;
+            state = (&state + self.dense(&inner, &format!("{block}.outer"))?)?;
+        }
+        self.dense(&self.layer_norm(&state, "norm")?.mean_keepdim(0)?, "head")
+    }
+
+    /// Attention of every position to all, head by head.
+    fn attention(&self, input: &Tensor, layer: &str, heads: usize) -> Result<Tensor> {
+        let projected = |name: &str| self.dense(input, &format!("{layer}.{name}"));
+        let (query, key, value) = (projected("query")?, projected("key")?, projected("value")?);
+        let width = input.dim(1)? / heads.max(1);
+        let head = |head: usize| {
+            let part = |of: &Tensor| of.narrow(1, head * width, width)?.contiguous();
+            let scores = (part(&query)?.matmul(&part(&key)?.t()?.contiguous()?)? / (width as f64).sqrt())?;
+            let exponentials = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+            exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?.matmul(&part(&value)?)
+        };
+        let attended = (0..heads).map(head).collect::<Result<Vec<Tensor>>>()?;
+        self.dense(&Tensor::cat(&attended, 1)?, &format!("{layer}.output"))
+    }
+}
+
+/// The largest value of every square of 2×2. (The derivative of candle's pooling is a quarter of what it should be.)
+fn halved(image: &Tensor) -> Result<Tensor> {
+    let (_, channels, rows, columns) = image.dims4()?;
+    let (rows, columns) = (rows / 2, columns / 2);
+    let whole = image.narrow(2, 0, 2 * rows)?.narrow(3, 0, 2 * columns)?.contiguous()?;
+    whole.reshape((channels, rows, 2, columns, 2))?.max(4)?.max(2)?.unsqueeze(0)
+}
+
+/// Each line of the last dimension, without its mean and divided by its standard deviation.
+fn standardised(input: &Tensor) -> Result<Tensor> {
+    let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
+    centred.broadcast_div(&(centred.sqr()?.mean_keepdim(D::Minus1)? + EPSILON)?.sqrt()?)
+}
