@@ -204,12 +204,17 @@ impl Pass<'_> {
     }
 }
 
-/// The largest value of every square of 2×2. (The derivative of candle's pooling is a quarter of what it should be.)
+/// The largest value of every square of 2×2; of equal ones the first takes the gradient. (candle's pooling gives a quarter of the
+/// derivative, its maximum the whole one to each of several equal values.)
 fn halved(image: &Tensor) -> Result<Tensor> {
     let (_, channels, rows, columns) = image.dims4()?;
     let (rows, columns) = (rows / 2, columns / 2);
     let whole = image.narrow(2, 0, 2 * rows)?.narrow(3, 0, 2 * columns)?.contiguous()?;
-    whole.reshape((channels, rows, 2, columns, 2))?.max(4)?.max(2)?.unsqueeze(0)
+    let whole = whole.reshape((channels, rows, 2, columns, 2))?;
+    let corner = |row, column| whole.narrow(2, row, 1)?.narrow(4, column, 1)?.contiguous();
+    let larger = |first: Tensor, second: Tensor| second.gt(&first)?.where_cond(&second, &first);
+    let largest = larger(larger(corner(0, 0)?, corner(0, 1)?)?, larger(corner(1, 0)?, corner(1, 1)?)?)?;
+    largest.reshape((1, channels, rows, columns))
 }
 
 /// Each line of the last dimension, without its mean and divided by its standard deviation.

@@ -4,7 +4,9 @@ use candle_core::{Module, Result, Tensor};
 
 use super::{Layer, Layers};
 
-/// The largest value of every square of this side; what is left at the edge is dropped.
+/// The largest value of every square of this side; what is left at the edge is dropped. Of several largest ones the first takes the gradient,
+/// as in PyTorch: candle's own maximum gives the whole gradient to each, which is no derivative where a plain background makes all
+/// four alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool(pub usize);
 
@@ -26,7 +28,8 @@ fn squares(input: &Tensor, side: usize) -> Result<Tensor> {
 
 impl Module for MaxPool {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        squares(input, self.0)?.transpose(3, 4)?.contiguous()?.flatten_from(4)?.max(4)
+        let squares = squares(input, self.0)?.transpose(3, 4)?.contiguous()?.flatten_from(4)?;
+        squares.gather(&squares.argmax_keepdim(4)?, 4)?.squeeze(4)
     }
 }
 
@@ -57,5 +60,24 @@ impl Layers for MaxPool {
 impl Layers for AveragePool {
     fn layers(&self) -> Vec<(String, &dyn Layer)> {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    #[test]
+    fn one_of_several_largest_values_takes_the_gradient() {
+        // A plain background, two equal corners, and a column that is dropped.
+        let values = [[2.0_f32, 2.0, 1.0, 5.0, 9.0], [2.0, 2.0, 5.0, 0.0, 9.0]];
+        let input = Var::new(&[[values]], &Device::Cpu).unwrap();
+        let pooled = MaxPool(2).forward(&input).unwrap();
+        assert_eq!(pooled.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [2.0, 5.0]);
+        let gradients = pooled.sum_all().unwrap().backward().unwrap();
+        let gradient = gradients.get(&input).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(gradient, [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 }
