@@ -162,7 +162,7 @@ pub enum AnalysisError {
         made_of: &'static str,
     },
     /// A name that nothing has.
-    #[error("there is no {kind} `{name}`{}; there are {known}", nearest.as_ref().map(|it| format!(": did you mean `{it}`?")).unwrap_or_default())]
+    #[error("there is no {kind} `{name}`{}; there are {known}", nearest.as_ref().map(|it| format!(" (did you mean `{it}`?)")).unwrap_or_default())]
     Unknown {
         /// What is named.
         kind: &'static str,

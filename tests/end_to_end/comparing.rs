@@ -49,7 +49,7 @@ fn studies_with_seeds_are_compared_and_tested() {
     assert!(page.contains("<td>3, 3</td>"), "seeds of both");
     let figure = fs::read_to_string(place.path("comparison/train-accuracy.svg")).expect("a figure");
     for text in ["slow", "fast", "label noise ε = 0.5", "mean over seeds, 95 % t interval"] {
-        assert!(figure.contains(&format!("\n{text}\n")), "{text}");
+        assert!(figure.contains(&format!(">{text}<")), "{text}");
     }
 }
 

@@ -110,7 +110,7 @@ fn what_cannot_be_analysed_is_said_and_exits_with_1() {
         ("--group-by", "labels", "labels"),
         ("--group-by", "groups.csv", "no group for example"),
         ("--layers", "2", "has no layer `2`: its layers are layer.0, layer.1"),
-        ("--statistics", "shares,coherent", "no statistic `coherent`; there are"),
+        ("--statistics", "shares,coherent", "no statistic `coherent` (did you mean `m_coherence`?); there are"),
         ("--steps", "1000..", "none of its recorded steps, 0 to"),
         ("--examples", "99999..", "sampled examples is in 99999.."),
     ] {

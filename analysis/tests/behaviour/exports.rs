@@ -109,7 +109,7 @@ fn the_tables_asked_for_are_exported_with_their_conditions() {
     assert_eq!(all.len(), analysed.summary().files.len());
     let error = export(analysed.path(), &[Format::Csv], &["group".into()], out.path()).unwrap_err().to_string();
     assert!(
-        error.contains("no table `group`: did you mean `groups`?; there are contributions, curves, groups,"),
+        error.contains("no table `group` (did you mean `groups`?); there are contributions, curves, groups,"),
         "{error}"
     );
 }
