@@ -112,5 +112,10 @@ fn names_may_be_given_in_any_order_and_twice_and_an_unknown_one_is_an_error() {
     let nothing = of(&[]);
     assert_eq!((nothing.table("runs").len(), nothing.table("curves").len()), (1, 0));
     let error = study.error(&only(&["shares", "share"])).to_string();
-    assert!(error.contains("no statistic `share`; there are aligned_fraction, class_stiffness, confusion,"), "{error}");
+    assert!(
+        error.contains(
+            "no statistic `share` (did you mean `shares`?); there are aligned_fraction, class_stiffness, confusion,"
+        ),
+        "{error}"
+    );
 }

@@ -22,7 +22,7 @@ pub(crate) struct Layered {
 pub(crate) struct Gradient {
     /// By parameter.
     pub values: BTreeMap<String, Vec<f64>>,
-    /// Whether a unit is so near to zero that f32 may see it on the other side.
+    /// Whether a unit is so near to zero, or two values of a pooling so near to each other, that f32 may see it on the other side.
     pub is_on_edge: bool,
 }
 
@@ -101,11 +101,33 @@ impl Pass<'_> {
     }
 
     fn relu(&self, input: &Tensor) -> Result<Tensor> {
-        let sizes: Vec<f64> = input.abs()?.flatten_all()?.to_vec1()?;
-        let largest = sizes.iter().copied().fold(0.0, f64::max);
-        let is_near = |size: &f64| *size > 0.0 && *size <= EDGE * largest;
-        self.is_on_edge.set(self.is_on_edge.get() || sizes.iter().any(is_near));
+        self.note_edges(input, input)?;
         input * input.gt(0.0)?.to_dtype(DType::F64)?
+    }
+
+    /// Whether a difference, but for none at all, is so small beside the largest of `values` that f32 may see its sign otherwise.
+    fn note_edges(&self, differences: &Tensor, values: &Tensor) -> Result<()> {
+        let sizes = |of: &Tensor| of.abs()?.flatten_all()?.to_vec1::<f64>();
+        let largest = sizes(values)?.into_iter().fold(0.0, f64::max);
+        let is_near = |size: &f64| *size > 0.0 && *size <= EDGE * largest;
+        self.is_on_edge.set(self.is_on_edge.get() || sizes(differences)?.iter().any(is_near));
+        Ok(())
+    }
+
+    /// The largest value of every square of 2×2; of equal ones the first takes the gradient. (candle's pooling gives a quarter of the
+    /// derivative, its maximum the whole one to each of several equal values.)
+    fn halved(&self, image: &Tensor) -> Result<Tensor> {
+        let (_, channels, rows, columns) = image.dims4()?;
+        let (rows, columns) = (rows / 2, columns / 2);
+        let whole = image.narrow(2, 0, 2 * rows)?.narrow(3, 0, 2 * columns)?.contiguous()?;
+        let whole = whole.reshape((channels, rows, 2, columns, 2))?;
+        let corner = |row, column| whole.narrow(2, row, 1)?.narrow(4, column, 1)?.contiguous();
+        let larger = |first: Tensor, second: Tensor| {
+            self.note_edges(&(&second - &first)?, image)?;
+            second.gt(&first)?.where_cond(&second, &first)
+        };
+        let largest = larger(larger(corner(0, 0)?, corner(0, 1)?)?, larger(corner(1, 0)?, corner(1, 1)?)?)?;
+        largest.reshape((1, channels, rows, columns))
     }
 
     fn dense(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
@@ -124,7 +146,7 @@ impl Pass<'_> {
             (1..).map(|place| format!("conv{place}")).take_while(|it| self.network.has(&format!("{it}.weight")))
         {
             image = self.relu(&self.convolution(&image, &layer, 1)?)?;
-            image = halved(&image)?;
+            image = self.halved(&image)?;
         }
         let mut units = image.flatten_from(1)?;
         for layer in
@@ -202,19 +224,6 @@ impl Pass<'_> {
         let attended = (0..heads).map(head).collect::<Result<Vec<Tensor>>>()?;
         self.dense(&Tensor::cat(&attended, 1)?, &format!("{layer}.output"))
     }
-}
-
-/// The largest value of every square of 2×2; of equal ones the first takes the gradient. (candle's pooling gives a quarter of the
-/// derivative, its maximum the whole one to each of several equal values.)
-fn halved(image: &Tensor) -> Result<Tensor> {
-    let (_, channels, rows, columns) = image.dims4()?;
-    let (rows, columns) = (rows / 2, columns / 2);
-    let whole = image.narrow(2, 0, 2 * rows)?.narrow(3, 0, 2 * columns)?.contiguous()?;
-    let whole = whole.reshape((channels, rows, 2, columns, 2))?;
-    let corner = |row, column| whole.narrow(2, row, 1)?.narrow(4, column, 1)?.contiguous();
-    let larger = |first: Tensor, second: Tensor| second.gt(&first)?.where_cond(&second, &first);
-    let largest = larger(larger(corner(0, 0)?, corner(0, 1)?)?, larger(corner(1, 0)?, corner(1, 1)?)?)?;
-    largest.reshape((1, channels, rows, columns))
 }
 
 /// Each line of the last dimension, without its mean and divided by its standard deviation.
