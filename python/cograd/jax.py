@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from cograd.errors import CogradError, DataError, ModelError, ResumeError, SelfCheckError
+from cograd.recording import Recording
 from cograd.sample import matching, sample_coordinates, sample_examples
 from cograd.schedule import NEVER, Schedule, Steps
 from cograd.writer import Columns, Parameter, Value, Writer, check_study, checked_conditions, layers, run_name
@@ -41,7 +41,7 @@ _FLOOR = 1e-3
 _Leaves = tuple[list[Any], list[Any]]
 
 
-class Recorder:
+class Recorder(Recording):
     """Records the gradients of single examples while a model trains.
 
     Call `step(t, params)` before update t. At scheduled steps it takes gradients of its own on a fixed sample of `data`.
@@ -161,19 +161,6 @@ class Recorder:
             self._learned = np.array(state["learned"])
         self._last = int(state["last"])
         self._due = self._next(self._last + 1)
-
-    def __enter__(self) -> Recorder:
-        """The recorder itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Completes the run, or leaves it unfinished after an exception."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     # When, and of what.
 

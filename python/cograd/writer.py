@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from cograd import durable, progress
 from cograd.background import Background
 from cograd.errors import DataError, ResumeError, StudyError, WriteError
 from cograd.journal import GradientFiles
+from cograd.recording import Recording
 
 _RUN = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,199}")
 _WORKER = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,199}")
@@ -63,7 +63,7 @@ def layers(parameters: Iterable[Parameter]) -> list[str]:
     return list(dict.fromkeys(parameter.reported_with for parameter in parameters))
 
 
-class Writer:
+class Writer(Recording):
     """Writes one run of a study, on a thread of its own.
 
     `coordinates` are two arrays, row of `parameters` and place in the tensor. `examples` are columns of all
@@ -279,19 +279,6 @@ class Writer:
         if self._lock is not None:
             self._lock.release()
         self._closed = True
-
-    def __enter__(self) -> Writer:
-        """The writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Completes the run, or leaves it unfinished after an exception."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     # The rest is private.
 

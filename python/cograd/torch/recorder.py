@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from cograd.errors import DataError, ResumeError
+from cograd.recording import Recording
 from cograd.sample import matching, sample_coordinates, sample_examples
 from cograd.schedule import NEVER, Schedule
 from cograd.torch.data import Collate, Examples
@@ -41,7 +41,7 @@ class Steps(Protocol):
         """Whether `step` is one of them."""
 
 
-class Recorder:
+class Recorder(Recording):
     """Records the gradients of single examples while a model trains.
 
     Call `step(t)` before update t. At scheduled steps it runs forward and backward passes of its own on a fixed sample
@@ -219,19 +219,6 @@ class Recorder:
             self._writer.task["self_check"] = dict(state["self_check"])
         self._last = int(state["last"])
         self._due = self._next(self._last + 1)
-
-    def __enter__(self) -> Recorder:
-        """The recorder itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Completes the run, or leaves it unfinished after an exception."""
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
     def _next(self, step: int) -> int:
         """The first step, not before `step`, at which anything is due."""
