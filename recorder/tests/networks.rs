@@ -1,12 +1,14 @@
 //! Small studies of every kind of network, read back with `cograd-trace`.
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use cograd_recorder::{Experiment, Observer, Options, RecordError, record, record_with};
+use cograd_recorder::{Experiment, Options, RecordError, record, record_with};
 use cograd_trace::Run;
+use common::{Impatient, Silent, files};
 
 const REST: &str = r#"
 [training]
@@ -95,37 +97,6 @@ fn write_tables(directory: &Path) {
         |rows: std::ops::Range<usize>| rows.map(row).fold("a,b,c,d,e,label\n".to_string(), |all, row| all + &row);
     fs::write(directory.join("train.csv"), table(0..220)).unwrap();
     fs::write(directory.join("test.csv"), table(220..260)).unwrap();
-}
-
-struct Silent;
-impl Observer for Silent {}
-
-/// Asks to stop after so many steps.
-struct Impatient {
-    left: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Observer for Impatient {
-    fn step(&self, _: &str, _: u64) {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Every file below a directory with its bytes, by its path there.
-fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
-        if path.is_dir() {
-            files.extend(self::files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else {
-            files.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 #[test]

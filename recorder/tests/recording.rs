@@ -1,10 +1,11 @@
 //! Small studies recorded on the embedded digits, read back with `cograd-trace`.
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use cograd_recorder::{
     Experiment, NetworkKind, Observer, Options, RecordError, RunOutcome, RunStart, data, record, record_with,
@@ -12,6 +13,7 @@ use cograd_recorder::{
 use cograd_trace::{
     Condition, Conditions, ExampleColumn, Metric, Parameter, PopulationLayer, PopulationStep, Run, Study,
 };
+use common::{Impatient, Silent, files};
 
 const SMALL: &str = r#"
 name = "small"
@@ -42,35 +44,12 @@ every_step_until = 1
 per_decade = 2
 "#;
 
-struct Silent;
-impl Observer for Silent {}
-
 fn small() -> Experiment {
     Experiment::parse(SMALL, "small.toml").unwrap()
 }
 
 fn run(study: &Path, id: &str) -> Run {
     Run::open(&study.join("runs").join(id)).unwrap()
-}
-
-/// Every file below `directory` with its bytes.
-fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(self::files(&path));
-        } else {
-            files.insert(path.display().to_string(), fs::read(&path).unwrap());
-        }
-    }
-    files
-}
-
-/// Files of a study by their path within it.
-fn study_files(study: &Path) -> BTreeMap<String, Vec<u8>> {
-    let prefix = study.display().to_string();
-    files(study).into_iter().map(|(path, bytes)| (path[prefix.len()..].to_string(), bytes)).collect()
 }
 
 /// Weights and biases of one layer.
@@ -436,7 +415,7 @@ fn the_files_are_the_same_bytes_for_every_number_of_threads() {
             let study = tempfile::tempdir().unwrap();
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| drop(record(&small(), study.path(), &Silent).unwrap()));
-            study_files(study.path())
+            files(study.path())
         })
         .into();
     assert!(recorded[0].len() > 4 * 5);
@@ -452,25 +431,25 @@ fn the_files_are_the_same_bytes_for_every_number_of_threads() {
 fn finished_runs_are_kept_and_the_missing_ones_recorded() {
     let study = tempfile::tempdir().unwrap();
     record(&small(), study.path(), &Silent).unwrap();
-    let before = study_files(study.path());
+    let before = files(study.path());
     fs::remove_dir_all(study.path().join("runs/sgd_noise-0.5_seed-1")).unwrap();
 
     let outcomes = record(&small(), study.path(), &Silent).unwrap();
     let there: Vec<bool> = outcomes.iter().map(|outcome| outcome.already_there).collect();
     assert_eq!(there, [true, true, false, true]);
-    assert!(study_files(study.path()) == before);
+    assert!(files(study.path()) == before);
 }
 
 #[test]
 fn another_study_is_never_overwritten() {
     let study = tempfile::tempdir().unwrap();
     record(&small(), study.path(), &Silent).unwrap();
-    let before = study_files(study.path());
+    let before = files(study.path());
     let other = Experiment::parse(&SMALL.replace("steps = 60", "steps = 61"), "other.toml").unwrap();
     let error = record(&other, study.path(), &Silent).unwrap_err();
     assert!(matches!(error, RecordError::AnotherStudy { .. }), "{error}");
     assert!(error.to_string().contains("`steps = 60` where this one has `steps = 61`"), "{error}");
-    assert!(study_files(study.path()) == before);
+    assert!(files(study.path()) == before);
 }
 
 #[test]
@@ -479,7 +458,7 @@ fn a_directory_with_other_content_is_left_alone() {
     fs::write(directory.path().join("thesis.tex"), "precious").unwrap();
     let error = record(&small(), directory.path(), &Silent).unwrap_err();
     assert!(matches!(error, RecordError::NotAStudy { .. }), "{error}");
-    assert_eq!(study_files(directory.path()).len(), 1);
+    assert_eq!(files(directory.path()).len(), 1);
 
     let file = directory.path().join("thesis.tex");
     let error = record(&small(), &file, &Silent).unwrap_err();
@@ -616,20 +595,6 @@ fn an_observer_hears_every_run_and_step() {
     assert_eq!(heard, expected);
 }
 
-/// Asks to stop after so many steps.
-struct Impatient {
-    left: AtomicU64,
-    stop: AtomicBool,
-}
-
-impl Observer for Impatient {
-    fn step(&self, _: &str, _: u64) {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// SMALL with every rule, and this in its section `[training]`.
 fn all_rules(training: &str) -> Experiment {
     let rules = r#"{ name = "sgd" }, { name = "winsorized", percent = 4 }, { name = "median-of-means" },
@@ -667,7 +632,7 @@ fn every_rule_with_every_optimizer_and_schedule_goes_on_as_if_it_had_never_stopp
             }
         }
         assert!(stops >= 5, "{stops}");
-        assert!(study_files(stopped.path()) == study_files(whole.path()), "{training}");
+        assert!(files(stopped.path()) == files(whole.path()), "{training}");
     }
     for (place, loss) in last.iter().enumerate() {
         assert!(!last[..place].contains(loss), "run {place} is as one before");

@@ -138,13 +138,12 @@ impl IdxFile {
         for (suffix, gzipped) in [("", false), (".gz", true)] {
             let path = directory.join(format!("{name}{suffix}"));
             match open_regular(&path) {
-                Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(DataError::NoFile { path }),
                 Ok(file) if gzipped => {
                     return Ok(IdxFile { path, gzipped, reader: Box::new(Members::new(BufReader::new(file))) });
                 }
                 Ok(file) => return Ok(IdxFile { path, gzipped, reader: Box::new(file) }),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(DataError::Read { path, source }),
+                Err(source) => return Err(DataError::unreadable(&path, source)),
             }
         }
         Err(DataError::Missing { path: directory.join(name) })

@@ -6,11 +6,7 @@ use super::DataError;
 
 /// Reads a file of one label a line, a line for each of `examples` examples.
 pub(super) fn load(path: &Path, examples: usize, classes: usize) -> Result<Vec<u8>, DataError> {
-    let read = |source| DataError::Read { path: path.to_path_buf(), source };
-    if !std::fs::metadata(path).map_err(read)?.is_file() {
-        return Err(DataError::NoFile { path: path.to_path_buf() });
-    }
-    let text = std::fs::read_to_string(path).map_err(read)?;
+    let text = cograd_files::read_regular_text(path).map_err(|source| DataError::unreadable(path, source))?;
     let wrong = |line: usize, problem: String| DataError::Line { path: path.to_path_buf(), line, problem };
     let mut labels = Vec::new();
     for (place, line) in text.lines().enumerate() {

@@ -19,6 +19,9 @@ use crate::experiment::{DataSettings, Source};
 use crate::network::{Inputs, Pixels};
 use crate::noise::NoiseKind;
 
+/// Most classes: labels are bytes.
+const MOST_CLASSES: usize = 256;
+
 /// A training and a test set with the same image size and classes.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -399,6 +402,15 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// What the operating system said when a file was to be read: a pipe, a directory or a device is none.
+    fn unreadable(path: &Path, source: std::io::Error) -> DataError {
+        let path = path.to_path_buf();
+        match source.kind() {
+            std::io::ErrorKind::InvalidInput => DataError::NoFile { path },
+            _ => DataError::Read { path, source },
+        }
+    }
+
     /// A file that cannot be unpacked: damaged only if it begins as gzip does.
     fn gzip(path: &Path, source: std::io::Error) -> DataError {
         let mut begin = [0; 2];

@@ -14,13 +14,10 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{DataError, Dataset, Examples, Values};
+use super::{DataError, Dataset, Examples, MOST_CLASSES, Values};
 
 /// The column of the labels.
 const LABEL: &str = "label";
-
-/// Most classes: labels are bytes.
-const MOST_CLASSES: usize = 256;
 
 /// A file's numbers, row by row, and its labels as texts.
 struct Table {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, Examples, Values};
+use super::{DataError, Dataset, Examples, MOST_CLASSES, Values};
 
 /// Names of the training and of the test set: ours and TREC's.
 const FILES: [[&str; 2]; 2] = [["train.txt", "test.txt"], ["train_5500.label", "TREC_10.label"]];
@@ -16,9 +16,6 @@ const PADDING: u32 = 0;
 const UNKNOWN: u32 = 1;
 /// How often a word is in the training set, at least, to be in the vocabulary: so that unknown words are learned, too.
 const OFTEN: usize = 2;
-
-/// Most classes: labels are bytes.
-const MOST_CLASSES: usize = 256;
 
 /// Label and words of a line.
 type Line = (String, Vec<String>);
@@ -68,12 +65,9 @@ fn encoded(words: &[String], vocabulary: &HashMap<String, u32>, length: usize) -
 }
 
 fn read(path: &Path) -> Result<Vec<Line>, DataError> {
-    let failed = |source| DataError::Read { path: path.to_path_buf(), source };
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(DataError::NoFile { path: path.to_path_buf() });
-    }
+    let bytes = cograd_files::read_regular(path).map_err(|source| DataError::unreadable(path, source))?;
     // TREC has words in another encoding than UTF-8.
-    let text = String::from_utf8_lossy(&std::fs::read(path).map_err(failed)?).into_owned();
+    let text = String::from_utf8_lossy(&bytes);
     let wrong = |line: usize, problem: &str| {
         let (path, problem): (PathBuf, String) = (path.to_path_buf(), problem.to_string());
         DataError::Line { path, line: line + 1, problem }
