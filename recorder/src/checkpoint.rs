@@ -11,7 +11,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::error::RecordError;
 use crate::experiment::CheckpointSettings;
-use crate::training::{Evaluated, SETS, State};
+use crate::training::{Evaluated, METRICS, SETS, State};
 
 /// What the update carries: the rule's memories and the optimizer's.
 const UPDATE: [&str; 2] = ["rule", "optimizer"];
@@ -72,9 +72,9 @@ pub(crate) fn encode(state: &State) -> Result<Vec<u8>, RecordError> {
     let metrics = || state.metrics.iter();
     tensors.add("metrics.step", Dtype::I64, metrics().map(|metric| metric.step), i64::to_le_bytes);
     tensors.add("metrics.set", Dtype::U8, metrics().map(|metric| metric.set), u8::to_le_bytes);
+    tensors.add("metrics.metric", Dtype::U8, metrics().map(|metric| metric.metric), u8::to_le_bytes);
     tensors.add("metrics.examples", Dtype::U32, metrics().map(|metric| metric.examples), u32::to_le_bytes);
-    tensors.add("metrics.loss", Dtype::F64, metrics().map(|metric| metric.loss), f64::to_le_bytes);
-    tensors.add("metrics.accuracy", Dtype::F64, metrics().map(|metric| metric.accuracy), f64::to_le_bytes);
+    tensors.add("metrics.value", Dtype::F64, metrics().map(|metric| metric.value), f64::to_le_bytes);
     Ok(tensors.serialize()?)
 }
 
@@ -150,16 +150,16 @@ impl Saved<'_> {
 fn metrics(saved: &Saved<'_>) -> Result<Vec<Evaluated>, String> {
     let steps = saved.read("metrics.step", Dtype::I64, i64::from_le_bytes)?;
     let sets = saved.read("metrics.set", Dtype::U8, u8::from_le_bytes)?;
+    let names = saved.read("metrics.metric", Dtype::U8, u8::from_le_bytes)?;
     let examples = saved.read("metrics.examples", Dtype::U32, u32::from_le_bytes)?;
-    let losses = saved.read("metrics.loss", Dtype::F64, f64::from_le_bytes)?;
-    let accuracies = saved.read("metrics.accuracy", Dtype::F64, f64::from_le_bytes)?;
+    let values = saved.read("metrics.value", Dtype::F64, f64::from_le_bytes)?;
     let metric = |row: usize| {
         Some(Evaluated {
             step: *steps.get(row)?,
             set: *sets.get(row).filter(|set| usize::from(**set) < SETS.len())?,
+            metric: *names.get(row).filter(|metric| usize::from(**metric) < METRICS.len())?,
             examples: *examples.get(row)?,
-            loss: *losses.get(row)?,
-            accuracy: *accuracies.get(row)?,
+            value: *values.get(row)?,
         })
     };
     (0..steps.len()).map(|row| metric(row).ok_or_else(|| format!("metrics: row {row} is incomplete"))).collect()
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn state(seed: u64, rule: &[&[f32]]) -> State {
-        let metric = |step, set| Evaluated { step, set, examples: 7, loss: 0.1 + 0.2, accuracy: 1.0 / 3.0 };
+        let metric = |step, set| Evaluated { step, set, metric: 1, examples: 7, value: 0.1 + 0.2 };
         let momentum = Momentum { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
         let mut update = Update::new(Box::<Remembering>::default(), Some(Box::new(momentum)));
         update.restore([rule.iter().map(|values| values.to_vec()).collect(), vec![vec![-0.0, 0.1]]]);

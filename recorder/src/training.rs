@@ -39,32 +39,35 @@ pub(crate) struct State {
 pub(crate) const SETS: [(&str, &str); 4] =
     [("train", "all"), ("train", "pristine"), ("train", "corrupt"), ("test", "all")];
 
-/// One evaluation.
+/// What is measured of a set.
+pub(crate) const METRICS: [&str; 3] = ["loss", "accuracy", "chance"];
+
+/// One number of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Evaluated {
     pub step: i64,
     /// Place among [`SETS`].
     pub set: u8,
+    /// Place among [`METRICS`].
+    pub metric: u8,
     /// Number of examples.
     pub examples: u32,
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Fraction of them whose argmax is their label.
-    pub accuracy: f64,
+    /// Mean cross-entropy in nats, the fraction whose argmax is their label, or the fraction to be expected of permuted labels.
+    pub value: f64,
 }
 
 impl Evaluated {
-    /// Its loss and accuracy as the trace has them.
-    fn metrics(&self) -> [Metric; 2] {
-        let (split, group) = SETS[usize::from(self.set)];
-        [("loss", self.loss), ("accuracy", self.accuracy)].map(|(metric, value)| Metric {
+    /// As the trace has it.
+    fn as_metric(&self) -> Metric {
+        let ((split, group), metric) = (SETS[usize::from(self.set)], METRICS[usize::from(self.metric)]);
+        Metric {
             step: self.step,
             split: split.to_string(),
             group: group.to_string(),
             metric: metric.to_string(),
-            value,
+            value: self.value,
             examples: self.examples.into(),
-        })
+        }
     }
 }
 
@@ -180,7 +183,7 @@ fn tables(
     if let Some(rows) = rows {
         columns.push(("row", ExampleColumn::Integers(rows.iter().map(|row| Some((*row).into())).collect())));
     }
-    (columns, state.metrics.iter().flat_map(Evaluated::metrics).collect())
+    (columns, state.metrics.iter().map(Evaluated::as_metric).collect())
 }
 
 /// A run about to be trained.
@@ -313,34 +316,49 @@ fn evaluate(state: &mut State, data: &Dataset, labels: &[u8], plan: &Plan) -> Re
         }
     }
     let pristine = |row: usize| labels[row] == data.train.labels[row];
+    let test_labels = &data.test.labels;
     let sets = [
-        mean(step, 0, &train, labels, |_| true),
-        mean(step, 1, &train, labels, pristine),
-        mean(step, 2, &train, labels, |row| !pristine(row)),
-        mean(step, 3, &test, &data.test.labels, |_| true),
+        means(step, 0, &train, labels, |_| true),
+        means(step, 1, &train, labels, pristine),
+        means(step, 2, &train, labels, |row| !pristine(row)),
+        means(step, 3, &test, test_labels, |_| true),
     ];
-    state.metrics.extend(sets.into_iter().flatten());
+    state.metrics.extend(sets.into_iter().flatten().flatten());
+    let (examples, value) = (test_labels.len() as u32, chance(labels, &test.predictions));
+    state.metrics.extend(value.map(|value| Evaluated { step: step as i64, set: 3, metric: 2, examples, value }));
     Ok(())
 }
 
 /// Mean loss and accuracy of the examples of a set that `belong` to it; `None` if none do.
-fn mean(
+fn means(
     step: u64,
     set: u8,
     evaluation: &Evaluation,
     labels: &[u8],
     belongs: impl Fn(usize) -> bool,
-) -> Option<Evaluated> {
+) -> Option<[Evaluated; 2]> {
     let (mut examples, mut loss, mut right) = (0_u32, 0.0, 0_u32);
     for row in (0..labels.len()).filter(|&row| belongs(row)) {
         examples += 1;
         loss += evaluation.losses[row];
         right += u32::from(evaluation.predictions[row] == labels[row]);
     }
-    let count = f64::from(examples);
-    let evaluated =
-        Evaluated { step: step as i64, set, examples, loss: loss / count, accuracy: f64::from(right) / count };
-    (examples > 0).then_some(evaluated)
+    let mean =
+        |metric, sum: f64| Evaluated { step: step as i64, set, metric, examples, value: sum / f64::from(examples) };
+    (examples > 0).then(|| [mean(0, loss), mean(1, f64::from(right))])
+}
+
+/// The accuracy that these predictions would have on permuted labels, Σ_k p_k f_k: p_k the frequency of class k among the training
+/// labels, f_k that among the predictions. `None` without any. Source: [S 9].
+fn chance(labels: &[u8], predictions: &[u8]) -> Option<f64> {
+    let counts = |classes: &[u8]| {
+        let mut counts = [0_u64; 256];
+        classes.iter().for_each(|class| counts[usize::from(*class)] += 1);
+        counts
+    };
+    let pairs = counts(labels).into_iter().zip(counts(predictions)).map(|(label, prediction)| label * prediction);
+    let all = labels.len() as f64 * predictions.len() as f64;
+    (all > 0.0).then(|| pairs.sum::<u64>() as f64 / all)
 }
 
 fn ensure_finite(
@@ -356,5 +374,19 @@ fn ensure_finite(
             let (run, loss) = (plan.id.clone(), evaluation.losses[row]);
             Err(RecordError::Diverged { run, step, set, example: example_of(row), loss })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chance;
+
+    #[test]
+    fn chance_is_the_accuracy_of_the_same_answers_on_permuted_labels() {
+        // Half the labels are 0 and a quarter 1; three of four answers are 0, one is 1.
+        assert_eq!(chance(&[0, 0, 1, 2], &[0, 0, 0, 1]), Some(0.5 * 0.75 + 0.25 * 0.25));
+        assert_eq!(chance(&[3, 3], &[4]), Some(0.0));
+        assert_eq!(chance(&[7], &[7, 7]), Some(1.0));
+        assert_eq!(chance(&[1], &[]), None);
     }
 }

@@ -298,6 +298,13 @@ fn metrics_are_means_over_the_subsets_at_the_weights_of_their_step() {
         check(("train", "corrupt"), train(&|pristine| !pristine));
         let test = data.test.labels.iter().enumerate().map(|(row, &label)| outcome(&data.test, row, label)).collect();
         check(("test", "all"), test);
+        // The accuracy of the same answers, each with every training label once.
+        let answers =
+            (0..data.test.labels.len()).map(|row| (0..10).position(|class| outcome(&data.test, row, class).1));
+        let answers: Vec<usize> = answers.map(Option::unwrap).collect();
+        let right = |answer: &usize| labels.iter().filter(|label| usize::from(**label) == *answer).count();
+        let chance = answers.iter().map(right).sum::<usize>() as f64 / (labels.len() * answers.len()) as f64;
+        assert!((value(&metrics, step, ("test", "all"), "chance") - chance).abs() < 1e-3, "step {step}");
     }
 }
 

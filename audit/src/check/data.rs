@@ -1,7 +1,7 @@
 //! The trace against the data set: what it says of every example at every snapshot, and what became of the weights where one step
 //! lies between two snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cograd_recorder::data::{Dataset, Examples as Images, Values};
 use cograd_recorder::{Batch, Experiment, Optimizer};
@@ -152,11 +152,30 @@ fn at_snapshots(trace: &Trace, train: &Data<'_>, test: &Data<'_>) -> (Tally, Tal
                         format!("{}: {found} are right, recomputed {low} to {high}", place())
                     });
                 }
+                "chance" => {
+                    let (expected, allowed) = chance(&train.labels, forwards);
+                    curves.close(metric.value, Number { value: expected, scale: 1.0, allowed }, place);
+                }
                 _ => {}
             }
         }
     }
     (curves, learned)
+}
+
+/// The accuracy of these answers on permuted labels, and what f32 may change of it: answers that it may give otherwise.
+fn chance(labels: &[usize], forwards: &[Forward]) -> (f64, f64) {
+    let mut frequencies: BTreeMap<usize, f64> = BTreeMap::new();
+    for label in labels {
+        *frequencies.entry(*label).or_default() += 1.0 / labels.len() as f64;
+    }
+    let (mut expected, mut allowed) = (0.0, 1e-9);
+    for forward in forwards {
+        let (prediction, lead) = forward.prediction();
+        expected += frequencies.get(&prediction).unwrap_or(&0.0) / forwards.len() as f64;
+        allowed += f64::from(u8::from(lead < 1.0)) / forwards.len() as f64;
+    }
+    (expected, allowed)
 }
 
 /// Contributions and self terms of all examples.
