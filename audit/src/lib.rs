@@ -23,10 +23,12 @@ mod tally;
 mod trace;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use claim::{Audit, Claim, Verdict};
 
+use claim::is_refusal;
 use cograd_recorder::Experiment;
 use cograd_recorder::data::Dataset;
 use cograd_results::summary::Options;
@@ -48,9 +50,9 @@ pub enum AuditError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("cannot list {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Io {
-        /// The directory.
+        /// The directory of the runs, or the manifest of one.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -206,15 +208,26 @@ fn grouped_by(options: &Options, runs: &Path, names: &[String]) -> Result<String
     plain::groups::chosen(&columns).map(str::to_string)
 }
 
-/// Names of the directories in `runs` that have a manifest, sorted.
+/// Names of the directories in `runs` that have a manifest, sorted. One whose manifest cannot be looked for is an error, since it is not
+/// known to be unfinished.
 fn finished(runs: &Path) -> Result<Vec<String>, AuditError> {
-    let error = |source| AuditError::Io { path: runs.to_path_buf(), source };
+    let refused = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| AuditError::Io { path, source }
+    };
     let mut names = Vec::new();
-    for entry in fs::read_dir(runs).map_err(error)? {
-        let entry = entry.map_err(error)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && entry.path().join("manifest.json").is_file() {
-            names.push(name);
+    for entry in fs::read_dir(runs).map_err(refused(runs))? {
+        let entry = entry.map_err(refused(runs))?;
+        let (name, manifest) = (entry.file_name().to_string_lossy().into_owned(), entry.path().join("manifest.json"));
+        if name.starts_with('.') {
+            continue;
+        }
+        match fs::metadata(&manifest) {
+            Ok(found) if found.is_file() => names.push(name),
+            Err(error) if is_refusal(&error) && error.kind() != ErrorKind::NotADirectory => {
+                return Err(refused(&manifest)(error));
+            }
+            _ => {}
         }
     }
     names.sort();

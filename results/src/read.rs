@@ -32,9 +32,10 @@ const ATTEMPTS: usize = 5;
 
 impl Results {
     /// What `read` makes of the results in `directory`, all of one analysis: if they are replaced meanwhile, they are read again.
+    /// Every table is verified before, those that `read` has no need of included.
     ///
     /// # Errors
-    /// As [`Results::open`], and those of `read`.
+    /// As [`Results::open`], a table that is missing or altered, and those of `read`.
     pub fn read_whole<T, E: From<ResultsError>>(
         directory: &Path,
         mut read: impl FnMut(&Results) -> Result<T, E>,
@@ -42,7 +43,7 @@ impl Results {
         let mut attempts = 1;
         loop {
             let results = Results::open(directory)?;
-            let found = read(&results);
+            let found = results.verify().map_err(E::from).and_then(|()| read(&results));
             let is_replaced = || Results::open(directory).is_ok_and(|now| now.summary_sha256 != results.summary_sha256);
             if found.is_ok() || attempts == ATTEMPTS || !is_replaced() {
                 return found;
@@ -75,6 +76,14 @@ impl Results {
             return Err(wrong(format!("it lists a file outside of its directory: {name}")));
         }
         Ok(Results { directory: directory.to_path_buf(), summary, summary_sha256: sha256(&text) })
+    }
+
+    /// An error unless every file is as the summary lists it.
+    fn verify(&self) -> Result<(), ResultsError> {
+        let mut files = self.summary.files.iter();
+        files
+            .try_for_each(|(name, entry)| check_file(&self.directory.join(name), entry))
+            .map_err(|source| ResultsError::File { source })
     }
 
     /// The directory.

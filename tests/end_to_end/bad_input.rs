@@ -160,6 +160,43 @@ fn a_pipe_in_the_place_of_a_file_is_refused() {
     }
 }
 
+/// A run that cannot be read is not an unfinished one, which would be left out.
+#[cfg(unix)]
+#[test]
+fn a_run_that_cannot_be_read_stops_every_command() {
+    let place = Place::new();
+    place.record_tiny();
+    let manifest = place.path("tiny/runs/other/manifest.json");
+    fs::create_dir(manifest.parent().expect("a directory")).expect("a directory");
+    // A link to itself, which not even an administrator can follow.
+    std::os::unix::fs::symlink("manifest.json", &manifest).expect("a link");
+    for command in ["analyze", "inspect", "audit"] {
+        assert_names(&message(&place, &[command, "tiny"]), &["cannot read", "tiny/runs/other/manifest.json"]);
+    }
+}
+
+/// Results are believed whole or not at all, whichever table a command has need of.
+#[test]
+fn results_of_which_any_table_was_altered_are_refused_by_every_reader() {
+    let place = Place::new();
+    place.record_tiny();
+    place.cograd(["analyze", "tiny"]).assert().success();
+    place.cograd(["analyze", "tiny", "--out", "sound"]).assert().success();
+    let tables: Vec<_> = files_below(&place.path("tiny/analysis")).into_keys().collect();
+    for table in tables.iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet")) {
+        let (path, name) = (place.path("tiny/analysis").join(table), table.to_string_lossy());
+        let bytes = fs::read(&path).expect("a table");
+        let mut altered = bytes.clone();
+        altered[bytes.len() / 2] ^= 1;
+        fs::write(&path, altered).expect("altered");
+        for command in ["report tiny", "export tiny", "compare tiny sound --out compared"] {
+            let arguments: Vec<&str> = command.split(' ').collect();
+            assert_names(&message(&place, &arguments), &[&name, "altered"]);
+        }
+        fs::write(&path, bytes).expect("restored");
+    }
+}
+
 #[test]
 fn the_name_of_an_experiment_leads_nowhere_else() {
     let place = Place::new();
