@@ -240,7 +240,7 @@ fn length(text: &str, range: std::ops::RangeInclusive<f64>, allowed: &str) -> Re
 /// Results of a study
 #[derive(Args)]
 pub struct Results {
-    /// Directory of the study
+    /// Directory of the study, or of results
     pub study: PathBuf,
 
     /// Directory of the results [default: STUDY/analysis]
@@ -260,7 +260,7 @@ impl Results {
     /// There is no such study.
     pub fn directory(&self) -> anyhow::Result<PathBuf> {
         existing(&self.study)?;
-        Ok(self.analysis.clone().unwrap_or_else(|| self.study.join("analysis")))
+        Ok(self.analysis.clone().unwrap_or_else(|| cograd_results::results_in(&self.study)))
     }
 
     /// Where something made of them is: in the study, or beside other results of it, which must not replace it.

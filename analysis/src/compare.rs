@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cograd_results::summary::{self, Summary};
-use cograd_results::{EARLIER_NAMES, Kind, Results, ResultsWriter, SUMMARY, tables};
+use cograd_results::{EARLIER_NAMES, Kind, Results, ResultsWriter, results_in, tables};
 use polars::prelude::*;
 
 use crate::expression::{holm, welch};
@@ -92,7 +92,7 @@ pub fn compare(studies: &[PathBuf], options: &CompareOptions, out: &Path) -> Res
 fn open(studies: &[PathBuf]) -> Result<Vec<Study>, AnalysisError> {
     let (mut opened, mut directories) = (Vec::new(), Vec::new());
     for study in studies {
-        let directory = results_of(study);
+        let directory = results_in(study);
         if let Some(twice) = directories.iter().position(|known| *known == real(&directory)) {
             return Err(AnalysisError::StudyTwice { path: studies[twice].clone() });
         }
@@ -111,13 +111,6 @@ fn open(studies: &[PathBuf]) -> Result<Vec<Study>, AnalysisError> {
         }
     }
     Ok(opened)
-}
-
-/// The results of a study, or the directory itself if it is one of results.
-fn results_of(study: &Path) -> PathBuf {
-    let inside = study.join("analysis");
-    let is_results = |directory: &Path| directory.join(SUMMARY).is_file();
-    if is_results(study) && !is_results(&inside) { study.to_path_buf() } else { inside }
 }
 
 /// The directory itself, however it is named.

@@ -14,7 +14,7 @@ pub mod tables;
 mod write;
 
 pub use error::ResultsError;
-pub use read::{Batches, Results, Rows, SUMMARY};
+pub use read::{Batches, Results, Rows, SUMMARY, results_in};
 pub use summary::Summary;
 pub use table::{Column, Curve, CurveName, Kind, Scope, Table};
 pub use tables::{COMPARISON_TABLES, TABLES, table};

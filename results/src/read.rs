@@ -19,6 +19,13 @@ pub const SUMMARY: &str = "summary.json";
 /// Rows decoded at once.
 const BATCH: usize = 1 << 14;
 
+/// The directory of the results of a study, or the directory itself if it is one of results.
+pub fn results_in(directory: &Path) -> PathBuf {
+    let inside = directory.join("analysis");
+    let is_results = |directory: &Path| directory.join(SUMMARY).is_file();
+    if is_results(directory) && !is_results(&inside) { directory.to_path_buf() } else { inside }
+}
+
 /// A directory of results whose summary is verified.
 #[derive(Clone, Debug)]
 pub struct Results {

@@ -6,14 +6,7 @@ use crate::arguments::{Export, ExportFormat};
 use crate::output::{Output, shell};
 
 pub fn run(arguments: &Export, output: &Output) -> anyhow::Result<()> {
-    let mut analysis = arguments.results.directory()?;
-    // The directory of a comparison has its results in it.
-    if arguments.results.analysis.is_none()
-        && !analysis.exists()
-        && arguments.results.study.join("summary.json").exists()
-    {
-        analysis.clone_from(&arguments.results.study);
-    }
+    let analysis = arguments.results.directory()?;
     let out = arguments.out.clone().unwrap_or_else(|| arguments.results.made("export"));
     let mut formats: Vec<Format> = arguments.format.iter().map(|format| format.known()).collect();
     formats.dedup();

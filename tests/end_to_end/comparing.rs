@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Place, TINY};
+use crate::common::{Place, TINY, files_below};
 
 /// Records and analyses [`TINY`] with some lines replaced, as the study of a name.
 fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
@@ -122,6 +122,17 @@ fn results_are_exported_with_every_row_and_digit() {
     assert!(all.iter().any(|name| name == "over_seeds"), "{all:?}");
     assert_eq!(tables("study/export", ".csv"), all);
     assert_eq!(tables("study/export", ".json"), all);
+}
+
+/// Results are all that a report needs: they can be kept, and drawn again, without the study.
+#[test]
+fn results_alone_are_drawn_as_those_of_their_study() {
+    let place = Place::new();
+    analysed(&place, "study", &[]);
+    place.cograd(["report", "study", "--quiet"]).assert().success();
+    fs::rename(place.path("study/analysis"), place.path("results")).expect("moved");
+    place.cograd(["report", "results", "--out", "drawn", "--quiet"]).assert().success();
+    assert_eq!(files_below(&place.path("drawn")), files_below(&place.path("study/report")));
 }
 
 #[test]
