@@ -21,7 +21,7 @@ use cograd_trace::{
 };
 use support::{Random, Silent, files_below, read, seal, write};
 
-const WRITTEN: u64 = 300;
+const WRITTEN: u64 = 200;
 const RECORDED: u64 = 40;
 
 /// What the gradients of a step are like.

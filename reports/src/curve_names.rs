@@ -21,9 +21,10 @@ pub struct CurveLook {
 }
 
 /// Names that are not their words.
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 9] = [
     ("m_coherence", "m-coherence"),
     ("gsnr", "Gradient signal-to-noise ratio"),
+    ("gsnr_plugin", "Gradient signal-to-noise ratio, with its bias"),
     ("gradient_norm_sq", "Squared gradient norm ‖g‖²"),
     ("share", "Share of a group in ‖g‖²"),
     ("cumulative", "Cumulative contribution of the mean example of a group"),
