@@ -2,10 +2,11 @@
 
 use candle_core::{Device, Result, Tensor};
 use cograd_trace::{Coordinate, Parameter};
+use rayon::prelude::*;
 
 use super::Trainable;
 use crate::layer::{Block, Layer, Layers};
-use crate::model::{Model, Probe, cross_entropy};
+use crate::model::{Model, Probe, cross_entropy, part};
 use crate::network::{Evaluation, Inputs, Population};
 use crate::optimizer::Update;
 use crate::rule::RuleError;
@@ -76,11 +77,15 @@ impl Trainable for Layered {
     }
 
     fn evaluate(&self, examples: Inputs<'_>, labels: &[u8]) -> Result<Evaluation> {
+        let part = part(self.shape.iter().product());
+        let of_part = |(place, labels): (usize, &[u8])| {
+            let rows = place * part..place * part + labels.len();
+            let logits = self.network.forward(&self.shaped(&examples.gather_range(rows)?)?)?.detach();
+            Evaluation::of_logits(&logits, labels)
+        };
+        let parts = labels.par_chunks(part).enumerate().map(of_part).collect::<Result<Vec<Evaluation>>>()?;
         let mut evaluation = Evaluation::default();
-        for (batch, labels) in self.batches(examples, labels).zip(labels.chunks(BATCH)) {
-            let logits = self.network.forward(&batch?.0)?.detach();
-            evaluation.append(&Evaluation::of_logits(&logits, labels)?);
-        }
+        parts.iter().for_each(|part| evaluation.append(part));
         Ok(evaluation)
     }
 
@@ -118,7 +123,7 @@ impl Trainable for Layered {
     ) -> std::result::Result<Evaluation, RuleError> {
         let probe = Probe::new(self);
         let gradients = probe.minibatch(&self.shaped(inputs)?, &numbers(labels)?)?;
-        let evaluation = Evaluation { losses: gradients.losses().to_vec(), predictions: Vec::new() };
+        let evaluation = Evaluation { losses: gradients.losses(), predictions: Vec::new() };
         if evaluation.first_non_finite().is_none() {
             update.make_of_model(&probe.vars(), &gradients, number, learning_rate)?;
         }

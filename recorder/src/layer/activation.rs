@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 
-use super::{Layer, Layers};
+use super::{Layer, Layers, fused};
 
 /// A function that is applied to every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Activation {
 impl Module for Activation {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         match self {
+            Activation::Relu if fused::fits(input) => input.contiguous()?.apply_op1(fused::Relu),
+            Activation::Gelu if fused::fits(input) => input.contiguous()?.apply_op1(fused::Gelu),
             Activation::Relu => input * input.gt(0.0)?.to_dtype(input.dtype())?,
             Activation::Gelu => input.gelu_erf(),
             Activation::Tanh => input.tanh(),

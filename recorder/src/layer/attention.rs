@@ -1,8 +1,10 @@
 //! Multi-head attention (Vaswani et al. 2017). Its parameters are those of four dense layers; softmax and mask have none.
 
+use std::sync::OnceLock;
+
 use candle_core::{D, Module, Result, Tensor, bail};
 
-use super::{Dense, Layer, Layers, named};
+use super::{Dense, Layer, Layers, fused, named};
 
 /// Attention of every position of a sequence `[B, T, width]` to all positions that the mask allows.
 #[derive(Debug)]
@@ -31,6 +33,14 @@ impl MultiHeadAttention {
             bail!("a width of {width} cannot be divided among {} heads", self.heads);
         }
         let head_width = width / self.heads;
+        let is_constant = mask.is_none_or(|mask| !mask.track_op());
+        if fused::fits(input) && is_constant && input.elem_count() > 0 {
+            let square = (examples, self.heads, length, length);
+            let mask = mask.map(|mask| mask.broadcast_as(square)).transpose()?;
+            let attention = fused::Attention { heads: self.heads, mask, weights: OnceLock::new() };
+            let [query, key, value] = [&self.query, &self.key, &self.value].map(|it| it.forward(input));
+            return self.output.forward(&query?.apply_op3(&key?, &value?, attention)?);
+        }
         let heads = |projected: Tensor| {
             projected.reshape((examples, length, self.heads, head_width))?.transpose(1, 2)?.contiguous()
         };

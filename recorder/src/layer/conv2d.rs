@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use candle_core::{Module, Result, Tensor, Var, bail};
-use rayon::prelude::*;
+use candle_core::{DType, Device, Module, Result, Tensor, Var, bail};
 
+use super::fused::Patches;
 use super::unfold::Unfold;
-use super::{Layer, Tap, Use, materialised, sums, values, weight_and_bias};
+use super::{Layer, Tap, Use, fused, materialised, weight_and_bias};
 
 const WEIGHT: usize = 0;
 
@@ -53,57 +53,32 @@ impl Conv2d {
         Ok(Conv2d { weight, bias, settings, tap: Tap::default() })
     }
 
-    /// The convolution without a bias: kernels times patches.
-    fn convolved(&self, input: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        let Conv2dSettings { stride, padding, dilation, groups } = self.settings;
-        if !input.device().is_cpu() {
-            return input.conv2d(weight, padding, stride, dilation, groups);
-        }
-        let (unfold, examples, outputs) = (Unfold::new(input, weight, self.settings)?, input.dim(0)?, weight.dim(0)?);
-        let patches = input.contiguous()?.apply_op1(unfold)?.flatten_from(2)?;
-        let kernels = weight.reshape((groups, outputs / groups, unfold.values()))?;
-        let output = kernels.matmul(&patches)?.reshape((outputs, examples, unfold.outputs(0), unfold.outputs(1)))?;
-        output.transpose(0, 1)?.contiguous()
+    /// Kernels and patches of these images.
+    fn patches(&self, input: &Tensor) -> Result<Patches> {
+        let unfold = Unfold::new(input.dims(), self.weight.dims(), self.settings)?;
+        Ok(Patches { unfold, outputs: self.weight.dim(0)? })
     }
 
-    fn unfold(&self, taken: &Use) -> Result<Unfold> {
-        Unfold::new(&taken.input, &self.weight, self.settings)
-    }
-
-    /// The patches, `[B · groups, values, positions]`, and the gradients at outputs, `[B · groups, outputs of a group,
-    /// positions]`.
-    fn unfolded(&self, taken: &Use) -> Result<(Tensor, Tensor)> {
-        let unfold = self.unfold(taken)?;
-        let patches = taken.input.contiguous()?.apply_op1_no_bwd(&unfold)?.permute((2, 0, 1, 3))?.contiguous()?;
-        let lines = taken.examples()? * self.settings.groups;
-        let deltas = taken.output_gradient.contiguous()?.reshape((lines, (), unfold.positions()))?;
-        Ok((patches.flatten_to(1)?, deltas))
-    }
-
-    /// Of one example, the gradient at the weight's coordinate.
-    fn gradient_at(&self, unfold: &Unfold, input: &[f32], deltas: &[f32], coordinate: usize) -> f64 {
-        let [kernel_rows, kernel_columns] = unfold.kernel;
-        let (output, value) = (coordinate / unfold.values(), coordinate % unfold.values());
-        let (row, column) = (value / kernel_columns % kernel_rows, value % kernel_columns);
-        let group = output / (self.weight.dims()[0] / self.settings.groups);
-        let channel = group * (unfold.channels / self.settings.groups) + value / (kernel_rows * kernel_columns);
-        let [height, width] = unfold.image;
-        let image = &input[channel * height * width..][..height * width];
-        let deltas = &deltas[output * unfold.positions()..][..unfold.positions()];
-        let mut sum = 0.0;
-        for (position, delta) in deltas.iter().enumerate() {
-            let (down, right) = (position / unfold.outputs(1), position % unfold.outputs(1));
-            if let (Some(y), Some(x)) = (unfold.pixel(0, row, down), unfold.pixel(1, column, right)) {
-                sum += f64::from(*delta) * f64::from(image[y * width + x]);
-            }
-        }
-        sum
+    /// Inputs and gradients at outputs of a use, as the patches take them.
+    fn images(taken: &Use) -> Result<(Tensor, Tensor)> {
+        let plain = |tensor: &Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous();
+        Ok((plain(&taken.input)?, plain(&taken.output_gradient)?))
     }
 }
 
 impl Module for Conv2d {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let output = self.convolved(input, &self.weight)?;
+        if fused::fits(input) && fused::fits(&self.weight) {
+            let (patches, input) = (self.patches(input)?, input.contiguous()?);
+            let bias = match &self.bias {
+                Some(bias) => bias.as_tensor().clone(),
+                None => Tensor::zeros(patches.outputs, DType::F32, input.device())?,
+            };
+            let kept = self.tap.note(&input);
+            return input.apply_op3(&self.weight, &bias, fused::Convolution { patches, kept });
+        }
+        let Conv2dSettings { stride, padding, dilation, groups } = self.settings;
+        let output = input.conv2d(&self.weight, padding, stride, dilation, groups)?;
         let output = match &self.bias {
             Some(bias) => output.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
             None => output,
@@ -129,54 +104,54 @@ impl Layer for Conv2d {
         if parameter != WEIGHT {
             return taken.output_gradient.sum((2, 3));
         }
-        let (patches, deltas) = self.unfolded(taken)?;
-        let (examples, outputs) = (taken.examples()?, taken.output_gradient.dim(1)?);
-        let shape = [&[examples, outputs], &self.weight.dims()[1..]].concat();
-        deltas.matmul(&patches.transpose(1, 2)?.contiguous()?)?.reshape(shape)
+        let (images, deltas) = Conv2d::images(taken)?;
+        let gradients = self.patches(&images)?.gradients(&images, &deltas)?.concat();
+        let shape = [&[taken.examples()?], self.weight.dims()].concat();
+        Tensor::from_vec(gradients, shape, taken.input.device())
+    }
+
+    fn add_sum(&self, taken: &Use, parameter: usize, sum: &mut [f32]) -> Result<()> {
+        if parameter != WEIGHT {
+            return materialised::add_sum(&self.gradients(taken, parameter)?, sum);
+        }
+        let (images, deltas) = Conv2d::images(taken)?;
+        self.patches(&images)?.add_sum(&images, &deltas, sum)
     }
 
     fn gradients_of_rows(&self, taken: &Use, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
-        match self.settings.groups {
-            1 => self.gradients(&taken.narrowed(1, rows)?, parameter),
+        if parameter != WEIGHT || self.settings.groups != 1 {
             // The rows of one group see its channels alone.
-            _ => self.gradients(taken, parameter)?.narrow(1, rows.start, rows.len()),
+            return self.gradients(taken, parameter)?.narrow(1, rows.start, rows.len());
         }
+        let (images, deltas) = Conv2d::images(&taken.narrowed(1, rows.clone())?)?;
+        let patches = Patches { outputs: rows.len(), ..self.patches(&images)? };
+        let shape = [&[taken.examples()?, rows.len()], &self.weight.dims()[1..]].concat();
+        Tensor::from_vec(patches.gradients(&images, &deltas)?.concat(), shape, taken.input.device())
     }
 
     fn gradients_at(&self, taken: &Use, parameter: usize, coordinates: &[usize]) -> Result<Vec<f64>> {
         if parameter != WEIGHT {
             return materialised::gradients_at(&self.gradients(taken, parameter)?, coordinates);
         }
-        let unfold = self.unfold(taken)?;
-        let (inputs, deltas) = (values(&taken.input)?, values(&taken.output_gradient)?);
-        let examples = taken.examples()?.max(1);
-        let lines = inputs
-            .par_chunks((inputs.len() / examples).max(1))
-            .zip(deltas.par_chunks((deltas.len() / examples).max(1)));
-        let of_example = |(input, deltas): (&[f32], &[f32])| {
-            coordinates.iter().map(|&it| self.gradient_at(&unfold, input, deltas, it)).collect::<Vec<f64>>()
-        };
-        Ok(lines.map(of_example).collect::<Vec<_>>().concat())
+        let (images, deltas) = Conv2d::images(taken)?;
+        Ok(self.patches(&images)?.gradients_at(&images, &deltas, coordinates)?.concat())
     }
 
     /// ⟨δ, conv(a; G)⟩: one forward pass with weights G.
     fn contributions(&self, taken: &Use, parameter: usize, total: &Tensor) -> Result<Vec<f64>> {
-        match parameter {
-            WEIGHT => sums(&(self.convolved(&taken.input, total)? * &taken.output_gradient)?),
-            _ => materialised::contributions(&self.gradients(taken, parameter)?, total),
+        if parameter != WEIGHT {
+            return materialised::contributions(&self.gradients(taken, parameter)?, total);
         }
+        let (images, deltas) = Conv2d::images(taken)?;
+        self.patches(&images)?.contributions(&images, &deltas, total)
     }
 
-    /// By group, the Gram matrices of patches and of δ over positions, or g itself, whichever is smaller.
+    /// By group, the Gram matrices of patches and of δ over positions, or g itself, whichever is less work.
     fn self_terms(&self, taken: &Use, parameter: usize) -> Result<Vec<f64>> {
-        let (unfold, groups) = (self.unfold(taken)?, self.settings.groups);
-        let gram_values = 2 * unfold.positions() * unfold.positions();
-        if parameter != WEIGHT || gram_values >= unfold.values() * (self.weight.dim(0)? / groups) {
+        if parameter != WEIGHT {
             return materialised::self_terms(&self.gradients(taken, parameter)?);
         }
-        let (patches, deltas) = self.unfolded(taken)?;
-        let gram = |tensor: &Tensor| tensor.transpose(1, 2)?.contiguous()?.matmul(tensor);
-        let by_group = sums(&(gram(&patches)? * gram(&deltas)?)?)?;
-        Ok(by_group.chunks(groups).map(|groups| groups.iter().sum()).collect())
+        let (images, deltas) = Conv2d::images(taken)?;
+        self.patches(&images)?.self_terms(&images, &deltas)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use candle_core::{Module, Result, Tensor, Var};
+use candle_core::{DType, Module, Result, Tensor, Var};
 use rayon::prelude::*;
 
-use super::{Layer, Tap, Use, materialised, sums, values, weight_and_bias};
+use super::{Layer, Tap, Use, fused, materialised, sums, values, weight_and_bias};
 
 const WEIGHT: usize = 0;
 
@@ -28,6 +28,14 @@ impl Dense {
 impl Module for Dense {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
         let (fan_out, fan_in) = self.weight.dims2()?;
+        if fused::fits(input) && fused::fits(&self.weight) {
+            let (input, kept) = (input.contiguous()?, self.tap.note(input));
+            let bias = match &self.bias {
+                Some(bias) => bias.as_tensor().clone(),
+                None => Tensor::zeros(fan_out, DType::F32, input.device())?,
+            };
+            return input.apply_op3(&self.weight, &bias, fused::Affine { kept });
+        }
         let mut shape = input.dims().to_vec();
         if let Some(last) = shape.last_mut() {
             *last = fan_out;
@@ -69,6 +77,14 @@ impl Layer for Dense {
         match parameter {
             WEIGHT => deltas.transpose(1, 2)?.contiguous()?.matmul(&inputs),
             _ => deltas.sum(1),
+        }
+    }
+
+    fn add_sum(&self, taken: &Use, parameter: usize, sum: &mut [f32]) -> Result<()> {
+        let fits = fused::fits(&taken.input) && fused::fits(&taken.output_gradient);
+        match parameter {
+            WEIGHT if fits => fused::add_dense(&taken.input.contiguous()?, &taken.output_gradient.contiguous()?, sum),
+            _ => materialised::add_sum(&self.gradients(taken, parameter)?, sum),
         }
     }
 

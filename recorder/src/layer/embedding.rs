@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use candle_core::{Module, Result, Tensor, Var};
+use candle_core::{DType, Module, Result, Tensor, Var};
 
-use super::{Layer, Tap, Use, rows};
+use super::{Layer, Tap, Use, fused, materialised, rows};
 
 /// A table `[vocabulary, width]` whose rows tokens `[B, …]` (u32) pick.
 #[derive(Debug)]
@@ -33,6 +33,10 @@ impl Embedding {
 
 impl Module for Embedding {
     fn forward(&self, tokens: &Tensor) -> Result<Tensor> {
+        if fused::fits(&self.weight) && tokens.dtype() == DType::U32 {
+            let kept = self.tap.note(tokens);
+            return self.weight.apply_op1(fused::Lookup { picked: tokens.clone(), kept });
+        }
         let mut shape = tokens.dims().to_vec();
         shape.push(self.weight.dim(1)?);
         self.tap.pass(tokens, self.weight.index_select(&tokens.flatten_all()?, 0)?.reshape(shape)?)
@@ -54,6 +58,13 @@ impl Layer for Embedding {
 
     fn gradients(&self, taken: &Use, _: usize) -> Result<Tensor> {
         rows::gradients(taken, 0..self.rows()?)
+    }
+
+    fn add_sum(&self, taken: &Use, parameter: usize, sum: &mut [f32]) -> Result<()> {
+        match fused::fits(&taken.output_gradient) && taken.input.dtype() == DType::U32 {
+            true => fused::add_rows(&taken.input, &taken.output_gradient.contiguous()?, sum),
+            false => materialised::add_sum(&self.gradients(taken, parameter)?, sum),
+        }
     }
 
     fn gradients_of_rows(&self, taken: &Use, _: usize, rows: Range<usize>) -> Result<Tensor> {

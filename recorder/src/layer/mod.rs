@@ -11,6 +11,7 @@ mod conv2d;
 mod dense;
 mod embedding;
 mod flatten;
+mod fused;
 mod group_norm;
 mod initial;
 mod layer_norm;
@@ -61,6 +62,14 @@ pub trait Layer: Send + Sync {
     /// # Errors
     /// The tensor library refuses.
     fn gradients(&self, taken: &Use, parameter: usize) -> Result<Tensor>;
+
+    /// Adds the sum of these examples' gradients to `sum`, which has the values of the parameter, row-major.
+    ///
+    /// # Errors
+    /// The tensor library refuses.
+    fn add_sum(&self, taken: &Use, parameter: usize, sum: &mut [f32]) -> Result<()> {
+        materialised::add_sum(&self.gradients(taken, parameter)?, sum)
+    }
 
     /// The gradient of every example in some rows of the parameter, `[B, rows, …]`, rows being what its first dimension
     /// counts: so that large parameters need not be materialised whole.
@@ -141,6 +150,12 @@ pub(crate) mod materialised {
     pub(crate) fn gradients_at(gradients: &Tensor, coordinates: &[usize]) -> Result<Vec<f64>> {
         let rows = gradients.flatten_from(1)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
         Ok(rows.iter().flat_map(|row| coordinates.iter().map(|&coordinate| row[coordinate])).collect())
+    }
+
+    pub(crate) fn add_sum(gradients: &Tensor, sum: &mut [f32]) -> Result<()> {
+        let of_these = super::values(&gradients.sum(0)?)?;
+        sum.iter_mut().zip(of_these).for_each(|(sum, value)| *sum += value);
+        Ok(())
     }
 
     pub(crate) fn contributions(gradients: &Tensor, total: &Tensor) -> Result<Vec<f64>> {

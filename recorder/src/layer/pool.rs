@@ -2,7 +2,7 @@
 
 use candle_core::{Module, Result, Tensor};
 
-use super::{Layer, Layers};
+use super::{Layer, Layers, fused};
 
 /// The largest value of every square of this side; what is left at the edge is dropped. Of several largest ones the first takes the gradient,
 /// as in PyTorch: candle's own maximum gives the whole gradient to each, which is no derivative where a plain background makes all
@@ -28,6 +28,9 @@ fn squares(input: &Tensor, side: usize) -> Result<Tensor> {
 
 impl Module for MaxPool {
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
+        if fused::fits(input) && self.0 > 0 {
+            return input.contiguous()?.apply_op1(fused::Largest { side: self.0 });
+        }
         let squares = squares(input, self.0)?.transpose(3, 4)?.contiguous()?.flatten_from(4)?;
         squares.gather(&squares.argmax_keepdim(4)?, 4)?.squeeze(4)
     }

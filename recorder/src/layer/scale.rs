@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, Var};
 
-use super::{Layer, Tap, Use, weight_and_bias};
+use super::{Layer, Tap, Use, fused, weight_and_bias};
 
 /// Where the channels of x̂ lie.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,15 @@ impl Scale {
 
     /// Scales normalised values.
     pub fn forward(&self, normalised: &Tensor) -> Result<Tensor> {
+        if fused::fits(normalised) && fused::fits(&self.gamma) {
+            let (input, kept) = (normalised.contiguous()?, self.tap.note(normalised));
+            let beta = match &self.beta {
+                Some(beta) => beta.as_tensor().clone(),
+                None => self.gamma.detach().zeros_like()?,
+            };
+            let run = input.dims().iter().skip(self.channels.axis(&input) + 1).product();
+            return input.apply_op3(&self.gamma, &beta, fused::Scaled { run, kept });
+        }
         let mut shape = vec![1; normalised.rank()];
         shape[self.channels.axis(normalised)] = self.channels()?;
         let scaled = normalised.broadcast_mul(&self.gamma.reshape(shape.as_slice())?)?;
@@ -83,6 +92,9 @@ impl Layer for Scale {
 /// (x − mean) / √(variance + ε) over the last dimension; without the mean if not `centred`.
 pub(super) fn normalised(input: &Tensor, epsilon: f64, centred: bool) -> Result<Tensor> {
     let last = input.rank() - 1;
+    if fused::fits(input) {
+        return input.contiguous()?.apply_op1(fused::Normalise { length: input.dim(last)?, epsilon, centred });
+    }
     let centre = if centred { input.broadcast_sub(&input.mean_keepdim(last)?)? } else { input.clone() };
     let deviation = (centre.sqr()?.mean_keepdim(last)? + epsilon)?.sqrt()?;
     centre.broadcast_div(&deviation)

@@ -1,7 +1,8 @@
 //! Where the inputs of a layer and the gradients at its outputs are kept while a pass is recorded.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, MetalStorage, Result, Shape, Tensor, bail};
@@ -30,6 +31,14 @@ impl Use {
         Ok(Use { input: self.input.clone(), output_gradient })
     }
 
+    /// The same of losses that are each so many times as large.
+    pub(crate) fn times(&self, factors: &[f32]) -> Result<Use> {
+        let mut shape = vec![1; self.output_gradient.rank()];
+        shape[0] = factors.len();
+        let factors = Tensor::new(factors, self.output_gradient.device())?.reshape(shape)?;
+        Ok(Use { input: self.input.clone(), output_gradient: self.output_gradient.broadcast_mul(&factors)? })
+    }
+
     /// The same of one example alone.
     ///
     /// # Errors
@@ -42,23 +51,49 @@ impl Use {
     }
 }
 
-/// The place of one layer. Closed, it keeps nothing and the layer is ordinary candle code.
+/// The place of one layer. Closed, it keeps nothing and the layer is ordinary candle code. Every thread opens it for itself.
 #[derive(Debug, Default)]
 pub struct Tap {
-    uses: Mutex<Option<Vec<Pending>>>,
+    /// The uses of each pass that is under way. A thread may begin one within another's, as threads of a pool do that wait.
+    open: Mutex<Vec<(ThreadId, Vec<Pending>)>>,
+}
+
+/// Where the gradient at an output is kept.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(Arc<Mutex<Option<Tensor>>>);
+
+impl Kept {
+    /// Keeps it.
+    pub fn keep(&self, gradient: &Tensor) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient.detach());
+    }
 }
 
 /// A use whose backward pass has not come by.
 #[derive(Debug)]
 struct Pending {
     input: Tensor,
-    output_gradient: Arc<Mutex<Option<Tensor>>>,
+    kept: Kept,
 }
 
 impl Tap {
-    /// From now on, every use is kept.
+    fn passes(&self) -> MutexGuard<'_, Vec<(ThreadId, Vec<Pending>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, every use on this thread is kept.
     pub fn open(&self) {
-        *self.uses.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        self.passes().push((thread::current().id(), Vec::new()));
+    }
+
+    /// Notes a use if the tap is open, and says where the gradient at its output is to be kept: for operations that do so in
+    /// their own backward pass.
+    pub(super) fn note(&self, input: &Tensor) -> Option<Kept> {
+        let (mut passes, here) = (self.passes(), thread::current().id());
+        let (_, uses) = passes.iter_mut().rev().find(|(thread, _)| *thread == here)?;
+        let kept = Kept::default();
+        uses.push(Pending { input: input.detach(), kept: kept.clone() });
+        Some(kept)
     }
 
     /// Hands the output of a layer on, noting it and its input if the tap is open: for the end of a layer's forward pass.
@@ -66,12 +101,10 @@ impl Tap {
     /// # Errors
     /// The tensor library refuses.
     pub fn pass(&self, input: &Tensor, output: Tensor) -> Result<Tensor> {
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(uses) = uses.as_mut() else { return Ok(output) };
-        let output_gradient = Arc::new(Mutex::new(None));
-        let tapped = output.contiguous()?.apply_op1(Sink(Arc::clone(&output_gradient)))?;
-        uses.push(Pending { input: input.detach(), output_gradient });
-        Ok(tapped)
+        match self.note(input) {
+            None => Ok(output),
+            Some(kept) => output.contiguous()?.apply_op1(Sink(kept)),
+        }
     }
 
     /// The uses since it was opened, each once its backward pass is done; the tap is closed then.
@@ -79,9 +112,12 @@ impl Tap {
     /// # Errors
     /// No gradient came to the output of one of them: an operation behind the layer cuts the graph.
     pub fn close(&self) -> Result<Vec<Use>> {
-        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mut passes, here) = (self.passes(), thread::current().id());
+        let last = passes.iter().rposition(|(thread, _)| *thread == here);
+        let uses = last.map(|last| passes.remove(last).1);
+        drop(passes);
         let close = |pending: Pending| {
-            let gradient = pending.output_gradient.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let gradient = pending.kept.0.lock().unwrap_or_else(PoisonError::into_inner).take();
             match gradient {
                 Some(output_gradient) => Ok(Use { input: pending.input, output_gradient }),
                 None => bail!(
@@ -95,7 +131,7 @@ impl Tap {
 }
 
 /// The identity, whose backward pass keeps the gradient that it hands on.
-struct Sink(Arc<Mutex<Option<Tensor>>>);
+struct Sink(Kept);
 
 impl CustomOp1 for Sink {
     fn name(&self) -> &'static str {
@@ -115,7 +151,7 @@ impl CustomOp1 for Sink {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient.detach());
+        self.0.keep(gradient);
         Ok(Some(gradient.clone()))
     }
 }

@@ -1,10 +1,9 @@
-//! The patches of images that a convolution's kernel meets, and its way back: with them a convolution is one matrix
-//! product, several times as fast as candle's own, whose derivative fails where a stride leaves an edge of one direction.
+//! The patches of an image that a convolution's kernel meets, and their way back: with them a convolution is one matrix product,
+//! several times as fast as candle's own, whose derivative fails where a stride leaves an edge of one direction.
 
 use std::ops::Range;
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
-use rayon::prelude::*;
+use candle_core::{Result, bail};
 
 use super::Conv2dSettings;
 
@@ -20,15 +19,18 @@ pub(super) struct Unfold {
 }
 
 impl Unfold {
+    /// Of images and weights of these shapes.
+    ///
     /// # Errors
     /// The kernel is larger than the padded image, or channels are no multiple of the groups.
-    pub fn new(input: &Tensor, weight: &Tensor, settings: Conv2dSettings) -> Result<Unfold> {
-        let (_, channels, height, width) = input.dims4()?;
-        let (_, seen, rows, columns) = weight.dims4()?;
+    pub fn new(input: &[usize], weight: &[usize], settings: Conv2dSettings) -> Result<Unfold> {
+        let (&[_, channels, height, width], &[_, seen, rows, columns]) = (input, weight) else {
+            bail!("a convolution of weights {weight:?} takes images of four dimensions, not {input:?}");
+        };
         let unfold = Unfold { settings, channels, image: [height, width], kernel: [rows, columns] };
         let fits = |axis: usize| unfold.image[axis] + 2 * settings.padding >= unfold.reach(axis);
         if seen * settings.groups != channels || !fits(0) || !fits(1) {
-            bail!("a convolution of {settings:?} and weights {:?} cannot take {:?}", weight.dims(), input.dims());
+            bail!("a convolution of {settings:?} and weights {weight:?} cannot take {input:?}");
         }
         Ok(unfold)
     }
@@ -50,32 +52,43 @@ impl Unfold {
 
     /// Values of the kernel for one output.
     pub fn values(&self) -> usize {
-        self.channels / self.settings.groups * self.kernel[0] * self.kernel[1]
+        self.channels / self.settings.groups * self.area()
+    }
+
+    fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
     }
 
     fn pixels(&self) -> usize {
         self.image[0] * self.image[1]
     }
 
-    /// The pixel that value `kernel` meets at `position` along an axis, if it is none of the padding.
-    pub fn pixel(&self, axis: usize, kernel: usize, position: usize) -> Option<usize> {
-        let padded = position * self.settings.stride + kernel * self.settings.dilation;
-        padded.checked_sub(self.settings.padding).filter(|&pixel| pixel < self.image[axis])
+    /// Values of an image in all channels.
+    pub fn size(&self) -> usize {
+        self.channels * self.pixels()
+    }
+
+    /// Room for the patches of an image, zero where a kernel meets none of its pixels.
+    pub fn room(&self) -> Vec<f32> {
+        vec![0.0; self.channels * self.area() * self.positions()]
     }
 
     /// The positions at which value `kernel` meets pixels along an axis, and the pixel of the first.
     fn inside(&self, axis: usize, kernel: usize) -> (Range<usize>, usize) {
-        let mut met = (0..self.outputs(axis)).filter(|&position| self.pixel(axis, kernel, position).is_some());
-        match met.next() {
-            None => (0..0, 0),
-            Some(first) => (first..first + 1 + met.count(), self.pixel(axis, kernel, first).unwrap_or(0)),
-        }
+        let Conv2dSettings { stride, padding, dilation, .. } = self.settings;
+        let offset = kernel * dilation;
+        let first = padding.saturating_sub(offset).div_ceil(stride);
+        let end = (padding + self.image[axis]).saturating_sub(offset).div_ceil(stride).min(self.outputs(axis));
+        (first.min(end)..end, (first * stride + offset).saturating_sub(padding))
     }
 
     /// Calls with the places of a run of positions and of its first pixel, for every row of positions that value
     /// `[row, column]` of the kernel meets in one channel: `(first position, positions, first pixel)`.
     fn runs(&self, kernel: [usize; 2], mut each: impl FnMut(usize, usize, usize)) {
         let ((rows, first_row), (columns, first_column)) = (self.inside(0, kernel[0]), self.inside(1, kernel[1]));
+        if columns.is_empty() {
+            return;
+        }
         let (stride, start) = (self.settings.stride, rows.start);
         for row in rows {
             let pixel = (first_row + (row - start) * stride) * self.image[1] + first_column;
@@ -83,79 +96,39 @@ impl Unfold {
         }
     }
 
-    /// Images `[B, channels, rows, columns]` to patches `[groups, values, B, positions]`: a line for each channel and
-    /// value of the kernel.
-    fn unfolded(&self, images: &[f32]) -> Vec<f32> {
-        let (area, positions, stride) = (self.kernel[0] * self.kernel[1], self.positions(), self.settings.stride);
-        let examples = images.len() / (self.channels * self.pixels()).max(1);
-        let mut patches = vec![0.0; self.channels * area * examples * positions];
-        patches.par_chunks_mut((examples * positions).max(1)).enumerate().for_each(|(line, patches)| {
-            let (channel, kernel) = (line / area, [line % area / self.kernel[1], line % self.kernel[1]]);
-            for (example, patch) in patches.chunks_mut(positions).enumerate() {
-                let image = &images[(example * self.channels + channel) * self.pixels()..][..self.pixels()];
-                self.runs(kernel, |first, length, pixel| {
-                    let met = image[pixel..].iter().step_by(stride);
+    /// Writes the patches of an image `[channels, rows, columns]` into their [`Unfold::room`], `[channels, values of the kernel,
+    /// positions]`.
+    pub fn unfold(&self, image: &[f32], patches: &mut [f32]) {
+        let (area, stride) = (self.area(), self.settings.stride);
+        for (line, patch) in patches.chunks_mut(self.positions().max(1)).enumerate() {
+            let channel = &image[line / area * self.pixels()..][..self.pixels()];
+            let value = line % area;
+            self.runs([value / self.kernel[1], value % self.kernel[1]], |first, length, pixel| match stride {
+                1 => patch[first..first + length].copy_from_slice(&channel[pixel..pixel + length]),
+                _ => {
+                    let met = channel[pixel..].iter().step_by(stride);
                     patch[first..first + length].iter_mut().zip(met).for_each(|(value, met)| *value = *met);
-                });
-            }
-        });
-        patches
-    }
-
-    /// The transpose of [`Unfold::unfolded`]: every pixel gets the sum of the values at the patches that it is in.
-    fn folded(&self, patches: &[f32]) -> Vec<f32> {
-        let (area, positions, stride) = (self.kernel[0] * self.kernel[1], self.positions(), self.settings.stride);
-        let examples = patches.len() / (self.channels * area * positions).max(1);
-        let mut images = vec![0.0; examples * self.channels * self.pixels()];
-        images.par_chunks_mut(self.pixels().max(1)).enumerate().for_each(|(place, image)| {
-            let (example, channel) = (place / self.channels, place % self.channels);
-            for value in 0..area {
-                let patch = &patches[((channel * area + value) * examples + example) * positions..][..positions];
-                self.runs([value / self.kernel[1], value % self.kernel[1]], |first, length, pixel| {
-                    let met = image[pixel..].iter_mut().step_by(stride);
-                    patch[first..first + length].iter().zip(met).for_each(|(value, met)| *met += *value);
-                });
-            }
-        });
-        images
-    }
-
-    fn values_of<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-        match (storage, layout.contiguous_offsets()) {
-            (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-            _ => bail!("a convolution needs contiguous values of 32 bits"),
+                }
+            });
         }
     }
-}
 
-impl CustomOp1 for Unfold {
-    fn name(&self) -> &'static str {
-        "unfold"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let patches = self.unfolded(Self::values_of(storage, layout)?);
-        let lengths = [self.settings.groups, self.values(), layout.shape().dims()[0], self.positions()];
-        Ok((CpuStorage::F32(patches), Shape::from(lengths.as_slice())))
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(gradient.contiguous()?.apply_op1_no_bwd(&Fold(*self))?))
-    }
-}
-
-/// [`Unfold`]'s way back.
-struct Fold(Unfold);
-
-impl CustomOp1 for Fold {
-    fn name(&self) -> &'static str {
-        "fold"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let images = self.0.folded(Unfold::values_of(storage, layout)?);
-        let [rows, columns] = self.0.image;
-        let examples = layout.shape().dims()[2];
-        Ok((CpuStorage::F32(images), Shape::from((examples, self.0.channels, rows, columns))))
+    /// The transpose of [`Unfold::unfold`]: adds to every pixel the values at the patches that it is in.
+    pub fn fold(&self, patches: &[f32], image: &mut [f32]) {
+        let (area, stride) = (self.area(), self.settings.stride);
+        for (line, patch) in patches.chunks(self.positions().max(1)).enumerate() {
+            let channel = &mut image[line / area * self.pixels()..][..self.pixels()];
+            let value = line % area;
+            self.runs([value / self.kernel[1], value % self.kernel[1]], |first, length, pixel| {
+                let patch = &patch[first..first + length];
+                match stride {
+                    1 => channel[pixel..pixel + length].iter_mut().zip(patch).for_each(|(met, value)| *met += *value),
+                    _ => {
+                        let met = channel[pixel..].iter_mut().step_by(stride);
+                        patch.iter().zip(met).for_each(|(value, met)| *met += *value);
+                    }
+                }
+            });
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The gradients of a minibatch's examples with respect to every parameter of a model, as update rules ask for them.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::probe::{Backward, Pass, Probe};
+use super::probe::{Pass, Probe};
 use crate::rule::RuleError;
 
 /// Per-example gradients that are materialised at a time: 16 MiB.
@@ -12,19 +12,19 @@ const CHUNK_VALUES: usize = 1 << 22;
 /// The gradients g_i of b examples. What is returned has a tensor for each parameter, in the shape of the parameter.
 pub struct Gradients<'a> {
     pub(super) probe: &'a Probe<'a>,
-    pub(super) pass: Pass,
-    pub(super) backward: Backward,
+    /// One after the other.
+    pub(super) parts: Vec<Pass>,
 }
 
 impl Gradients<'_> {
     /// Number of examples, b.
     pub fn examples(&self) -> usize {
-        self.pass.losses.len()
+        self.parts.iter().map(|part| part.losses.len()).sum()
     }
 
     /// The loss of every example.
-    pub fn losses(&self) -> &[f64] {
-        &self.pass.losses
+    pub fn losses(&self) -> Vec<f64> {
+        self.parts.iter().flat_map(|part| &part.losses).copied().collect()
     }
 
     /// Checks that every activation and gradient at an output is a number.
@@ -32,7 +32,7 @@ impl Gradients<'_> {
     /// # Errors
     /// The first layer and example of which one is NaN or infinite.
     pub fn ensure_finite(&self) -> std::result::Result<(), RuleError> {
-        match self.probe.first_not_finite(&self.pass)? {
+        match self.probe.first_not_finite(&self.parts)? {
             None => Ok(()),
             Some((what, layer, example)) => Err(RuleError::NotFinite { what, layer, example }),
         }
@@ -43,7 +43,7 @@ impl Gradients<'_> {
     /// # Errors
     /// The tensor library refuses.
     pub fn mean(&self) -> Result<Vec<Tensor>> {
-        self.divided(self.probe.sum(&self.backward)?)
+        self.divided(self.probe.sum(&self.parts, None)?)
     }
 
     /// Σ_i f_i g_i / b, f_i being a factor an example.
@@ -51,7 +51,10 @@ impl Gradients<'_> {
     /// # Errors
     /// Not one factor an example.
     pub fn weighted_mean(&self, factors: &[f32]) -> Result<Vec<Tensor>> {
-        self.divided(self.probe.weighted_sum(&self.backward, factors)?)
+        if factors.len() != self.examples() {
+            bail!("{} factors for {} examples", factors.len(), self.examples());
+        }
+        self.divided(self.probe.sum(&self.parts, Some(factors))?)
     }
 
     fn divided(&self, sums: Vec<Tensor>) -> Result<Vec<Tensor>> {
@@ -64,7 +67,7 @@ impl Gradients<'_> {
     /// # Errors
     /// The tensor library refuses.
     pub fn norms_sq(&self) -> Result<Vec<f64>> {
-        self.probe.norms_sq(&self.pass)
+        self.probe.norms_sq(&self.parts)
     }
 
     /// A statistic of each coordinate by itself: `of` is given its b gradients, in the order of the examples.
@@ -82,7 +85,7 @@ impl Gradients<'_> {
             let mut values = Vec::with_capacity(shape.iter().product());
             for first in (0..rows).step_by(at_once) {
                 let rows = first..rows.min(first + at_once);
-                let gradients = self.probe.gradients_of_rows(&self.pass, parameter, rows)?;
+                let gradients = self.probe.gradients_of_rows(&self.parts, parameter, rows)?;
                 let mut columns: Vec<f32> = gradients.t()?.flatten_all()?.to_vec1()?;
                 values.par_extend(columns.par_chunks_mut(self.examples().max(1)).map(&of));
             }

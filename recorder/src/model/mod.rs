@@ -13,13 +13,13 @@ mod tests;
 use candle_core::{D, Result, Tensor, Var};
 
 pub use self::gradients::Gradients;
-pub(crate) use self::probe::Probe;
+pub(crate) use self::probe::{Probe, part};
 pub(crate) use self::recorder::write_population;
 pub use self::recorder::{Begun, Recorder, Settings, TrainingSet};
 use crate::layer::Layers;
 
-/// A network and its loss.
-pub trait Model: Layers {
+/// A network and its loss. Threads ask it for the losses of different examples at once.
+pub trait Model: Layers + Sync {
     /// The loss of each example of a batch, `[B]`: of its own input and label alone.
     ///
     /// # Errors

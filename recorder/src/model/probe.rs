@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Result, Tensor, Var, bail};
+use candle_core::{DType, Error, Result, Tensor, Var, bail};
 use cograd_trace::Parameter;
+use rayon::prelude::*;
 
 use super::{Gradients, Model};
 use crate::layer::{Layer, Use, materialised, values};
@@ -26,24 +27,24 @@ pub(crate) struct Probe<'a> {
     tracked: Vec<Tracked<'a>>,
 }
 
-/// A forward and backward pass over a batch.
+/// A forward and backward pass over a part of a batch.
 pub(super) struct Pass {
     pub losses: Vec<f64>,
     /// The uses of every layer.
-    pub uses: Vec<Vec<Use>>,
-}
-
-/// What autograd found of a batch.
-pub(super) struct Backward {
-    /// `[B]`, from which there is a way back.
-    losses: Tensor,
+    uses: Vec<Vec<Use>>,
+    /// Those of parameters without a tapped layer among them.
     gradients: GradStore,
 }
 
-impl Backward {
-    fn losses(&self) -> Result<Vec<f64>> {
-        self.losses.to_dtype(DType::F64)?.to_vec1()
-    }
+/// Examples of a part of a batch at most, and values of their inputs, so that what a part computes stays in cache. Parts are what threads
+/// work on, and the same for any number of them. Two examples at least, so that the check of a recording sees whether they influence each
+/// other.
+const PART: usize = 16;
+const PART_VALUES: usize = 10_000;
+
+/// Examples of a part, of so many values each.
+pub(crate) fn part(values: usize) -> usize {
+    (PART_VALUES / values.max(1)).clamp(2, PART)
 }
 
 /// What all examples say at one step.
@@ -104,7 +105,7 @@ impl<'a> Probe<'a> {
     /// The loss of every example.
     #[cfg(test)]
     pub fn losses(&self, inputs: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
-        self.backward(inputs, labels)?.losses()
+        Ok(self.passes(inputs, labels)?.into_iter().flat_map(|pass| pass.losses).collect())
     }
 
     /// The losses of a batch, and the gradients of every example at the coordinates of each parameter, `[B, d]` row-major.
@@ -114,20 +115,33 @@ impl<'a> Probe<'a> {
         labels: &Tensor,
         coordinates: &[Vec<usize>],
     ) -> Result<(Vec<f64>, Vec<f32>)> {
-        let pass = self.pass(inputs, labels)?;
-        let examples = pass.losses.len();
+        let of_parts = self.of_parts(inputs, labels, |inputs, labels| {
+            let pass = self.pass(inputs, labels)?;
+            let rows = self.rows_at(&pass, (inputs, labels), coordinates)?;
+            Ok((pass.losses, rows))
+        })?;
+        let (losses, rows): (Vec<_>, Vec<_>) = of_parts.into_iter().unzip();
+        Ok((losses.concat(), rows.concat()))
+    }
+
+    fn rows_at(
+        &self,
+        pass: &Pass,
+        (inputs, labels): (&Tensor, &Tensor),
+        coordinates: &[Vec<usize>],
+    ) -> Result<Vec<f32>> {
         let mut columns = Vec::new();
         for (it, coordinates) in self.tracked.iter().zip(coordinates) {
-            columns.push(self.values_at(&pass, it, inputs, labels, coordinates)?);
+            columns.push(self.values_at(pass, it, inputs, labels, coordinates)?);
         }
-        let row = |example: usize| {
-            let part = move |(column, coordinates): (&'_ Vec<f64>, &Vec<usize>)| {
-                column[example * coordinates.len()..][..coordinates.len()].iter().map(|&value| value as f32).collect()
-            };
-            columns.iter().zip(coordinates).map(part).collect::<Vec<Vec<f32>>>().concat()
-        };
-        let rows = (0..examples).map(row).collect::<Vec<_>>().concat();
-        Ok((pass.losses, rows))
+        let mut rows = Vec::with_capacity(columns.iter().map(Vec::len).sum());
+        for example in 0..pass.losses.len() {
+            for (column, coordinates) in columns.iter().zip(coordinates) {
+                let of_example = &column[example * coordinates.len()..][..coordinates.len()];
+                rows.extend(of_example.iter().map(|&value| value as f32));
+            }
+        }
+        Ok(rows)
     }
 
     /// The gradients of a minibatch, as update rules ask for them.
@@ -138,60 +152,86 @@ impl<'a> Probe<'a> {
         if let Some(it) = self.tracked.iter().find(|it| it.users.is_empty()) {
             bail!("parameter {} belongs to no tapped layer: no update rule can have its gradients", it.name);
         }
-        let (pass, backward) = self.tapped(inputs, labels)?;
-        Ok(Gradients { probe: self, pass, backward })
+        Ok(Gradients { probe: self, parts: self.passes(inputs, labels)? })
     }
 
-    /// The sum of a minibatch's gradients, each times its factor, by parameter.
-    pub(super) fn weighted_sum(&self, backward: &Backward, factors: &[f32]) -> Result<Vec<Tensor>> {
-        let factors = Tensor::new(factors, backward.losses.device())?;
-        let gradients = (&backward.losses * factors)?.sum_all()?.backward()?;
-        self.tracked.iter().map(|it| gradient_of(&gradients, it)?.contiguous()).collect()
+    /// The sum of the gradients of some passes, each example's times its factor if there are such, by parameter.
+    pub(super) fn sum(&self, passes: &[Pass], factors: Option<&[f32]>) -> Result<Vec<Tensor>> {
+        self.tracked.par_iter().map(|it| self.sum_of(passes, it, factors)).collect()
     }
 
-    /// The sum of a minibatch's gradients, by parameter.
-    pub(super) fn sum(&self, backward: &Backward) -> Result<Vec<Tensor>> {
-        self.tracked.iter().map(|it| gradient_of(&backward.gradients, it)?.contiguous()).collect()
+    fn sum_of(&self, passes: &[Pass], it: &Tracked<'_>, factors: Option<&[f32]>) -> Result<Tensor> {
+        let mut sum = vec![0.0; it.var.elem_count()];
+        let mut first = 0;
+        for pass in passes {
+            for (layer, parameter, taken) in pass.uses(it) {
+                let layer = self.layers[layer].1;
+                match factors {
+                    None => layer.add_sum(taken, parameter, &mut sum)?,
+                    Some(factors) => {
+                        let factors = &factors[first..first + pass.losses.len()];
+                        layer.add_sum(&taken.times(factors)?, parameter, &mut sum)?;
+                    }
+                }
+            }
+            if it.users.is_empty() {
+                let of_pass = values(gradient_of(&pass.gradients, it)?)?;
+                sum.iter_mut().zip(of_pass).for_each(|(sum, value)| *sum += value);
+            }
+            first += pass.losses.len();
+        }
+        Tensor::from_vec(sum, it.var.shape(), it.var.device())
     }
 
     /// ‖g_i‖² of every example over all parameters of tapped layers.
-    pub(super) fn norms_sq(&self, pass: &Pass) -> Result<Vec<f64>> {
-        let mut norms_sq = vec![0.0; pass.losses.len()];
-        for it in &self.tracked {
-            let uses: Vec<_> = pass.uses(it).collect();
-            let of_parameter = self.self_terms_of_uses(&uses, pass.losses.len())?;
-            norms_sq.iter_mut().zip(of_parameter).for_each(|(sum, value)| *sum += value);
-        }
-        Ok(norms_sq)
+    pub(super) fn norms_sq(&self, passes: &[Pass]) -> Result<Vec<f64>> {
+        let of_pass = |pass: &Pass| -> Result<Vec<f64>> {
+            let mut norms_sq = vec![0.0; pass.losses.len()];
+            for it in &self.tracked {
+                let uses: Vec<_> = pass.uses(it).collect();
+                let of_parameter = self.self_terms_of_uses(&uses, pass.losses.len())?;
+                norms_sq.iter_mut().zip(of_parameter).for_each(|(sum, value)| *sum += value);
+            }
+            Ok(norms_sq)
+        };
+        Ok(passes.par_iter().map(of_pass).collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// The gradient of every example in some rows of a parameter, `[B, values]`.
-    pub(super) fn gradients_of_rows(&self, pass: &Pass, parameter: usize, rows: Range<usize>) -> Result<Tensor> {
-        let mut sum: Option<Tensor> = None;
-        for (layer, parameter, taken) in pass.uses(&self.tracked[parameter]) {
-            let of_use = self.layers[layer].1.gradients_of_rows(taken, parameter, rows.clone())?;
-            sum = Some(match sum {
-                None => of_use,
-                Some(sum) => (sum + of_use)?,
-            });
-        }
-        match sum {
-            Some(sum) => sum.flatten_from(1)?.contiguous(),
-            None => bail!("parameter {} is not used", self.tracked[parameter].name),
-        }
+    pub(super) fn gradients_of_rows(&self, passes: &[Pass], parameter: usize, rows: Range<usize>) -> Result<Tensor> {
+        let of_pass = |pass: &Pass| {
+            let mut sum: Option<Tensor> = None;
+            for (layer, parameter, taken) in pass.uses(&self.tracked[parameter]) {
+                let of_use = self.layers[layer].1.gradients_of_rows(taken, parameter, rows.clone())?;
+                sum = Some(match sum {
+                    None => of_use,
+                    Some(sum) => (sum + of_use)?,
+                });
+            }
+            match sum {
+                Some(sum) => sum.flatten_from(1)?.contiguous(),
+                None => bail!("parameter {} is not used", self.tracked[parameter].name),
+            }
+        };
+        Tensor::cat(&passes.par_iter().map(of_pass).collect::<Result<Vec<Tensor>>>()?, 0)
     }
 
     /// The first layer and example of which an input or a gradient at an output is not finite.
-    pub(super) fn first_not_finite(&self, pass: &Pass) -> Result<Option<(&'static str, usize, usize)>> {
-        for (layer, uses) in pass.uses.iter().enumerate() {
-            for taken in uses {
-                for (what, tensor) in [("activations", &taken.input), ("deltas", &taken.output_gradient)] {
-                    if tensor.dtype() != DType::F32 {
-                        continue;
+    pub(super) fn first_not_finite(&self, passes: &[Pass]) -> Result<Option<(&'static str, usize, usize)>> {
+        for layer in 0..self.layers.len() {
+            for what in ["activations", "deltas"] {
+                let mut first = 0;
+                for pass in passes {
+                    for taken in &pass.uses[layer] {
+                        let tensor = if what == "deltas" { &taken.output_gradient } else { &taken.input };
+                        if tensor.dtype() != DType::F32 {
+                            continue;
+                        }
+                        if let Some(example) = first_non_finite_row(&tensor.flatten_from(1)?.contiguous()?)? {
+                            return Ok(Some((what, layer, first + example)));
+                        }
                     }
-                    if let Some(example) = first_non_finite_row(&tensor.flatten_from(1)?.contiguous()?)? {
-                        return Ok(Some((what, layer, example)));
-                    }
+                    first += pass.losses.len();
                 }
             }
         }
@@ -206,6 +246,9 @@ impl<'a> Probe<'a> {
         labels: &Tensor,
         coordinates: &[usize],
     ) -> Result<Vec<f64>> {
+        if coordinates.is_empty() {
+            return Ok(Vec::new());
+        }
         if it.users.is_empty() {
             let at = |gradient: Tensor| materialised::gradients_at(&gradient.unsqueeze(0)?, coordinates);
             return Ok(self.one_by_one(it, inputs, labels, at)?.concat());
@@ -229,12 +272,22 @@ impl<'a> Probe<'a> {
         let mut found = Population { losses: Vec::new(), contributions: none(), self_terms: none(), norms_sq };
         for batch in batches() {
             let (inputs, labels) = batch?;
-            let pass = self.pass(&inputs, &labels)?;
-            for (place, (it, total)) in self.tracked.iter().zip(&totals).enumerate() {
-                found.contributions[place].extend(self.contributions(&pass, it, &inputs, &labels, total)?);
-                found.self_terms[place].extend(self.self_terms(&pass, it, &inputs, &labels)?);
+            let of_parts = self.of_parts(&inputs, &labels, |inputs, labels| {
+                let pass = self.pass(inputs, labels)?;
+                let of_parameter = |(it, total): (&Tracked<'_>, &Tensor)| {
+                    let contributions = self.contributions(&pass, it, inputs, labels, total)?;
+                    Ok((contributions, self.self_terms(&pass, it, inputs, labels)?))
+                };
+                let said = self.tracked.iter().zip(&totals).map(of_parameter).collect::<Result<Vec<_>>>()?;
+                Ok((pass.losses, said))
+            })?;
+            for (losses, said) in of_parts {
+                found.losses.extend(losses);
+                for (place, (contributions, self_terms)) in said.into_iter().enumerate() {
+                    found.contributions[place].extend(contributions);
+                    found.self_terms[place].extend(self_terms);
+                }
             }
-            found.losses.extend(pass.losses);
         }
         Ok(found)
     }
@@ -244,9 +297,8 @@ impl<'a> Probe<'a> {
         let mut totals: Option<Vec<Tensor>> = None;
         for batch in batches {
             let (inputs, labels) = batch?;
-            let backward = self.backward(&inputs, &labels)?;
-            let gradient = |it: &Tracked<'_>| gradient_of(&backward.gradients, it)?.to_dtype(DType::F64);
-            let these = self.tracked.iter().map(gradient).collect::<Result<Vec<Tensor>>>()?;
+            let sums = self.sum(&self.passes(&inputs, &labels)?, None)?;
+            let these = sums.iter().map(|sum| sum.to_dtype(DType::F64)).collect::<Result<Vec<Tensor>>>()?;
             totals = Some(match totals {
                 None => these,
                 Some(sums) => sums.iter().zip(&these).map(|(sum, these)| sum + these).collect::<Result<_>>()?,
@@ -307,38 +359,59 @@ impl<'a> Probe<'a> {
         sum.map_or(Ok(0.0), |sum| sum.sqr()?.sum_all()?.to_scalar())
     }
 
-    /// A forward and backward pass of the summed loss with all taps open.
-    fn pass(&self, inputs: &Tensor, labels: &Tensor) -> Result<Pass> {
-        Ok(self.tapped(inputs, labels)?.0)
+    /// What `of` says of each part of a batch, in order.
+    fn of_parts<T: Send>(
+        &self,
+        inputs: &Tensor,
+        labels: &Tensor,
+        of: impl Fn(&Tensor, &Tensor) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let examples = inputs.dim(0)?;
+        let part = part(inputs.elem_count() / examples.max(1));
+        let of_part = |place: usize| {
+            let (first, length) = (place * part, part.min(examples - place * part));
+            of(&inputs.narrow(0, first, length)?, &labels.narrow(0, first, length)?)
+        };
+        (0..examples.div_ceil(part)).into_par_iter().map(of_part).collect()
     }
 
-    /// The same, and what the backward pass found.
-    fn tapped(&self, inputs: &Tensor, labels: &Tensor) -> Result<(Pass, Backward)> {
+    fn passes(&self, inputs: &Tensor, labels: &Tensor) -> Result<Vec<Pass>> {
+        self.of_parts(inputs, labels, |inputs, labels| self.pass(inputs, labels))
+    }
+
+    /// A forward and backward pass of the summed loss with all taps open; every parameter must have a gradient.
+    fn pass(&self, inputs: &Tensor, labels: &Tensor) -> Result<Pass> {
         self.layers.iter().for_each(|(_, layer)| layer.tap().open());
         let passed = self.backward(inputs, labels);
         // Every tap is closed, whatever happened, so that training goes on without them.
         let uses: Vec<Result<Vec<Use>>> = self.layers.iter().map(|(_, layer)| layer.tap().close()).collect();
-        let backward = passed?;
-        let named = |(uses, (name, _)): (Result<Vec<Use>>, &(String, &dyn Layer))| {
-            uses.map_err(|error| candle_core::Error::Msg(format!("layer {name}: {error}")))
-        };
-        let uses = uses.into_iter().zip(&self.layers).map(named).collect::<Result<_>>()?;
-        Ok((Pass { losses: backward.losses()?, uses }, backward))
+        let (losses, gradients) = passed?;
+        let uses = uses.into_iter().enumerate().map(|(layer, uses)| {
+            // The error of the layer's first parameter says more than the tap's own.
+            let is_of_layer = |it: &&Tracked<'_>| it.users.iter().any(|(user, _)| *user == layer);
+            uses.map_err(|error| self.tracked.iter().find(is_of_layer).map_or(error, no_gradient))
+        });
+        let uses = uses.collect::<Result<_>>()?;
+        let pass = Pass { losses, uses, gradients };
+        for it in &self.tracked {
+            if pass.uses(it).next().is_none() {
+                gradient_of(&pass.gradients, it)?;
+            }
+        }
+        Ok(pass)
     }
 
-    /// The losses of a batch and the gradient of their sum; every parameter must have one.
-    fn backward(&self, inputs: &Tensor, labels: &Tensor) -> Result<Backward> {
+    /// The losses of some examples, and the gradients of their sum.
+    fn backward(&self, inputs: &Tensor, labels: &Tensor) -> Result<(Vec<f64>, GradStore)> {
         let losses = self.model.losses(inputs, labels)?;
         if losses.dims() != [inputs.dim(0)?] {
             bail!(
-                "losses have the shape {:?}, but must be one number for each of {} examples",
+                "the model returned losses of shape {:?} for {} examples, not one an example",
                 losses.dims(),
                 inputs.dim(0)?
             );
         }
-        let gradients = losses.sum_all()?.backward()?;
-        self.tracked.iter().try_for_each(|it| gradient_of(&gradients, it).map(drop))?;
-        Ok(Backward { losses, gradients })
+        Ok((losses.to_dtype(DType::F64)?.to_vec1()?, losses.sum_all()?.backward()?))
     }
 
     /// The gradient of one parameter by plain autograd, one example at a time.
@@ -350,8 +423,8 @@ impl<'a> Probe<'a> {
         take: impl Fn(Tensor) -> Result<T>,
     ) -> Result<Vec<T>> {
         let single = |example: usize| {
-            let backward = self.backward(&inputs.narrow(0, example, 1)?, &labels.narrow(0, example, 1)?)?;
-            take(gradient_of(&backward.gradients, it)?.clone())
+            let (_, gradients) = self.backward(&inputs.narrow(0, example, 1)?, &labels.narrow(0, example, 1)?)?;
+            take(gradient_of(&gradients, it)?.clone())
         };
         (0..inputs.dim(0)?).map(single).collect()
     }
@@ -424,14 +497,15 @@ impl Pass {
 
 /// The gradient of a parameter, which it must have.
 fn gradient_of<'g>(gradients: &'g GradStore, it: &Tracked<'_>) -> Result<&'g Tensor> {
-    let Some(gradient) = gradients.get(it.var.as_tensor()) else {
-        bail!(
-            "parameter {} received no gradient: the loss does not depend on it, or an operation without a derivative \
-             (candle's fused softmax, normalisations and attention) comes after it",
-            it.name
-        )
-    };
-    Ok(gradient)
+    gradients.get(it.var.as_tensor()).ok_or_else(|| no_gradient(it))
+}
+
+fn no_gradient(it: &Tracked<'_>) -> Error {
+    Error::Msg(format!(
+        "parameter {} received no gradient: the loss does not depend on it, or an operation without a derivative (candle's \
+         fused softmax, normalisations and attention) comes after it",
+        it.name
+    ))
 }
 
 /// Batches of at most so many examples, in order.
