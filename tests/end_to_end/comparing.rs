@@ -135,6 +135,21 @@ fn results_alone_are_drawn_as_those_of_their_study() {
     assert_eq!(files_below(&place.path("drawn")), files_below(&place.path("study/report")));
 }
 
+/// The results that the documents are about are drawn from the repository alone.
+#[test]
+fn kept_results_are_drawn() {
+    let place = Place::new();
+    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/results");
+    let entries = fs::read_dir(kept).expect("the kept results").map(|entry| entry.expect("an entry").path());
+    let studies: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    assert!(!studies.is_empty());
+    for study in studies {
+        let name = study.file_name().expect("a name").to_string_lossy().into_owned();
+        place.cograd(["report", &study.to_string_lossy(), "--out", &name, "--quiet"]).assert().success();
+        assert!(place.path(&name).join("overview.svg").is_file() || place.path(&name).join("overview-1.svg").is_file());
+    }
+}
+
 #[test]
 fn an_export_names_unknown_tables_and_missing_results() {
     let place = Place::new();
