@@ -23,6 +23,7 @@ use crate::kernel::grouping::Grouping;
 use crate::record::Record;
 use crate::sample::Pair;
 use crate::selection::Selection;
+use crate::statistic::similarity::Similarity;
 use crate::statistic::{Compute, Statistic, population};
 use crate::table::{self, runs::Analysed};
 use crate::{AnalysisError, Estimator, GroupBy, Options};
@@ -103,6 +104,7 @@ impl<'a> Analysis<'a> {
         let mut found = Tables::default();
         self.add_contributions(read, &mut found).map_err(AnalysisError::frame)?;
         self.add_values(read, &mut found).map_err(AnalysisError::frame)?;
+        self.add_similarity(read, &mut found)?;
         let contributions = read.sample.as_ref().map(|steps| &steps.contributions);
         let record = Record::new(self.run, &self.groups, &self.selection.sampled, contributions);
         for statistic in self.statistics {
@@ -200,6 +202,27 @@ impl<'a> Analysis<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The tables of which examples are similar, if they are asked for.
+    fn add_similarity(&self, read: &Found, found: &mut Tables) -> Result<(), AnalysisError> {
+        let (Some(similarity), Some(sample)) = (self.similarity()?, &read.sample) else { return Ok(()) };
+        let lists = sample.values.iter().map(|values| values.similarity.as_slice());
+        let steps: Vec<(i64, &[Vec<f64>])> = sample.steps().iter().copied().zip(lists).collect();
+        for (name, rows) in similarity.tables(&steps).map_err(AnalysisError::frame)? {
+            found.add(name, rows);
+        }
+        Ok(())
+    }
+
+    /// What the examples are told apart by where it is asked which are similar; `None` if nobody asks.
+    ///
+    /// # Errors
+    /// Labels or learned steps cannot be read.
+    fn similarity(&self) -> Result<Option<Similarity>, AnalysisError> {
+        let [steps, _] = self.steps();
+        let of = || Similarity::of(self.run, &self.selection.sampled, self.classes()?, &steps);
+        self.has(|compute| matches!(compute, Compute::Similarity)).then(of).transpose()
     }
 
     /// How many examples of each group the sampled ones stand for; 0 of a group without a sampled one.

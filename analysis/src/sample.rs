@@ -25,6 +25,7 @@ use crate::kernel::pair_sums::{self, Kernel, PairSums, Weights};
 use crate::kernel::partition::{Cells, Partition};
 use crate::selection::{Selection, Stratum};
 use crate::statistic::population::norm;
+use crate::statistic::similarity::{self, Similarity};
 use crate::statistic::{Compute, Statistic};
 use crate::{Estimator, Options};
 
@@ -68,6 +69,8 @@ pub struct StepValues {
     /// N̂ of each group and N̂, of the sample and then of each half `[1 + B, G + 1]`, row-major; empty if sizes are not known, or
     /// nobody asks.
     pub norms: Vec<f64>,
+    /// Which examples are similar, as `statistic/similarity.rs` has it; empty where it does not show that.
+    pub similarity: Vec<Vec<f64>>,
 }
 
 /// Where statistics put the values of one layer at one step.
@@ -177,8 +180,12 @@ impl Sample {
         self.cells.order().len()
     }
 
-    /// The values of one step, from its gradients as recorded.
-    pub(crate) fn step_values(&self, gradients: &mut Gradients<'_, '_, '_>) -> Result<StepValues, TraceError> {
+    /// The values of one step, from its gradients as recorded; which examples are similar, if that is to be shown of it.
+    pub(crate) fn step_values(
+        &self,
+        gradients: &mut Gradients<'_, '_, '_>,
+        similarity: Option<&Similarity>,
+    ) -> Result<StepValues, TraceError> {
         let mut step = StepValues::default();
         let mut together: Option<Part> = None;
         for layer in &self.layers {
@@ -212,6 +219,7 @@ impl Sample {
                 step.group_pairs.push(values(&together, self));
             }
         }
+        step.similarity = similarity.map_or_else(Vec::new, |of| of.lists(&together.gram, self.cells.order()));
         if self.with_norms {
             step.norms = together.scaled.iter().flatten().flat_map(|means| means.norms(self.population)).collect();
         }
@@ -295,6 +303,7 @@ impl Sample {
             match statistic.compute {
                 Compute::Pairs(compute) => compute(part, self, &mut series),
                 Compute::Coordinates(compute) => compute(&part.coordinates, &mut series),
+                Compute::Similarity => similarity::compute(part, self, &mut series),
                 _ => {}
             }
         }

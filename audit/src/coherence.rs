@@ -7,6 +7,7 @@ use crate::plain::halves::{Half, Halves};
 use crate::plain::interval::{Estimate, LARGEST_RECIPROCAL, OfHalf};
 use crate::plain::moments_of_gradients::{NAMES, Norms};
 use crate::plain::pairs::{Cell, Gram, Groups, PairSum, Pairs, Summed, cells};
+use crate::plain::similarity::{Block, Neighbour, Similar, neighbours};
 use crate::plain::zero::rounded;
 use crate::tally::Number;
 
@@ -29,6 +30,7 @@ pub(crate) struct Setting {
     class_names: Vec<String>,
     /// The sample, then each half, by group and class.
     cells: Vec<Vec<Cell>>,
+    similar: Similar,
 }
 
 /// A layer with recorded coordinates that is analysed.
@@ -59,6 +61,7 @@ pub(crate) struct Sample<'a> {
     /// Names and classes of the examples; `None` without labels, or if they are too many.
     pub classes: Option<(Vec<String>, Vec<usize>)>,
     pub layers: Vec<Layer>,
+    pub similar: Similar,
 }
 
 /// One row of coherence.parquet.
@@ -109,6 +112,10 @@ pub(crate) struct StepCoherence {
     pub cross_total: f64,
     /// The population's norms as estimated from the sample, then from each half; empty if they cannot be.
     pub norms: Vec<GroupNorms>,
+    /// Where it is shown which examples are similar: the neighbours of each, with which truths there are of being of one class among those
+    /// that may be it, and the mean cosines of blocks.
+    pub neighbours: Vec<Vec<(Neighbour, Option<Vec<bool>>)>>,
+    pub blocks: Vec<Block>,
 }
 
 /// One parameter, or several together.
@@ -152,6 +159,7 @@ impl Setting {
             group_names: sample.group_names.to_vec(),
             classes,
             class_names,
+            similar: sample.similar,
         }
     }
 
@@ -159,8 +167,8 @@ impl Setting {
         self.groups.of.len()
     }
 
-    /// Of the gradients of one step, one row an example.
-    pub(crate) fn of_step(&self, rows: &[&[f32]]) -> StepCoherence {
+    /// Of the gradients of a step, one row an example.
+    pub(crate) fn of_step(&self, number: i64, rows: &[&[f32]]) -> StepCoherence {
         let mut step = StepCoherence::default();
         let mut together: Option<Part> = None;
         let plus = |sum: Option<Part>, part: Part| match sum {
@@ -176,6 +184,7 @@ impl Setting {
         if let Some(together) = together {
             self.add_rows(None, &together, &mut step);
             self.add_cross_terms(&together.gram, &mut step);
+            self.add_similarity(&together.gram, self.similar.steps.contains(&number), &mut step);
             let m = self.population as f64;
             step.norms = together.scaled.iter().flatten().map(|means| means.norms(m)).collect();
         }
@@ -308,6 +317,48 @@ impl Setting {
                     stiffness(prefix, "", Some((names[a].clone(), names[b].clone())), is_told, &all);
                 }
             }
+        }
+    }
+
+    fn add_similarity(&self, gram: &Gram, is_shown: bool, step: &mut StepCoherence) {
+        let (of, has_classes) = (&self.classes.of, !self.class_names.is_empty());
+        let truths = |example: usize, neighbour: &Neighbour| -> Vec<bool> {
+            let is = |wanted: &bool| neighbour.candidates.iter().any(|&other| (of[example] == of[other]) == *wanted);
+            [true, false].into_iter().filter(is).collect()
+        };
+        let found: Vec<Vec<(Neighbour, Option<Vec<bool>>)>> = neighbours(gram)
+            .into_iter()
+            .enumerate()
+            .map(|(example, near)| {
+                near.into_iter().map(|near| (near.clone(), has_classes.then(|| truths(example, &near)))).collect()
+            })
+            .collect();
+        let with: Vec<usize> = (0..found.len()).filter(|&example| !found[example].is_empty()).collect();
+        let count = with.len() as f64;
+        let mut add = |statistic: &str, value: f64, slack: f64| {
+            let number = (count > 0.0).then(|| Number::near(value / count, 1.0));
+            let estimate = Estimate::new(self.examples(), number, slack / count.max(1.0), &[]);
+            step.rows.push(Row {
+                estimator: "paper",
+                layer: None,
+                statistic: statistic.to_string(),
+                groups: None,
+                estimate,
+            });
+        };
+        add("similarity_nearest", with.iter().map(|&example| found[example][0].0.cosine).sum(), 0.0);
+        if has_classes {
+            let nearest: Vec<&[bool]> = with.iter().filter_map(|&example| found[example][0].1.as_deref()).collect();
+            let [same, doubtful] =
+                [1, 2].map(|truths| nearest.iter().filter(|of| of[0] && of.len() == truths).count() as f64);
+            add("similarity_nearest_same_class", same + doubtful, doubtful);
+            let others = |&example: &usize| with.iter().filter(|other| of[**other] == of[example]).count() as f64 - 1.0;
+            add("similarity_nearest_same_class_chance", with.iter().map(others).sum::<f64>() / (count - 1.0), 0.0);
+        }
+        if is_shown {
+            step.neighbours = found;
+            let classes = has_classes.then_some((&*self.class_names, &*self.classes.of));
+            step.blocks = self.similar.blocks(gram, classes);
         }
     }
 
@@ -505,6 +556,7 @@ mod tests {
             group_names: &names,
             classes,
             layers: layers.iter().enumerate().map(layer).collect(),
+            similar: Similar::default(),
         };
         Setting::new(sample, &Options::default())
     }
@@ -514,7 +566,7 @@ mod tests {
         // All m examples and all weights: the estimate is the truth.
         let rows: [&[f32]; 3] = [&[3.0, 4.0], &[-4.0, 3.0], &[6.0, 8.0]];
         let classes = (vec!["1".to_string(), "2".to_string()], vec![0, 0, 1]);
-        let step = setting(&[&[(&[0, 1], Some(2))]], Some(classes)).of_step(&rows);
+        let step = setting(&[&[(&[0, 1], Some(2))]], Some(classes)).of_step(0, &rows);
         // Σ g = (5, 15): ⟨g_0, g⟩ + ⟨g_2, g⟩ = 75 + 150 of ‖g‖² = 250.
         assert_eq!(step.norms[0].norms, [225.0, 25.0]);
         assert_eq!(step.cross_terms[0][0].value, 225.0);
@@ -526,14 +578,14 @@ mod tests {
     fn each_parameter_of_a_layer_stands_for_its_own_size() {
         let rows: [&[f32]; 3] = [&[3.0, 4.0, 1.0], &[-4.0, 3.0, 1.0], &[6.0, 8.0, 1.0]];
         let layers: [&[(&[usize], Option<u64>)]; 2] = [&[(&[0], Some(2)), (&[1], Some(1))], &[(&[2], Some(10))]];
-        let step = setting(&layers, None).of_step(&rows);
+        let step = setting(&layers, None).of_step(0, &rows);
         // Σ g = (5, 15, 3), each square times the size of its parameter.
         assert_eq!(step.norms[0].total().unwrap().value, 2.0 * 25.0 + 225.0 + 10.0 * 9.0);
         let unscaled = [value(&step, "paper", Some(0), "m_coherence"), value(&step, "paper", None, "m_coherence")];
         assert!((unscaled[0] - 250.0 / 150.0).abs() < 1e-12 && (unscaled[1] - 259.0 / 153.0).abs() < 1e-12);
         assert!(!step.rows.iter().any(|row| row.statistic.contains("class")));
         // Of a parameter of unknown size nothing is said of the population.
-        let unknown = setting(&[&[(&[0], None)], &[(&[1], Some(1))]], None).of_step(&rows);
+        let unknown = setting(&[&[(&[0], None)], &[(&[1], Some(1))]], None).of_step(0, &rows);
         let of_population: Vec<_> = unknown.rows.iter().filter(|row| row.estimator == "population").collect();
         assert!(unknown.norms.is_empty() && of_population.iter().all(|row| row.layer == Some(1)));
     }

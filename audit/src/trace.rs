@@ -16,6 +16,7 @@ use crate::options::Selection;
 use crate::plain::contribution::{Terms, terms};
 use crate::plain::groups::{Grouping, classes};
 use crate::plain::network::{Network, Place};
+use crate::plain::similarity::Similar;
 use crate::tally::Tally;
 
 /// A layer of a run, and which of its parameters have recorded coordinates.
@@ -180,6 +181,9 @@ impl Trace {
     pub(crate) fn setting(&self, options: &Options, selection: &Selection, grouping: &Grouping) -> Setting {
         let selected = self.selected(selection);
         let layers = self.layers.iter().enumerate().filter(|(_, layer)| selection.has_layer(&layer.name));
+        let steps = self.manifest().recorded_steps.iter().copied().filter(|step| selection.has_step(*step));
+        let steps: Vec<i64> = steps.collect();
+        let learned = self.examples.learned_step.as_ref().map(|of| selected.iter().map(|&id| of[id]).collect());
         let sample = Sample {
             run: &self.manifest().run,
             // The chosen examples are a sample of those that could have been chosen.
@@ -191,6 +195,7 @@ impl Trace {
                 .map(|(place, layer)| coherence::Layer { place, strata: layer.strata.clone() })
                 .filter(|layer| !layer.strata.is_empty())
                 .collect(),
+            similar: Similar::new(&steps, learned),
         };
         Setting::new(sample, options)
     }
@@ -209,7 +214,9 @@ impl Trace {
                 step: of_step.step,
                 layers: self.layers.iter().map(|layer| terms(&rows, &layer.places)).collect(),
                 recomputed: self.recompute(&of_step),
-                coherence: setting.filter(|_| selection.has_step(of_step.step)).map(|setting| setting.of_step(&rows)),
+                coherence: setting
+                    .filter(|_| selection.has_step(of_step.step))
+                    .map(|setting| setting.of_step(of_step.step, &rows)),
             }
         })
     }

@@ -103,6 +103,16 @@ impl Scale {
         Scale { low: 0.0, high, kind: Kind::Names, ticks: ticks.collect() }
     }
 
+    /// Names at some places between 0 and `high`, or the other way where they are read downwards.
+    pub fn places(names: &[(f64, String)], high: usize, downwards: bool) -> Scale {
+        let high = high.max(1) as f64;
+        let tick = |(place, name): &(f64, String)| Tick {
+            value: if downwards { high - place } else { *place },
+            label: name.clone(),
+        };
+        Scale { low: 0.0, high, kind: Kind::Names, ticks: names.iter().map(tick).collect() }
+    }
+
     /// The stretch of the name at a place.
     pub fn slot(&self, index: usize) -> [f64; 2] {
         let centre = self.ticks.get(index).map_or(0.0, |tick| tick.value);

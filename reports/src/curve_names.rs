@@ -21,7 +21,7 @@ pub struct CurveLook {
 }
 
 /// Names that are not their words.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 11] = [
     ("m_coherence", "m-coherence"),
     ("gsnr", "Gradient signal-to-noise ratio"),
     ("gsnr_plugin", "Gradient signal-to-noise ratio, with its bias"),
@@ -31,6 +31,8 @@ const NAMES: [(&str, &str); 9] = [
     ("difference", "Difference D of the cumulative contributions of two groups"),
     ("cross_term", "Cross terms as fractions of ‖g‖²"),
     ("learned", "Examples learned"),
+    ("similarity_nearest", "Cosine with the nearest neighbour"),
+    ("similarity_nearest_same_class", "Nearest neighbours of the same class"),
 ];
 
 impl CurveLook {
@@ -40,7 +42,8 @@ impl CurveLook {
         let words = words.strip_prefix("train ").map_or(words.clone(), |rest| format!("training {rest}"));
         let known = NAMES.iter().find(|(known, _)| *known == curve);
         let name = known.map_or_else(|| capital(&words), |(_, name)| (*name).to_owned());
-        let in_percent = curve.ends_with("accuracy") || matches!(curve, "overfit" | "learned");
+        let in_percent =
+            curve.ends_with("accuracy") || matches!(curve, "overfit" | "learned" | "similarity_nearest_same_class");
         let kind = match curve {
             "learned" | "overfit" => capital(curve),
             "gradient_norm_sq" => "‖g‖²".to_owned(),

@@ -40,6 +40,8 @@ pub struct Run {
     null: Curves,
     tests: Vec<Test>,
     groups: Vec<Group>,
+    /// Of the sampled examples, at some steps.
+    pub matrices: Vec<Matrix>,
     coverage: Vec<Coverage>,
     /// Its row of the table `runs`.
     facts: Option<(Rc<Rows>, usize)>,
@@ -59,6 +61,16 @@ pub struct Test {
     pub p_lower: Option<f64>,
     pub p_upper: Option<f64>,
     pub p_holm: Option<f64>,
+}
+
+/// The mean cosines of blocks of examples in an order at a step.
+pub struct Matrix {
+    pub order: String,
+    pub step: i64,
+    /// Of the blocks.
+    pub names: Vec<String>,
+    /// Blocks a ≤ b, and their number.
+    pub cells: Vec<(usize, usize, Option<f64>)>,
 }
 
 struct Group {
@@ -240,6 +252,7 @@ impl Runs<'_> {
             null,
             tests: Vec::new(),
             groups: Vec::new(),
+            matrices: Vec::new(),
             coverage: Vec::new(),
             facts: None,
         };
@@ -247,6 +260,7 @@ impl Runs<'_> {
         runs.each("tests", |rows, row, run| read[run].tests.push(test(rows, row)))?;
         runs.each("groups", |rows, row, run| read[run].groups.extend(group(rows, row)))?;
         runs.each("coverage", |rows, row, run| read[run].coverage.push(coverage(rows, row)))?;
+        runs.each("similarity", |rows, row, run| add_cell(&mut read[run].matrices, rows, row))?;
         runs.each("runs", |rows, row, run| read[run].facts = Some((rows.clone(), row)))?;
         Ok(read)
     }
@@ -294,6 +308,24 @@ fn test(rows: &Rows, row: usize) -> Test {
 fn group(rows: &Rows, row: usize) -> Option<Group> {
     let count = |column: &str| rows.count(column, row).unwrap_or(0);
     Some(Group { name: rows.text("group", row)?.to_owned(), examples: count("examples"), sampled: count("sampled") })
+}
+
+/// The rows of a matrix follow one another, those of a block with all others first.
+fn add_cell(matrices: &mut Vec<Matrix>, rows: &Rows, row: usize) {
+    let (order, step) = (text(rows, "order", row), rows.integer("step", row).unwrap_or(0));
+    if matrices.last().is_none_or(|last| last.order != order || last.step != step) {
+        matrices.push(Matrix { order, step, names: Vec::new(), cells: Vec::new() });
+    }
+    let blocks = ["block_a", "block_b"].map(|column| rows.count(column, row).unwrap_or(0) as usize);
+    if let Some(matrix) = matrices.last_mut() {
+        let [a, b] = blocks;
+        if a == 0 && b == matrix.names.len() {
+            matrix.names.push(text(rows, "name_b", row));
+        }
+        if a.max(b) < matrix.names.len() {
+            matrix.cells.push((a, b, rows.number("cosine", row)));
+        }
+    }
 }
 
 fn coverage(rows: &Rows, row: usize) -> Coverage {

@@ -302,7 +302,7 @@ fn rows(batch: &RecordBatch, row: usize, twice: bool) -> RecordBatch {
 }
 
 /// The columns of numbers of each results table, and by how much of itself a number is altered there.
-const NUMBERS: [(&str, &[&str]); 18] = [
+const NUMBERS: [(&str, &[&str]); 20] = [
     ("runs", &["train_examples", "recorded_steps", "final_test_loss", "final_overfit", "proper_accuracy"]),
     ("groups", &["examples", "sampled", "order"]),
     ("metrics", &["value", "examples"]),
@@ -317,6 +317,8 @@ const NUMBERS: [(&str, &[&str]); 18] = [
     ("tests", &["observed", "exceedances", "p", "p_lower", "p_upper", "p_holm", "worlds"]),
     ("cross_terms", &["value", "fraction"]),
     ("coherence", &["value", "lower", "upper"]),
+    ("similarity", &["cosine", "pairs", "block_b"]),
+    ("neighbours", &["neighbour", "cosine", "rank"]),
     ("coverage", &["compared"]),
     ("curves", &["value", "lower"]),
     ("over_seeds", &["mean", "seeds"]),

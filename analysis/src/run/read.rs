@@ -144,7 +144,8 @@ impl Analysis<'_> {
     pub(crate) fn shapes(&self) -> Result<[Shape; 2], AnalysisError> {
         let classes = self.classes()?.map_or(0, Grouping::groups);
         let (layers, groups) = (self.selection.layer_names.len(), self.groups.names().len());
-        let shape = |examples| Shape { examples, layers, groups, classes };
+        let similarity = self.similarity()?.map_or_else(Vec::new, |similarity| similarity.lengths());
+        let shape = |examples| Shape { examples, layers, groups, classes, similarity: similarity.clone() };
         Ok([shape(self.selection.sampled.len()), shape(self.examples.population_ids().len())])
     }
 
@@ -160,6 +161,7 @@ impl Analysis<'_> {
         let sample = self
             .has(Compute::needs_pairs)
             .then(|| Sample::new(id, &self.selection, &self.grouping, classes, self.statistics, self.options));
+        let similarity = self.similarity()?;
         // Those of a step are dropped at once: they are the same at every step, and more than its values.
         let keys = OnceLock::new();
         let of_step = |mut step: GradientStep<'_, '_>| {
@@ -171,7 +173,9 @@ impl Analysis<'_> {
                 true => {
                     let mut gradients = Gradients::new(step, &self.selection, self.block)?;
                     let contributions = gradients.contributions()?;
-                    let mut values = sample.as_ref().map(|sample| sample.step_values(&mut gradients)).transpose()?;
+                    let similar = similarity.as_ref().filter(|similarity| similarity.has_step(t));
+                    let values = sample.as_ref().map(|sample| sample.step_values(&mut gradients, similar));
+                    let mut values = values.transpose()?;
                     let of_step = values.as_mut().map(|values| std::mem::take(&mut values.keys));
                     keys.get_or_init(|| of_step.unwrap_or_default());
                     Some((t, contributions, values))

@@ -6,9 +6,10 @@
 //! values          [value, lower end, upper end], one number a key each; a number that is not defined is null
 //! group_pairs     by statistic of group pairs, [G, G] and their total
 //! norms           one list: of the sample and of each half, one number a group and their total
+//! similarity      which examples are similar, as `statistic/similarity.rs` has it; empty where it does not show that
 //! ```
 //!
-//! The last three are empty where no statistic asks for them. Numbers are f64 to the last bit.
+//! Values, group_pairs and norms are empty where no statistic asks for them. Numbers are f64 to the last bit.
 
 use std::fs::File;
 use std::ops::Range;
@@ -37,7 +38,7 @@ pub(super) const SAMPLE: &str = "sample";
 pub(super) const POPULATION: &str = "population";
 
 /// Columns after `step`.
-const COLUMNS: [&str; 4] = ["contributions", "values", "group_pairs", "norms"];
+const COLUMNS: [&str; 5] = ["contributions", "values", "group_pairs", "norms", "similarity"];
 /// Numbers of a row group, about: bounds the memory of writer and reader.
 const ROW_GROUP: usize = 1 << 22;
 
@@ -52,6 +53,8 @@ pub(crate) struct Shape {
     pub(crate) layers: usize,
     pub(crate) groups: usize,
     pub(crate) classes: usize,
+    /// Lengths of the lists of which examples are similar.
+    pub(crate) similarity: Vec<usize>,
 }
 
 /// Name of the file of a record of the run at this place of the study.
@@ -95,8 +98,8 @@ fn batch(steps: &Steps, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
     let self_terms: Vec<&[f64]> = steps.contributions.self_terms_by_step().collect();
     let of_row = |row: usize| {
         let values = steps.values.get(row).map_or_else(Default::default, to_lists);
-        let [values, group_pairs, norms] = values;
-        [[contributions[row], self_terms[row]].map(whole).to_vec(), values, group_pairs, norms]
+        let [values, group_pairs, norms, similarity] = values;
+        [[contributions[row], self_terms[row]].map(whole).to_vec(), values, group_pairs, norms, similarity]
     };
     let lists: Vec<[Lists; COLUMNS.len()]> = rows.clone().map(of_row).collect();
     let columns = COLUMNS.iter().enumerate().map(|(place, name)| (*name, nested(lists.iter().map(|row| &row[place]))));
@@ -120,8 +123,8 @@ fn whole(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().copied().map(Some).collect()
 }
 
-/// Values, numbers of group pairs, and norms.
-fn to_lists(step: &StepValues) -> [Lists; 3] {
+/// Values, numbers of group pairs, norms, and which examples are similar.
+fn to_lists(step: &StepValues) -> [Lists; 4] {
     let column = |number: fn(&Measured) -> Option<f64>| step.values.iter().map(number).collect();
     let values = [
         column(|measured| measured.value),
@@ -129,7 +132,8 @@ fn to_lists(step: &StepValues) -> [Lists; 3] {
         column(|measured| measured.interval.map(|interval| interval.1)),
     ];
     let all = |lists: &[Vec<f64>]| lists.iter().map(|list| whole(list)).collect();
-    [values.to_vec(), all(&step.group_pairs), all(std::slice::from_ref(&step.norms))]
+    let norms = all(std::slice::from_ref(&step.norms));
+    [values.to_vec(), all(&step.group_pairs), norms, all(&step.similarity)]
 }
 
 /// Adds the steps of a file, whose values are of these keys, to those of earlier ones.
@@ -160,12 +164,12 @@ fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Res
         let columns = COLUMNS.map(|name| batch.column_by_name(name).and_then(|column| column.as_list_opt::<i32>()));
         for row in 0..batch.num_rows() {
             let lists = columns.map(|column| lists(column?, row));
-            let [Some(contributions), Some(values), Some(group_pairs), Some(norms)] = lists else {
+            let [Some(contributions), Some(values), Some(group_pairs), Some(norms), Some(similarity)] = lists else {
                 return Err(other());
             };
             let sizes = || format!("the numbers of step {} are not those of the run", of_step.value(row));
             let contributions = shape.contributions(contributions).ok_or_else(sizes)?;
-            let values = shape.values(keys, [values, group_pairs, norms]).ok_or_else(sizes)?;
+            let values = shape.values(keys, [values, group_pairs, norms, similarity]).ok_or_else(sizes)?;
             steps.push(of_step.value(row), contributions, values);
         }
     }
@@ -200,8 +204,13 @@ impl Shape {
         norms.len().is_multiple_of(self.groups + 1).then_some(norms)
     }
 
+    fn similar(&self, lists: Lists) -> Option<Vec<Vec<f64>>> {
+        let is_due = lists.is_empty() || lists.iter().map(Vec::len).eq(self.similarity.iter().copied());
+        lists.into_iter().map(|list| list.into_iter().collect()).collect::<Option<_>>().filter(|_| is_due)
+    }
+
     /// `Some(None)` if there are none; `None` if they are of other sizes.
-    fn values(&self, keys: &[Key], [values, group_pairs, norms]: [Lists; 3]) -> Option<Option<StepValues>> {
+    fn values(&self, keys: &[Key], [values, group_pairs, norms, similarity]: [Lists; 4]) -> Option<Option<StepValues>> {
         if values.is_empty() {
             return Some(None);
         }
@@ -218,6 +227,7 @@ impl Shape {
             values: value.iter().zip(&lower).zip(&upper).map(measured).collect(),
             group_pairs: numbers(group_pairs, self.groups * self.groups + 1)?,
             norms: self.norms(norms)?,
+            similarity: self.similar(similarity)?,
         }))
     }
 }
@@ -249,6 +259,7 @@ mod tests {
                 ],
                 group_pairs: vec![vec![1.0; 5]],
                 norms: [0.5, -1.5, -1.0].repeat(4),
+                similarity: if step == 0 { Vec::new() } else { vec![vec![f64::NAN, 0.25], vec![-0.0]] },
             });
             steps.push(step, contributions, values);
         }
@@ -259,7 +270,9 @@ mod tests {
         Key { estimator: Estimator::Paper, layer: Some(1), statistic: "a".into(), pair }
     }
 
-    const SHAPE: Shape = Shape { examples: 3, layers: 2, groups: 2, classes: 0 };
+    fn shape() -> Shape {
+        Shape { examples: 3, layers: 2, groups: 2, classes: 0, similarity: vec![2, 1] }
+    }
 
     #[test]
     fn what_is_read_is_what_was_written_to_the_last_bit() {
@@ -269,7 +282,7 @@ mod tests {
             let written = steps(with_values);
             assert_eq!(write(&path, &written).unwrap().rows, 2);
             let mut found = Steps::new(3);
-            read(&path, &SHAPE, &written.keys, &mut found).unwrap();
+            read(&path, &shape(), &written.keys, &mut found).unwrap();
             // Debug tells −0 from 0, and says of a number all that there is to say.
             assert_eq!(format!("{found:?}"), format!("{written:?}"));
         }
@@ -282,16 +295,17 @@ mod tests {
         let written = steps(true);
         write(&path, &written).unwrap();
         for shape in [
-            Shape { examples: 4, ..SHAPE },
-            Shape { layers: 1, ..SHAPE },
-            Shape { groups: 1, ..SHAPE },
-            Shape { groups: 3, ..SHAPE },
+            Shape { examples: 4, ..shape() },
+            Shape { layers: 1, ..shape() },
+            Shape { groups: 1, ..shape() },
+            Shape { groups: 3, ..shape() },
+            Shape { similarity: vec![1, 2], ..shape() },
         ] {
             assert!(read(&path, &shape, &written.keys, &mut Steps::new(shape.examples)).is_err());
         }
-        assert!(read(&path, &SHAPE, &written.keys[..1], &mut Steps::new(3)).is_err());
-        assert!(read(&path, &SHAPE, &[key(Pair::Classes(0, 0)), key(Pair::All)], &mut Steps::new(3)).is_err());
+        assert!(read(&path, &shape(), &written.keys[..1], &mut Steps::new(3)).is_err());
+        assert!(read(&path, &shape(), &[key(Pair::Classes(0, 0)), key(Pair::All)], &mut Steps::new(3)).is_err());
         std::fs::write(&path, "PAR1").unwrap();
-        assert!(read(&path, &SHAPE, &written.keys, &mut Steps::new(3)).is_err());
+        assert!(read(&path, &shape(), &written.keys, &mut Steps::new(3)).is_err());
     }
 }

@@ -61,6 +61,8 @@ pub enum Compute {
     },
     /// Shares and cumulative contributions as estimated for the population: see `statistic/population.rs`.
     Population,
+    /// Of the inner products over all layers: which examples are similar, at a few steps: see `statistic/similarity.rs`.
+    Similarity,
     /// Of what else the trace holds, read only then; `gradients`: and of the contributions.
     Record {
         /// Whether it is of the contributions of the sampled examples.
@@ -78,7 +80,14 @@ impl Compute {
 
     /// Whether it is a number, or several, of each step: a row of `coherence`.
     pub(crate) fn is_of_a_step(self) -> bool {
-        matches!(self, Compute::Moments(_) | Compute::Reciprocal(..) | Compute::Pairs(_) | Compute::Coordinates(_))
+        matches!(
+            self,
+            Compute::Moments(_)
+                | Compute::Reciprocal(..)
+                | Compute::Pairs(_)
+                | Compute::Coordinates(_)
+                | Compute::Similarity
+        )
     }
 
     /// Whether the sampled gradients have to be read at all.

@@ -12,6 +12,7 @@ mod predictions;
 mod restrictions;
 mod seeds;
 mod shards;
+mod similarity;
 mod statistics;
 mod studies;
 mod support;

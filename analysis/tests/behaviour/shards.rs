@@ -116,7 +116,9 @@ fn shards_together_give_the_bytes_of_one_analysis() {
 #[test]
 fn statistics_that_need_little_have_shards_that_hold_little() {
     let study = study();
-    for statistics in [&["shares"][..], &["overfit"], &["gsnr", "learned"], &["class_stiffness", "cross_terms"]] {
+    for statistics in
+        [&["shares"][..], &["overfit"], &["gsnr", "learned"], &["class_stiffness", "cross_terms"], &["similarity"]]
+    {
         check(study.path(), &only(statistics));
     }
 }

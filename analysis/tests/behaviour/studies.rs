@@ -313,9 +313,9 @@ fn coherence_has_one_row_a_step_of_every_series() {
     let run = noisy();
     let analysed = analysed(std::slice::from_ref(&run), &Options { halves: 50, ..options() });
     let coherence = analysed.table("coherence");
-    // Per layer and together: four closed forms twice, seven more, ten of stiffness, two of each of three pairs of groups and
-    // of the one class.
-    assert_eq!(coherence.len(), 14 * 2 * (4 * 2 + 7 + 10 + 2 * 3 + 2));
+    // Per layer and together: four closed forms twice, seven more, three of neighbours, ten of stiffness, two of each of three pairs of
+    // groups and of the one class.
+    assert_eq!(coherence.len(), 14 * 2 * (4 * 2 + 7 + 3 + 10 + 2 * 3 + 2));
     let of_pair =
         [("statistic", "stiffness_cosine"), ("layer", "layer.0"), ("group_a", "pristine"), ("group_b", "corrupt")];
     let of_pair = coherence.rows(&of_pair);
@@ -360,7 +360,7 @@ fn results_are_the_same_bytes_for_every_number_of_threads() {
         bytes_of_all(out.path())
     };
     let one = with(1);
-    assert_eq!(one.len(), 20);
+    assert_eq!(one.len(), 22);
     assert!(one == with(2) && one == with(5));
 }
 
@@ -516,7 +516,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
     assert_eq!(analyse(&options()), analysis);
     let tests = Table(Results::open(&analysis).unwrap().rows("tests").unwrap().unwrap());
     assert_eq!(tests.rows(&[("statistic", "share"), ("group_a", "pristine")]).len(), 2);
-    assert_eq!(bytes_of_all(&analysis).len(), 20);
+    assert_eq!(bytes_of_all(&analysis).len(), 22);
     // Tables that there are no more go.
     analyse(&only(&["metrics"]));
     let left: Vec<String> = bytes_of_all(&analysis).into_keys().map(|name| name.display().to_string()).collect();

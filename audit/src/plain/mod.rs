@@ -27,6 +27,7 @@ pub(crate) mod random;
 pub(crate) mod rate;
 pub(crate) mod rule;
 pub(crate) mod share;
+pub(crate) mod similarity;
 pub(crate) mod student_t;
 pub(crate) mod worlds;
 pub(crate) mod zero;

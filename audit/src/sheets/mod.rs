@@ -12,12 +12,14 @@ mod groups;
 mod learned;
 mod matched;
 mod metrics;
+mod neighbours;
 mod null;
 mod over_seeds;
 mod overfit;
 mod predictions;
 mod runs;
 mod shares;
+mod similarity;
 mod tests;
 
 use cograd_results::summary::Condition;
@@ -71,6 +73,8 @@ pub(crate) fn make(table: &str) -> Option<Make> {
         "cross_terms" => cross_terms::sheet,
         "coherence" => coherence::sheet,
         "coverage" => coverage::sheet,
+        "similarity" => similarity::sheet,
+        "neighbours" => neighbours::sheet,
         "curves" => curves::sheet,
         "over_seeds" => return Some(Make::OfStudy(over_seeds::sheet)),
         "matched" => return Some(Make::OfStudy(matched::sheet)),

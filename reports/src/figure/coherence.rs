@@ -9,7 +9,7 @@ use super::heat_map::{self, Shade};
 use super::layout::{Drawn, Marks, Panels, Row};
 use super::legend::{Key as LegendKey, Legend};
 use super::look::{INK, PRISTINE, group_look, group_looks};
-use super::{COHERENCE, Figure, Figures, file_name, fitting, short_name, stiffness_by_class, values};
+use super::{COHERENCE, Figure, Figures, file_name, fitting, short_name, similarity, stiffness_by_class, values};
 use crate::axes::Scale;
 use crate::canvas::{Dash, Marker, Stroke};
 use crate::curve_names::CurveLook;
@@ -18,7 +18,7 @@ use crate::study::{Condition, Sheet, Study};
 use crate::{ReportError, distinct};
 
 /// Curves that other figures are of.
-const ELSEWHERE: [&str; 4] = ["share", "cumulative", "difference", "cross_term"];
+const ELSEWHERE: [&str; 5] = ["share", "cumulative", "difference", "cross_term", similarity::CHANCE];
 const M_COHERENCE: &str = "m_coherence";
 /// They say what m-coherence says: each is a function of it.
 const SAME_AS_M_COHERENCE: [&str; 3] = ["diversity", "aligned_fraction", "noise_scale"];

@@ -177,7 +177,15 @@ pub fn matrices(sheet: &Sheet, quantity: &str, names: &[String], key: impl Fn(&s
             let colour = value.map_or(GRID, |value| shade.colour(value));
             Cell { x: x.slot(place % names.len()), y: y.slot(place / names.len()), colour, text }
         };
-        Plot { cells: curves.iter().enumerate().map(cell).collect(), ..Plot::new(x.clone(), y.clone()) }
+        let number = |(place, curve): (usize, &Option<Banded>)| {
+            let [row, column] = [place / names.len(), place % names.len()].map(|place| &names[place]);
+            (format!("{row} × {column}"), step as i64, curve.as_ref().and_then(|curve| curve.at(step)))
+        };
+        Plot {
+            cells: curves.iter().enumerate().map(cell).collect(),
+            numbers: curves.iter().enumerate().map(number).collect(),
+            ..Plot::new(x.clone(), y.clone())
+        }
     };
     let row = |((label, _), curves): (&(String, &Condition), &Vec<Option<Banded>>)| Row {
         name: label.clone(),
@@ -203,7 +211,7 @@ fn common(steps: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// At most so many of the steps, the first and the last among them, evenly spread where `place` puts them.
-fn spread(steps: &[f64], number: usize, place: impl Fn(f64) -> f64) -> Vec<f64> {
+pub fn spread(steps: &[f64], number: usize, place: impl Fn(f64) -> f64) -> Vec<f64> {
     let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else { return Vec::new() };
     let (from, to) = (place(first), place(last));
     let wanted = (0..number).map(|index| from + (to - from) * index as f64 / (number as f64 - 1.0));

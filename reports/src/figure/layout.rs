@@ -66,6 +66,8 @@ pub struct Plot {
     pub x: Scale,
     pub y: Scale,
     pub cells: Vec<Cell>,
+    /// What the cells of a matrix stand for: what of, at which step, and the number.
+    pub numbers: Vec<(String, i64, Option<f64>)>,
     /// Null distributions: a band, and a dashed line through its middle.
     pub null: Vec<Banded>,
     pub levels: Vec<(f64, Stroke)>,
@@ -149,6 +151,7 @@ impl Plot {
             x,
             y,
             cells: Vec::new(),
+            numbers: Vec::new(),
             null: Vec::new(),
             levels: Vec::new(),
             uprights: Vec::new(),

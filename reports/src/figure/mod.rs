@@ -14,6 +14,7 @@ mod matched;
 mod null_bands;
 pub mod overview;
 mod population;
+mod similarity;
 mod stiffness_by_class;
 mod winsorization;
 
@@ -36,7 +37,7 @@ use look::group_looks;
 type Figures = Result<Vec<Figure>, ReportError>;
 
 /// Every figure, in the order of the page.
-const FIGURES: [fn(&Study) -> Figures; 12] = [
+const FIGURES: [fn(&Study) -> Figures; 13] = [
     overview::figures,
     learning::figures,
     learning_by_group::figures,
@@ -47,6 +48,7 @@ const FIGURES: [fn(&Study) -> Figures; 12] = [
     null_bands::of_population,
     cross_terms::figures,
     coherence::figures,
+    similarity::figures,
     winsorization::figures,
     matched::figures,
 ];
@@ -118,6 +120,10 @@ impl Picture {
             let curves = plot.curves.iter().map(|drawn| (name(drawn), &drawn.series.curve));
             for (name, curve) in nulls.chain(curves) {
                 write_points(&mut text, &format!("{panel},{}", quoted(name)), curve);
+            }
+            for (series, step, value) in &plot.numbers {
+                let value = value.map_or(String::new(), |value| value.to_string());
+                text.push_str(&format!("{panel},{},{step},{value},,\n", quoted(series)));
             }
         }
         text

@@ -14,12 +14,14 @@ mod groups;
 mod learned;
 mod matched;
 mod metrics;
+mod neighbours;
 mod null;
 mod over_seeds;
 mod overfit;
 mod predictions;
 mod runs;
 mod shares;
+mod similarity;
 mod tests;
 
 use crate::Table;
@@ -38,12 +40,14 @@ pub use groups::GROUPS;
 pub use learned::LEARNED;
 pub use matched::MATCHED;
 pub use metrics::METRICS;
+pub use neighbours::NEIGHBOURS;
 pub use null::NULL;
 pub use over_seeds::OVER_SEEDS;
 pub use overfit::OVERFIT;
 pub use predictions::PREDICTIONS;
 pub use runs::RUNS;
 pub use shares::SHARES;
+pub use similarity::SIMILARITY;
 pub use tests::TESTS;
 
 /// The tables of an analysis, in the order in which documents and pages show them.
@@ -62,6 +66,8 @@ pub const TABLES: &[&Table] = &[
     &TESTS,
     &CROSS_TERMS,
     &COHERENCE,
+    &SIMILARITY,
+    &NEIGHBOURS,
     &COVERAGE,
     &CURVES,
     &OVER_SEEDS,
