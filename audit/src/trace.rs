@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cograd_results::summary::Options;
 use cograd_trace::{
-    GradientNorm, Manifest, Metric, Parameter, PopulationLayer, PopulationStep, Run, StepGradients, TraceError,
+    Condition, GradientNorm, Manifest, Metric, Parameter, PopulationLayer, PopulationStep, Run, StepGradients,
+    TraceError,
 };
 use rayon::prelude::*;
 
@@ -175,6 +176,14 @@ impl Trace {
             grouping.check(&self.examples.population)?;
         }
         Ok(grouping)
+    }
+
+    /// Why recorded gradients cannot be made of the weights alone, if so.
+    pub(crate) fn preconditioned(&self) -> Option<&'static str> {
+        let condition = self.manifest().conditions.get("preconditioned");
+        matches!(condition, Some(Condition::Boolean(true))).then_some(
+            "they are divided by what the optimizer remembered, which no snapshot keeps: --replay records them again",
+        )
     }
 
     /// What the coherence statistics need that is the same at every step.

@@ -30,6 +30,7 @@ pub mod model;
 pub mod network;
 mod noise;
 pub mod optimizer;
+mod preconditioned;
 mod random;
 mod rate;
 pub mod rule;

@@ -51,6 +51,7 @@ impl Plan {
     pub fn conditions(&self) -> Conditions {
         let conditions = self.rule.conditions(Conditions::new(Some(self.seed)).with("noise", self.noise));
         let conditions = self.experiment.data.conditions(self.experiment.training.conditions(conditions));
+        let conditions = self.experiment.sample.conditions(conditions);
         let conditions = match &self.experiment.network.initial {
             Some(reference) => conditions.with("initial", reference.as_str()),
             None => conditions,

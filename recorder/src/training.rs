@@ -18,6 +18,7 @@ use crate::model::write_population;
 use crate::network::Evaluation;
 use crate::noise::noisy_labels;
 use crate::optimizer::Update;
+use crate::preconditioned::Preconditioned;
 use crate::random::{Purpose, stream};
 use crate::rule::RuleError;
 use crate::sample::{sample_coordinates, sample_examples, sample_training_set};
@@ -97,6 +98,9 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
     let network = || architecture::network(&experiment.network.kind, data, seed);
     let parameters = network()?.parameters();
     let sample = Sample::draw(experiment, data, &labels, &parameters, seed)?;
+    let is_preconditioned = experiment.sample.preconditioned;
+    let preconditioned =
+        is_preconditioned.then(|| Preconditioned::new(&experiment.network.kind, &parameters, &sample.coordinates));
     let due = RecordingSteps::new(&experiment.schedule, training.steps);
 
     let first = || -> Result<State, RecordError> {
@@ -139,10 +143,14 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         if is_due(&due.snapshots, step) {
             writer.write_weights(step as i64, &state.network.weights()?)?;
         }
+        let mut rows_to_divide = None;
         if is_due(&due.gradients, step) {
             let (evaluation, rows) = state.network.gradients_at(&sample.inputs, &sample.labels, &sample.coordinates)?;
             ensure_finite(&evaluation, plan, step, "training", |row| sample.examples[row] as usize)?;
-            writer.write_gradients(step as i64, &rows)?;
+            match preconditioned {
+                Some(_) => rows_to_divide = Some(rows),
+                None => writer.write_gradients(step as i64, &rows)?,
+            }
         }
         if is_due(&due.population, step) {
             let population = state.network.population(data.train.inputs(), &labels)?;
@@ -159,6 +167,10 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         let made = state.network.update((&inputs, &of_examples), &mut state.update, step, learning_rate);
         let evaluation = made.map_err(|problem| refused(problem, plan, step, examples))?;
         ensure_finite(&evaluation, plan, step, "training", |row| examples[row] as usize)?;
+        if let Some((preconditioned, mut rows)) = preconditioned.as_ref().zip(rows_to_divide) {
+            preconditioned.divide(&mut rows, &state.update, step);
+            writer.write_gradients(step as i64, &rows)?;
+        }
         state.step += 1;
         recording.observer.step(&plan.id, state.step);
     }

@@ -171,6 +171,7 @@ fn of_settings(experiment: &Table) -> BTreeMap<String, Value> {
         (["data", "noise_file"], "noise_file"),
         (["data", "examples"], "data.examples"),
         (["network", "initial"], "initial"),
+        (["sample", "preconditioned"], "preconditioned"),
     ] {
         let value = lookup(experiment, &path).filter(|value| value.as_str() != Some("permuted"));
         conditions.extend(value.map(|value| (name.to_string(), value.clone())));

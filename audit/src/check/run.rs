@@ -239,7 +239,11 @@ fn of_snapshots(checked: &mut Checked, name: &str) -> Vec<Claim> {
         }
     }
     tally.note(at_steps(&steps, checked.sample.len()));
-    vec![checked.trace.learned_steps().into_claim(learned, name), tally.into_claim(gradients, name)]
+    let of_gradients = match checked.trace.preconditioned() {
+        Some(why) => Claim::unchecked(gradients, name, why),
+        None => tally.into_claim(gradients, name),
+    };
+    vec![checked.trace.learned_steps().into_claim(learned, name), of_gradients]
 }
 
 fn at_steps(steps: &[i64], of: usize) -> String {

@@ -151,7 +151,16 @@ fn check_rule_against(experiment: &Experiment, place: usize, batch: usize) -> Ch
 fn check_sample(experiment: &Experiment) -> Checked {
     let sample = &experiment.sample;
     require(experiment, sample.examples > 0, "sample.examples", || "0: at least 1 is needed".into())?;
-    require(experiment, sample.weights_per_layer > 0, "sample.weights_per_layer", || "0: at least 1 is needed".into())
+    require(experiment, sample.weights_per_layer > 0, "sample.weights_per_layer", || "0: at least 1 is needed".into())?;
+    let is_plain = !sample.preconditioned;
+    let optimizer = &experiment.training.optimizer;
+    require(experiment, is_plain || optimizer.is_preconditioning(), "sample.preconditioned", || {
+        "true: only adam and adamw divide gradients: name one as training.optimizer, or remove this key".into()
+    })?;
+    require(experiment, is_plain || experiment.schedule.population.is_none(), "sample.preconditioned", || {
+        "true: contributions of the population are of gradients as they are: remove schedule.population, or this key"
+            .into()
+    })
 }
 
 fn check_schedule(experiment: &Experiment, key: &'static str, schedule: &Schedule) -> Checked {

@@ -156,11 +156,21 @@ pub struct SampleSettings {
     pub examples: usize,
     /// Number of weights of each weight matrix; biases are not recorded.
     pub weights_per_layer: usize,
+    /// Whether gradients are recorded as Adam divides them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub preconditioned: bool,
+}
+
+impl SampleSettings {
+    /// With the condition of a run whose gradients are not recorded as they are.
+    pub(crate) fn conditions(&self, others: Conditions) -> Conditions {
+        if self.preconditioned { others.with("preconditioned", true) } else { others }
+    }
 }
 
 impl Default for SampleSettings {
     fn default() -> SampleSettings {
-        SampleSettings { examples: 400, weights_per_layer: 300 }
+        SampleSettings { examples: 400, weights_per_layer: 300, preconditioned: false }
     }
 }
 

@@ -93,6 +93,11 @@ impl Optimizer {
         *self == Optimizer::default()
     }
 
+    /// Whether it divides gradients coordinate by coordinate.
+    pub(super) fn is_preconditioning(&self) -> bool {
+        matches!(self, Optimizer::Adam { .. } | Optimizer::AdamW { .. })
+    }
+
     /// The conditions of a run, with the optimizer and its settings among them; plain SGD is none.
     pub(crate) fn conditions(&self, others: Conditions) -> Conditions {
         let named =

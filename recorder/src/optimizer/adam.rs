@@ -25,11 +25,19 @@ impl Optimizer for Adam {
         2
     }
 
+    fn divisor(&self, memories: &[f32], number: u64) -> f32 {
+        match memories {
+            [_, second] if *second > 0.0 => {
+                let root = unbiased(self.beta2, number).sqrt() as f32;
+                second.sqrt() / root + self.epsilon as f32
+            }
+            _ => f32::INFINITY,
+        }
+    }
+
     fn step(&self, mut part: Part<'_>, number: u64, learning_rate: f64) {
         let (Some(second), Some(first)) = (part.memories.pop(), part.memories.pop()) else { return };
-        // Beyond a float's exponents a power of β is 0.
-        let made = (number + 1).min(1 << 30) as i32;
-        let (unbiased1, unbiased2) = (1.0 - self.beta1.powi(made), 1.0 - self.beta2.powi(made));
+        let (unbiased1, unbiased2) = (unbiased(self.beta1, number), unbiased(self.beta2, number));
         let (rate, root, epsilon) = ((learning_rate / unbiased1) as f32, unbiased2.sqrt() as f32, self.epsilon as f32);
         let [kept1, kept2] = [self.beta1 as f32, self.beta2 as f32];
         let [new1, new2] = [(1.0 - self.beta1) as f32, (1.0 - self.beta2) as f32];
@@ -45,6 +53,12 @@ impl Optimizer for Adam {
             *parameter = left * *parameter - rate * *first / (second.sqrt() / root + epsilon);
         }
     }
+}
+
+/// 1 − β^{t+1}.
+fn unbiased(beta: f64, number: u64) -> f64 {
+    // Beyond a float's exponents a power of β is 0.
+    1.0 - beta.powi((number + 1).min(1 << 30) as i32)
 }
 
 #[cfg(test)]
@@ -88,6 +102,21 @@ mod tests {
         PLAIN.step(Part { parameters: &mut parameters, gradient: &[4.0, -0.25, 0.0], memories }, 0, 0.125);
         assert!((parameters[0] - 0.875).abs() < 1e-6 && (parameters[1] - 1.125).abs() < 1e-6, "{parameters:?}");
         assert_eq!(parameters[2], 1.0);
+    }
+
+    #[test]
+    fn gradients_are_divided_as_the_step_divided_them() {
+        let (mut parameters, mut first, mut second) = ([1.0, 1.0, 1.0], [0.0; 3], [0.0; 3]);
+        for (number, gradient) in [[4.0, -0.25, 0.0], [2.0, 0.0, 0.0]].iter().enumerate() {
+            let memories = vec![&mut first[..], &mut second[..]];
+            PLAIN.step(Part { parameters: &mut parameters, gradient, memories }, number as u64, 0.125);
+        }
+        let divisor = |place: usize| PLAIN.divisor(&[first[place], second[place]], 1);
+        // v̂ = (β₂ g₀² + g₁²)/(1 + β₂).
+        for (place, expected) in [(0, (19.984_f32 / 1.999).sqrt()), (1, (0.0624375_f32 / 1.999).sqrt())] {
+            assert!((divisor(place) / expected - 1.0).abs() < 1e-5, "{} {expected}", divisor(place));
+        }
+        assert_eq!(divisor(2), f32::INFINITY, "it was not moved");
     }
 
     #[test]

@@ -20,6 +20,13 @@ pub trait Optimizer: Send + Sync {
 
     /// Moves the parameters of a part of the network.
     fn step(&self, part: Part<'_>, number: u64, learning_rate: f64);
+
+    /// What step `number` divided a parameter's gradients by, from what is remembered of it since; infinite if that has not moved it. Of
+    /// an optimizer that does not divide 1.
+    fn divisor(&self, memories: &[f32], number: u64) -> f32 {
+        let _ = (memories, number);
+        1.0
+    }
 }
 
 /// Parameters with their gradient and what is remembered of them, all of one length.

@@ -78,6 +78,13 @@ impl Update {
         Ok(())
     }
 
+    /// What update `number`, the last one made, divided gradients by at these places of what is remembered: 1 without an optimizer that divides.
+    pub(crate) fn divisors(&self, places: &[usize], number: u64) -> Vec<f32> {
+        let Some(optimizer) = &self.optimizer else { return vec![1.0; places.len()] };
+        let remembered = |&place: &usize| self.memories.iter().map(|memory| memory[place]).collect::<Vec<f32>>();
+        places.iter().map(|place| optimizer.divisor(&remembered(place), number)).collect()
+    }
+
     /// What is carried from step to step besides the parameters, for a checkpoint: the rule's and the optimizer's.
     pub fn state(&self) -> [Vec<Vec<f32>>; 2] {
         [self.rule.state(), self.memories.clone()]
