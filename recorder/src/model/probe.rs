@@ -39,7 +39,7 @@ pub(super) struct Pass {
 /// Examples of a part of a batch at most, and values of their inputs, so that what a part computes stays in cache. Parts are what threads
 /// work on, and the same for any number of them. Two examples at least, so that the check of a recording sees whether they influence each
 /// other.
-const PART: usize = 16;
+const PART: usize = 8;
 const PART_VALUES: usize = 10_000;
 
 /// Examples of a part, of so many values each.

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Matrix, product};
-use super::{beside, output, values, with_all};
+use super::{beside, output, sum_of, values, vectorised, with_all};
 use crate::layer::tap::Kept;
 use crate::layer::unfold::Unfold;
 
@@ -172,15 +172,9 @@ impl Patches {
     }
 }
 
-/// Σ of products in f64, as eight sums that are independent.
+/// Σ of products in f64.
 fn dot(one: &[f32], other: &[f32]) -> f64 {
-    let (ones, others) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let mut sums = [0.0; 8];
-    for (one, other) in ones.0.iter().zip(others.0) {
-        (0..8).for_each(|place| sums[place] += f64::from(one[place]) * f64::from(other[place]));
-    }
-    let rest = ones.1.iter().zip(others.1).map(|(one, other)| f64::from(*one) * f64::from(*other));
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
+    vectorised(|| sum_of(one, other, |one, other| one * other))
 }
 
 impl CustomOp3 for Convolution {

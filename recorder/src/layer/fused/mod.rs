@@ -12,8 +12,11 @@ mod normalise;
 mod pool;
 mod product;
 mod scale;
+#[cfg(test)]
+mod tests;
 
 use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor, bail};
+use pulp::{Arch, Simd, WithSimd};
 
 pub(super) use self::activation::{Gelu, Relu};
 pub(super) use self::attention::Attention;
@@ -35,6 +38,35 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
         (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
         _ => bail!("a fused operation needs contiguous values of 32 bits"),
     }
+}
+
+/// Does work whose loops the compiler makes of the widest registers of this processor. (It contracts no products and sums: the
+/// registers change no bit.)
+#[inline(always)]
+fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+    struct Work<W>(W);
+    impl<T, W: FnOnce() -> T> WithSimd for Work<W> {
+        type Output = T;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> T {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Work(work))
+}
+
+/// Σ f(x, y) of pairs in f64, as eight sums that are independent.
+#[inline(always)]
+fn sum_of(one: &[f32], other: &[f32], of: impl Fn(f64, f64) -> f64) -> f64 {
+    let (ones, others) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (one, other) in ones.0.iter().zip(others.0) {
+        for place in 0..8 {
+            sums[place] += of(f64::from(one[place]), f64::from(other[place]));
+        }
+    }
+    let rest = ones.1.iter().zip(others.1).map(|(one, other)| of(f64::from(*one), f64::from(*other)));
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 /// What an operation returns.
