@@ -1,5 +1,7 @@
 //! The coherence statistics of one step, by layer and in total, with their intervals from random halves [S 8].
 
+use std::sync::OnceLock;
+
 use cograd_results::summary::Options;
 
 use crate::plain::coordinates::{Batches, Coordinates, varies};
@@ -31,6 +33,8 @@ pub(crate) struct Setting {
     /// The sample, then each half, by group and class.
     cells: Vec<Vec<Cell>>,
     similar: Similar,
+    /// What the rows of a step are of, the same at every step: known after the first.
+    keys: OnceLock<Vec<RowKey>>,
 }
 
 /// A layer with recorded coordinates that is analysed.
@@ -64,14 +68,14 @@ pub(crate) struct Sample<'a> {
     pub similar: Similar,
 }
 
-/// One row of coherence.parquet.
-pub(crate) struct Row {
+/// What a row of coherence.parquet is of.
+#[derive(Debug)]
+pub(crate) struct RowKey {
     pub estimator: &'static str,
     /// Place of its layer.
     pub layer: Option<usize>,
     pub statistic: String,
     pub groups: Option<(String, String)>,
-    pub estimate: Estimate,
 }
 
 /// N̂ of each group, with the sizes of what they are sums of.
@@ -106,7 +110,10 @@ impl GroupNorms {
 /// The coherence of one step.
 #[derive(Default)]
 pub(crate) struct StepCoherence {
-    pub rows: Vec<Row>,
+    /// What the rows are of, until [`Setting::keys`] has it.
+    pub keys: Vec<RowKey>,
+    /// One for each of [`Setting::keys`].
+    pub rows: Vec<Estimate>,
     /// ⟨g^a, g^b⟩ of the groups, and their sum, which is 0 where rounding is all that is left of it.
     pub cross_terms: Vec<Vec<Number>>,
     pub cross_total: f64,
@@ -160,6 +167,7 @@ impl Setting {
             classes,
             class_names,
             similar: sample.similar,
+            keys: OnceLock::new(),
         }
     }
 
@@ -188,7 +196,14 @@ impl Setting {
             let m = self.population as f64;
             step.norms = together.scaled.iter().flatten().map(|means| means.norms(m)).collect();
         }
+        let keys = std::mem::take(&mut step.keys);
+        self.keys.get_or_init(|| keys);
         step
+    }
+
+    /// What the rows of every step are of.
+    pub(crate) fn keys(&self) -> &[RowKey] {
+        self.keys.get().map_or(&[], Vec::as_slice)
     }
 
     fn part(&self, rows: &[&[f32]], Stratum { parameter, places, size }: &Stratum) -> Part {
@@ -231,7 +246,8 @@ impl Setting {
     fn add_rows(&self, layer: Option<usize>, part: &Part, step: &mut StepCoherence) {
         let n = self.examples();
         let mut add = |estimator, statistic: &str, groups, estimate| {
-            step.rows.push(Row { estimator, layer, statistic: statistic.to_string(), groups, estimate });
+            step.keys.push(RowKey { estimator, layer, statistic: statistic.to_string(), groups });
+            step.rows.push(estimate);
         };
         for (estimator, examples, means) in
             [("paper", n, Some(&part.means)), ("population", self.population, part.scaled.as_ref())]
@@ -338,13 +354,8 @@ impl Setting {
         let mut add = |statistic: &str, value: f64, slack: f64| {
             let number = (count > 0.0).then(|| Number::near(value / count, 1.0));
             let estimate = Estimate::new(self.examples(), number, slack / count.max(1.0), &[]);
-            step.rows.push(Row {
-                estimator: "paper",
-                layer: None,
-                statistic: statistic.to_string(),
-                groups: None,
-                estimate,
-            });
+            step.keys.push(RowKey { estimator: "paper", layer: None, statistic: statistic.to_string(), groups: None });
+            step.rows.push(estimate);
         };
         add("similarity_nearest", with.iter().map(|&example| found[example][0].0.cosine).sum(), 0.0);
         if has_classes {
@@ -516,7 +527,7 @@ impl GroupSums {
 }
 
 /// The rows of the whole population, from Σ s, Σ |s| and Σ q (NaN if it is not known) of its layers.
-pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<Row> {
+pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<(RowKey, Estimate)> {
     let mut parts: Vec<(Option<usize>, [f64; 3])> = layers.iter().map(|&(layer, sums)| (Some(layer), sums)).collect();
     let mut together = [0.0; 3];
     layers.iter().for_each(|(_, sums)| add(&mut together, sums));
@@ -524,8 +535,8 @@ pub(crate) fn exact(examples: usize, layers: &[(usize, [f64; 3])]) -> Vec<Row> {
     let of_part = |(layer, [norm_sq, size, self_sum]): (Option<usize>, [f64; 3])| {
         let norms = Norms::new(examples, norm_sq, self_sum, size, false);
         NAMES.map(|statistic| {
-            let estimate = Estimate::exact(norms.value(statistic));
-            Row { estimator: "exact", layer, statistic: statistic.to_string(), groups: None, estimate }
+            let key = RowKey { estimator: "exact", layer, statistic: statistic.to_string(), groups: None };
+            (key, Estimate::exact(norms.value(statistic)))
         })
     };
     parts.into_iter().flat_map(of_part).collect()
@@ -536,9 +547,9 @@ mod tests {
     use super::*;
     use crate::sheet::Value;
 
-    fn value(step: &StepCoherence, estimator: &str, layer: Option<usize>, statistic: &str) -> f64 {
-        let is = |row: &&Row| (row.estimator, row.layer, row.statistic.as_str()) == (estimator, layer, statistic);
-        match step.rows.iter().find(is).map(|row| &row.estimate.value) {
+    fn value(setting: &Setting, step: &StepCoherence, estimator: &str, layer: Option<usize>, statistic: &str) -> f64 {
+        let is = |key: &RowKey| (key.estimator, key.layer, key.statistic.as_str()) == (estimator, layer, statistic);
+        match setting.keys().iter().position(is).map(|row| &step.rows[row].value) {
             Some(Value::Number(value)) => value.value,
             other => panic!("{statistic} is {other:?}"),
         }
@@ -566,27 +577,30 @@ mod tests {
         // All m examples and all weights: the estimate is the truth.
         let rows: [&[f32]; 3] = [&[3.0, 4.0], &[-4.0, 3.0], &[6.0, 8.0]];
         let classes = (vec!["1".to_string(), "2".to_string()], vec![0, 0, 1]);
-        let step = setting(&[&[(&[0, 1], Some(2))]], Some(classes)).of_step(0, &rows);
+        let setting = setting(&[&[(&[0, 1], Some(2))]], Some(classes));
+        let step = setting.of_step(0, &rows);
         // Σ g = (5, 15): ⟨g_0, g⟩ + ⟨g_2, g⟩ = 75 + 150 of ‖g‖² = 250.
         assert_eq!(step.norms[0].norms, [225.0, 25.0]);
         assert_eq!(step.cross_terms[0][0].value, 225.0);
-        assert!((value(&step, "population", Some(0), "m_coherence") - 250.0 / 150.0).abs() < 1e-12);
-        assert!(step.rows.iter().any(|row| row.statistic == "stiffness_sign_within_class"));
+        assert!((value(&setting, &step, "population", Some(0), "m_coherence") - 250.0 / 150.0).abs() < 1e-12);
+        assert!(setting.keys().iter().any(|key| key.statistic == "stiffness_sign_within_class"));
     }
 
     #[test]
     fn each_parameter_of_a_layer_stands_for_its_own_size() {
         let rows: [&[f32]; 3] = [&[3.0, 4.0, 1.0], &[-4.0, 3.0, 1.0], &[6.0, 8.0, 1.0]];
         let layers: [&[(&[usize], Option<u64>)]; 2] = [&[(&[0], Some(2)), (&[1], Some(1))], &[(&[2], Some(10))]];
-        let step = setting(&layers, None).of_step(0, &rows);
+        let known = setting(&layers, None);
+        let step = known.of_step(0, &rows);
         // Σ g = (5, 15, 3), each square times the size of its parameter.
         assert_eq!(step.norms[0].total().unwrap().value, 2.0 * 25.0 + 225.0 + 10.0 * 9.0);
-        let unscaled = [value(&step, "paper", Some(0), "m_coherence"), value(&step, "paper", None, "m_coherence")];
+        let unscaled = [Some(0), None].map(|layer| value(&known, &step, "paper", layer, "m_coherence"));
         assert!((unscaled[0] - 250.0 / 150.0).abs() < 1e-12 && (unscaled[1] - 259.0 / 153.0).abs() < 1e-12);
-        assert!(!step.rows.iter().any(|row| row.statistic.contains("class")));
+        assert!(!known.keys().iter().any(|key| key.statistic.contains("class")));
         // Of a parameter of unknown size nothing is said of the population.
-        let unknown = setting(&[&[(&[0], None)], &[(&[1], Some(1))]], None).of_step(0, &rows);
-        let of_population: Vec<_> = unknown.rows.iter().filter(|row| row.estimator == "population").collect();
-        assert!(unknown.norms.is_empty() && of_population.iter().all(|row| row.layer == Some(1)));
+        let unknown = setting(&[&[(&[0], None)], &[(&[1], Some(1))]], None);
+        let norms = unknown.of_step(0, &rows).norms;
+        let of_population: Vec<_> = unknown.keys().iter().filter(|key| key.estimator == "population").collect();
+        assert!(norms.is_empty() && of_population.iter().all(|key| key.layer == Some(1)));
     }
 }

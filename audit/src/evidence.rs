@@ -53,9 +53,9 @@ impl Evidence {
         let median = |name: &str| {
             let (group, of) = (place(name)?, &run.grouping().ok()?.of);
             let members: Vec<usize> = (0..of.len()).filter(|&example| of[example] == group).collect();
-            learned::median(&run.examples, &members)
+            learned::median(&run.trace.examples, &members)
         };
-        let alpha = |group: usize| paper.worlds[0].decomposition.first()?.shares[group];
+        let alpha = |group: usize| paper.record.first_shares()?[group];
         let size = |(pristine, corrupt): (usize, usize)| {
             let sizes = &paper.record.groups.sizes;
             let n = paper.record.groups.of.len();
@@ -69,15 +69,15 @@ impl Evidence {
             })
         };
         Evidence {
-            run: run.manifest.run.clone(),
-            conditions: run.manifest.conditions.clone(),
-            overfit: run.overfit(),
-            half_loss_step: curves::half_loss_step(&run.metrics),
-            early_slope: curves::early_slope(&run.metrics),
+            run: run.manifest().run.clone(),
+            conditions: run.manifest().conditions.clone(),
+            overfit: run.overfit.clone(),
+            half_loss_step: curves::half_loss_step(&run.trace.metrics),
+            early_slope: curves::early_slope(&run.trace.metrics),
             median_pristine: median("pristine"),
             median_corrupt: median("corrupt"),
-            proper_accuracy: run.examples.proper_accuracy(),
-            alpha_0: pair.map(|pair| pair.0).filter(|_| paper.record.contiguous() > 0).and_then(alpha),
+            proper_accuracy: run.trace.examples.proper_accuracy(),
+            alpha_0: pair.map(|pair| pair.0).filter(|_| paper.record.contiguous > 0).and_then(alpha),
             group_size: pair.and_then(size),
             crossover: observed(pair.and_then(|(pristine, _)| paper.test("crossover", (pristine, None)))),
             difference_10: observed(pair.and_then(|(a, b)| paper.test("difference_10", (a, Some(b))))),

@@ -9,6 +9,7 @@
 mod check;
 mod claim;
 mod coherence;
+mod compare;
 mod evidence;
 mod examples;
 mod options;
@@ -35,7 +36,6 @@ use cograd_results::summary::Options;
 use cograd_trace::{ExampleColumn, Run};
 use evidence::Evidence;
 use options::Selection;
-use recompute::Recomputed;
 use results::Results;
 use sheets::Study;
 
@@ -151,22 +151,18 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
     for name in &names {
         let (directory, whole) = (runs.join(name), Selection::default());
         let selected = selection.as_ref().unwrap_or(&whole);
-        let asked = options.filter(|_| selection.is_ok()).zip(by.as_deref().ok());
         let toml = experiment.as_deref();
         sources.data(&made_by, name.strip_prefix("run=").unwrap_or(name), &mut data);
-        let checked = check::run::check(&directory, toml, asked, selected, data.as_ref(), &mut claims);
-        claims.extend(sources.replay.then(|| check::replay::check(&directory, &made_by, name)));
-        let (Some(checked), Some(results)) = (checked, &results) else { continue };
-        let recomputed = match (&selection, &by) {
+        let of_results = results.as_ref().map(|results| match (&selection, &by) {
             (Err(why), _) | (_, Err(why)) => Err(why.clone()),
-            (Ok(selection), Ok(_)) => Recomputed::of(checked, &results.summary.options, selection),
-        };
-        match recomputed {
-            Ok(recomputed) => {
-                results.compare(&recomputed, &mut claims);
-                evidence.push(Evidence::of(&recomputed));
-            }
-            Err(why) => claims.push(Claim::unchecked("the tables are recomputed", name, why)),
+            (Ok(_), Ok(by)) => Ok((results, by.as_str())),
+        });
+        let checked = check::run::check(&directory, toml, of_results, selected, data.as_ref(), &mut claims);
+        claims.extend(sources.replay.then(|| check::replay::check(&directory, &made_by, name)));
+        match checked {
+            Some(Ok(compared)) => evidence.push(compared.finish(&mut claims)),
+            Some(Err(why)) => claims.push(Claim::unchecked("the tables are recomputed", name, why)),
+            None => {}
         }
     }
     if let Some(results) = &results {
@@ -181,10 +177,10 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
         } else {
             Err("not every run could be recomputed: see the other claims".to_string())
         };
-        let (conditions, tables) = (&results.summary.conditions, &results.tables);
+        let conditions = &results.summary.conditions;
         // The directory of a run may be named as other programs find a column in it.
         let names = names.iter().map(|name| name.strip_prefix("run=").unwrap_or(name)).collect();
-        results.compare_study(&Study { runs: whole, names, conditions, tables }, &mut claims);
+        results.compare_study(&Study { runs: whole, names, conditions }, &mut claims);
     }
     let holds = claims.iter().all(|claim| claim.verdict != Verdict::Fail);
     claims.extend(check::report::check(report, analysis, holds));

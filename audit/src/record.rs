@@ -1,9 +1,11 @@
 //! One estimator's record of a run, contributions by step and example, and everything that is made of it.
 
+use std::ops::Range;
+
 use cograd_results::summary::Options;
 
 use crate::plain::crossover;
-use crate::plain::cumulative::{contiguous, difference, means};
+use crate::plain::cumulative::{Mean, difference};
 use crate::plain::moments::{Moments, Scores};
 use crate::plain::permutation::{Contrast, Family, FamilyTest, Groups, Tested, test};
 use crate::plain::share::{Decomposition, decompose, norm_sq};
@@ -14,7 +16,7 @@ use crate::tally::Number;
 /// Steps after which a difference is tested on its own.
 const FIRST_STEPS: usize = 10;
 
-/// Contributions of the same examples at some steps.
+/// Contributions of the same examples at the steps so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// `paper` or `exact`.
@@ -23,19 +25,39 @@ pub(crate) struct Record {
     pub groups: Groups,
     /// Steps, ascending.
     pub steps: Vec<i64>,
+    /// How many of the first steps are 0, 1, 2, … without a gap.
+    pub contiguous: usize,
     /// Of each step, one an example.
-    pub contributions: Vec<Vec<f64>>,
+    contributions: Vec<Vec<f64>>,
     /// ‖g‖² of each step.
-    pub norms_sq: Vec<f64>,
+    norms_sq: Vec<f64>,
 }
 
-/// The curves of one world.
+/// One world of a run.
+struct Assignment {
+    number: u64,
+    groups: Groups,
+    /// Mean cumulative contribution of each group.
+    means: Vec<Mean>,
+}
+
+/// The curves of one world at some steps.
 pub(crate) struct World {
     pub number: u64,
     /// One a step.
     pub decomposition: Vec<Decomposition>,
     /// Mean cumulative contributions, by group, then by contiguous step.
     pub means: Vec<Vec<Option<Number>>>,
+}
+
+/// What is made of some steps of a record.
+pub(crate) struct RecordedSteps {
+    pub estimator: &'static str,
+    pub steps: Vec<i64>,
+    /// How many of them are contiguous with those before.
+    pub contiguous: usize,
+    /// The actual world, and the kept ones.
+    pub worlds: Vec<World>,
 }
 
 /// A group, or a pair of groups.
@@ -61,12 +83,15 @@ pub(crate) struct Test {
     pub tested: Option<Tested>,
 }
 
-/// One estimator's numbers: the actual world, the kept ones, and the tests.
+/// One estimator's numbers.
 pub(crate) struct Estimate {
     pub record: Record,
-    pub worlds: Vec<World>,
-    pub null: Vec<NullCurve>,
+    null_worlds: Worlds,
+    worlds: Vec<Assignment>,
+    /// The tests, once the record is whole.
     pub tests: Vec<Test>,
+    of_shares: Vec<FamilyTest>,
+    of_differences: Vec<FamilyTest>,
 }
 
 /// Every pair a < b of so many groups, in order.
@@ -75,74 +100,130 @@ pub(crate) fn pairs(groups: usize) -> Vec<(usize, usize)> {
 }
 
 impl Record {
-    /// Of contributions and, at each step, the sum of the self terms, NaN if that is not known.
-    pub(crate) fn new(
-        estimator: &'static str,
-        groups: Groups,
-        steps: Vec<i64>,
-        contributions: Vec<Vec<f64>>,
-        self_sums: &[f64],
-    ) -> Record {
-        let norms_sq = contributions.iter().zip(self_sums).map(|(row, &self_sum)| norm_sq(row, self_sum)).collect();
-        Record { estimator, groups, steps, contributions, norms_sq }
+    fn new(estimator: &'static str, groups: Groups) -> Record {
+        let (contributions, norms_sq) = (Vec::new(), Vec::new());
+        Record { estimator, groups, steps: Vec::new(), contiguous: 0, contributions, norms_sq }
     }
 
-    fn decompose(&self, groups: &Groups) -> Vec<Decomposition> {
-        let steps = self.contributions.iter().zip(&self.norms_sq);
-        steps.map(|(row, &norm_sq)| decompose(row, norm_sq, groups)).collect()
-    }
-
-    /// How many of the first steps are 0, 1, 2, … without a gap.
-    pub(crate) fn contiguous(&self) -> usize {
-        contiguous(&self.steps)
-    }
-
-    /// The contributions summed over the steps so far, of each contiguous step.
-    fn summed(&self) -> Vec<Scores> {
-        let mut sums = vec![0.0; self.groups.of.len()];
-        let mut sizes = sums.clone();
-        let mut rows = Vec::new();
-        for row in &self.contributions[..self.contiguous()] {
-            for ((sum, size), value) in sums.iter_mut().zip(&mut sizes).zip(row) {
-                *sum += value;
-                *size += value.abs();
-            }
-            rows.push(Scores::of_sums(sums.clone(), rows.len() + 1, &sizes));
+    /// Adds a step, with the sum of its self terms, NaN if that is not known.
+    fn push(&mut self, step: i64, contributions: Vec<f64>, self_sum: f64) {
+        if self.contiguous == self.steps.len() && step == self.contiguous as i64 {
+            self.contiguous += 1;
         }
-        rows
+        self.steps.push(step);
+        self.norms_sq.push(norm_sq(&contributions, self_sum));
+        self.contributions.push(contributions);
     }
 
-    fn world(&self, number: u64, groups: &Groups) -> World {
-        let contiguous = &self.contributions[..self.contiguous()];
-        let of_group = |group: usize| {
-            let member: Vec<bool> = groups.of.iter().map(|&found| found == group).collect();
-            means(contiguous, &member)
+    fn decompose(&self, groups: &Groups, steps: Range<usize>) -> impl Iterator<Item = Decomposition> {
+        let steps = self.contributions[steps.clone()].iter().zip(&self.norms_sq[steps]);
+        steps.map(move |(row, &norm_sq)| decompose(row, norm_sq, groups))
+    }
+
+    /// The shares of the groups at the first step; `None` if there is none.
+    pub(crate) fn first_shares(&self) -> Option<Vec<Option<Number>>> {
+        self.decompose(&self.groups, 0..self.steps.len().min(1)).next().map(|at| at.shares)
+    }
+
+    /// The mean cumulative contribution of each group after so many of the first steps; `None` if there are not so many.
+    fn means_after(&self, steps: usize) -> Vec<Option<Number>> {
+        let mean = |member: Vec<bool>| {
+            let mut mean = Mean::new(member);
+            let means = self.contributions[..self.contiguous].iter().take(steps).map(|row| mean.add(row));
+            means.collect::<Vec<_>>().get(steps - 1).copied().flatten()
         };
-        World { number, decomposition: self.decompose(groups), means: (0..groups.sizes.len()).map(of_group).collect() }
+        members(&self.groups).into_iter().map(mean).collect()
+    }
+}
+
+/// The contributions summed over the steps so far, of one contiguous step after the other.
+struct Summed {
+    sums: Vec<f64>,
+    sizes: Vec<f64>,
+    steps: usize,
+}
+
+impl Summed {
+    fn new(examples: usize) -> Summed {
+        Summed { sums: vec![0.0; examples], sizes: vec![0.0; examples], steps: 0 }
     }
 
-    /// The numbers of the run with this id.
-    pub(crate) fn numbers(self, run: &str, options: &Options) -> Estimate {
-        let groups = &self.groups;
-        let (count, steps) = (groups.sizes.len(), self.steps.len());
-        let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
-        let kept = (1..=options.kept_worlds as u64)
-            .map(|number| self.world(number, &Groups::new(null_worlds.groups(number), count)));
-        let worlds: Vec<World> = std::iter::once(self.world(0, groups)).chain(kept).collect();
+    fn next(&mut self, record: &Record) -> Scores {
+        for ((sum, size), value) in self.sums.iter_mut().zip(&mut self.sizes).zip(&record.contributions[self.steps]) {
+            *sum += value;
+            *size += value.abs();
+        }
+        self.steps += 1;
+        Scores::of_sums(self.sums.clone(), self.steps, &self.sizes)
+    }
+}
 
+/// Of each group, whether each example is of it.
+fn members(groups: &Groups) -> Vec<Vec<bool>> {
+    (0..groups.sizes.len()).map(|group| groups.of.iter().map(|&found| found == group).collect()).collect()
+}
+
+impl Estimate {
+    /// Of examples in these groups in the run with this id, before the first step.
+    pub(crate) fn new(estimator: &'static str, groups: Groups, run: &str, options: &Options) -> Estimate {
+        let count = groups.sizes.len();
+        let null_worlds = Worlds::new(options.seed, run, &groups.sizes);
+        let kept =
+            (1..=options.kept_worlds as u64).map(|number| (number, Groups::new(null_worlds.groups(number), count)));
+        let worlds = std::iter::once((0, groups.clone())).chain(kept).map(|(number, groups)| Assignment {
+            number,
+            means: members(&groups).into_iter().map(Mean::new).collect(),
+            groups,
+        });
+        let worlds = worlds.collect();
+        let record = Record::new(estimator, groups);
+        Estimate { record, null_worlds, worlds, tests: Vec::new(), of_shares: Vec::new(), of_differences: Vec::new() }
+    }
+
+    /// Adds the next steps: each with its contributions and the sum of its self terms, NaN if that is not known.
+    pub(crate) fn add(&mut self, steps: impl IntoIterator<Item = (i64, Vec<f64>, f64)>) -> RecordedSteps {
+        let (first, contiguous) = (self.record.steps.len(), self.record.contiguous);
+        steps.into_iter().for_each(|(step, contributions, self_sum)| self.record.push(step, contributions, self_sum));
+        let (record, last) = (&self.record, self.record.steps.len());
+        let of_world = |world: &mut Assignment| World {
+            number: world.number,
+            decomposition: record.decompose(&world.groups, first..last).collect(),
+            means: {
+                let rows = &record.contributions[contiguous..record.contiguous];
+                world.means.iter_mut().map(|mean| rows.iter().map(|row| mean.add(row)).collect()).collect()
+            },
+        };
+        RecordedSteps {
+            estimator: record.estimator,
+            steps: record.steps[first..].to_vec(),
+            contiguous: record.contiguous - contiguous,
+            worlds: self.worlds.iter_mut().map(of_world).collect(),
+        }
+    }
+
+    /// Tests the whole record.
+    pub(crate) fn test_all(&mut self, options: &Options) {
+        let record = &self.record;
+        let groups = &record.groups;
+        let (count, steps) = (groups.sizes.len(), record.steps.len());
         // Scores: the contributions of each step, where ‖g‖² is positive and finite; then their sums so far at each
         // contiguous step; then those of the crossover statistic.
-        let of_step = |(row, &total): (&Vec<f64>, &f64)| {
-            (total > 0.0 && total.is_finite()).then(|| Scores::of_terms(row.clone()))
-        };
         let is_there: Vec<bool> =
-            worlds[0].decomposition.iter().map(|at| at.shares.iter().any(Option::is_some)).collect();
+            record.decompose(groups, 0..steps).map(|at| at.shares.iter().any(Option::is_some)).collect();
         let weights = crossover::weights(&is_there);
-        let of_crossover = weights.as_ref().map(|weights| crossover::scores(&self.contributions, weights));
-        let series: Vec<Option<Scores>> = self.contributions.iter().zip(&self.norms_sq).map(of_step).collect();
-        let series = [series, self.summed().into_iter().map(Some).collect(), vec![of_crossover]].concat();
-
-        let last = series.len() - 1;
+        let last = steps + record.contiguous;
+        let mut summed = Summed::new(groups.of.len());
+        let series = |rows: Range<usize>| -> Vec<Option<Scores>> {
+            let of_row = |row: usize| match row {
+                row if row < steps => {
+                    let total = record.norms_sq[row];
+                    (total > 0.0 && total.is_finite()).then(|| Scores::of_terms(record.contributions[row].clone()))
+                }
+                row if row < last => Some(summed.next(record)),
+                _ => weights.as_ref().map(|weights| crossover::scores(&record.contributions, weights)),
+            };
+            rows.map(of_row).collect()
+        };
         let (shares, differences, crossover) = (0..steps, steps..last, last..last + 1);
         let sums: Vec<Contrast> = (0..count).map(Contrast::Sum).collect();
         let means: Vec<Contrast> = pairs(count).into_iter().map(|(a, b)| Contrast::Means(a, b)).collect();
@@ -156,21 +237,21 @@ impl Record {
             contrasts.iter().map(move |&contrast| Family { contrast, series: series.clone(), larger })
         });
         let families: Vec<Family> = families.collect();
-        let tests = test(&series, &families, 3, groups, &null_worlds, options.null_worlds as u32);
-        let (of_shares, rest) = tests.families.split_at(count);
-        let (of_mean_shares, rest) = rest.split_at(means.len());
-        let (of_differences, of_crossover) = rest.split_at(means.len());
+        let mut tests = test(last + 1, series, &families, 3, groups, &self.null_worlds, options.null_worlds as u32);
+        let of_crossover = tests.families.split_off(count + 2 * means.len());
+        let of_differences = tests.families.split_off(count + means.len());
+        let of_mean_shares = tests.families.split_off(count);
+        let of_shares = tests.families;
 
-        let null = self.null(&series, &worlds[0], of_shares, of_differences, tests.worlds);
         let mut published = Vec::new();
         let mut publish = |statistic, subject, observed, tested| {
             published.push(Test { statistic, subject, observed, worlds: tests.worlds, tested });
         };
         let z = |tested: Option<Tested>| tested.map(|tested| z_number(tested.z));
         for (statistic, contrasts, found, whole) in [
-            ("share", &sums, of_shares, tests.larger[0]),
-            ("mean_share", &means, of_mean_shares, tests.larger[1]),
-            ("difference", &means, of_differences, tests.larger[2]),
+            ("share", &sums, &of_shares, tests.larger[0]),
+            ("mean_share", &means, &of_mean_shares, tests.larger[1]),
+            ("difference", &means, &of_differences, tests.larger[2]),
         ] {
             for (contrast, family) in contrasts.iter().zip(found) {
                 publish(statistic, Some(contrast.subject()), z(family.whole), family.whole);
@@ -180,50 +261,51 @@ impl Record {
             }
         }
         for (group, family) in of_crossover.iter().enumerate() {
-            let shares: Vec<Option<Number>> = worlds[0].decomposition.iter().map(|at| at.shares[group]).collect();
-            let observed = weights.as_ref().map(|weights| crossover::value(&shares, weights));
+            let observed = weights.as_ref().map(|weights| {
+                crossover::value(record.decompose(groups, 0..steps).map(|at| at.shares[group]), weights)
+            });
             publish("crossover", Some((group, None)), observed, family.whole);
         }
-        for ((a, b), family) in pairs(count).into_iter().zip(of_differences) {
-            let tenth = FIRST_STEPS - 1;
-            let at = |group: usize| worlds[0].means[group].get(tenth).copied().flatten();
-            let tested = family.members.get(tenth).copied().flatten();
-            publish("difference_10", Some((a, Some(b))), difference(at(a), at(b)), tested);
+        let means = record.means_after(FIRST_STEPS);
+        for ((a, b), family) in pairs(count).into_iter().zip(&of_differences) {
+            let tested = family.members.get(FIRST_STEPS - 1).copied().flatten();
+            publish("difference_10", Some((a, Some(b))), difference(means[a], means[b]), tested);
         }
-        Estimate { worlds, null, tests: published, record: self }
+        self.tests = published;
+        (self.of_shares, self.of_differences) = (of_shares, of_differences);
     }
 
-    fn null(
-        &self,
-        series: &[Option<Scores>],
-        actual: &World,
-        of_shares: &[FamilyTest],
-        of_differences: &[FamilyTest],
-        worlds: u32,
-    ) -> Vec<NullCurve> {
-        let groups = &self.groups;
-        let of_share = |(group, test): (usize, &FamilyTest)| {
-            let mean = groups.sizes[group] as f64 / groups.of.len() as f64;
-            let scores = |place: usize| {
-                let at = &actual.decomposition[place];
-                let total = at.shares[group].and(at.norm_sq)?.value;
-                Some(Scores::of_terms(self.contributions[place].iter().map(|s| s / total).collect()))
+    /// Hands on the null distributions at the steps, `at_once` of them at a time, once the record was tested.
+    pub(crate) fn null(&self, at_once: usize, mut take: impl FnMut(Vec<NullCurve>)) {
+        let (record, worlds) = (&self.record, self.tests.first().map_or(0, |test| test.worlds));
+        let groups = &record.groups;
+        let mut summed = Summed::new(groups.of.len());
+        for first in (0..record.steps.len()).step_by(at_once) {
+            let places = first..(first + at_once).min(record.steps.len());
+            let actual: Vec<Decomposition> = record.decompose(groups, places.clone()).collect();
+            let of_share = |(group, test): (usize, &FamilyTest)| {
+                let mean = groups.sizes[group] as f64 / groups.of.len() as f64;
+                let scores = |place: usize| {
+                    let at = &actual[place - first];
+                    let total = at.shares[group].and(at.norm_sq)?.value;
+                    Some(Scores::of_terms(record.contributions[place].iter().map(|s| s / total).collect()))
+                };
+                let factor = groups.factor(Contrast::Sum(group));
+                let point = |place: usize| null_cells(mean, scores(place).as_ref(), factor, test, place, worlds);
+                let points = places.clone().map(|place| (record.steps[place], point(place))).collect();
+                NullCurve { statistic: "share", subject: (group, None), points }
             };
-            let point = |place: usize| {
-                null_cells(mean, scores(place).as_ref(), groups.factor(Contrast::Sum(group)), test, place, worlds)
+            let contiguous = first.min(record.contiguous)..places.end.min(record.contiguous);
+            let summed: Vec<Scores> = contiguous.clone().map(|_| summed.next(record)).collect();
+            let of_difference = |((a, b), test): ((usize, usize), &FamilyTest)| {
+                let factor = groups.factor(Contrast::Means(a, b));
+                let point = |place: usize| null_cells(0.0, summed.get(place - first), factor, test, place, worlds);
+                let points = contiguous.clone().map(|place| (record.steps[place], point(place))).collect();
+                NullCurve { statistic: "difference", subject: (a, Some(b)), points }
             };
-            let points = self.steps.iter().enumerate().map(|(place, &step)| (step, point(place))).collect();
-            NullCurve { statistic: "share", subject: (group, None), points }
-        };
-        let summed = &series[self.steps.len()..];
-        let of_difference = |((a, b), test): ((usize, usize), &FamilyTest)| {
-            let factor = groups.factor(Contrast::Means(a, b));
-            let point = |place: usize| null_cells(0.0, summed[place].as_ref(), factor, test, place, worlds);
-            let points = (0..self.contiguous()).map(|place| (self.steps[place], point(place))).collect();
-            NullCurve { statistic: "difference", subject: (a, Some(b)), points }
-        };
-        let differences = pairs(groups.sizes.len()).into_iter().zip(of_differences).map(of_difference);
-        of_shares.iter().enumerate().map(of_share).chain(differences).collect()
+            let differences = pairs(groups.sizes.len()).into_iter().zip(&self.of_differences).map(of_difference);
+            take(self.of_shares.iter().enumerate().map(of_share).chain(differences).collect());
+        }
     }
 }
 
@@ -302,11 +384,15 @@ mod tests {
     #[test]
     fn the_two_groups_of_a_pair_mirror_each_other() {
         let options = Options { null_worlds: 99, kept_worlds: 1, seed: 3, ..Options::default() };
-        let contributions = vec![vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]];
+        let contributions = [vec![3.0, 1.0, 2.0, 0.5, 0.5], vec![1.0; 5], vec![1.0, 2.0, 1.0, 4.0, 2.0]];
         let groups = Groups::new(vec![0, 1, 0, 1, 1], 2);
-        let record = Record::new("paper", groups, vec![0, 1, 3], contributions, &[1.0; 3]);
-        let found = record.numbers("run", &options);
-        assert_eq!((found.worlds.len(), found.null.len(), found.tests.len()), (2, 3, 10));
+        let mut found = Estimate::new("paper", groups, "run", &options);
+        let mut steps = [0, 1, 3].into_iter().zip(contributions).map(|(step, row)| (step, row, 1.0));
+        let parts = [found.add(steps.by_ref().take(1)), found.add(steps)];
+        found.test_all(&options);
+        let mut null = Vec::new();
+        found.null(2, |curves| null.push(curves));
+        assert_eq!((parts[0].worlds.len(), null[0].len(), found.tests.len()), (2, 3, 10));
         let test = |statistic, subject| found.test(statistic, subject).unwrap();
         let (of_first, of_second) = (test("crossover", (0, None)), test("crossover", (1, None)));
         // 5/7 − 2/10 of the first group.
@@ -315,8 +401,9 @@ mod tests {
         assert_eq!(of_first.cells()[2..], of_second.cells()[2..]);
         assert!(test("difference_10", (0, Some(1))).observed.is_none());
         // Of equal contributions the share is the group's size in every world.
-        assert_eq!(found.null[0].points[1].1[..2], [Value::plain(Some(0.4)), Value::plain(Some(0.0))]);
-        assert_eq!(found.null[2].points.len(), 2);
-        assert!((found.worlds[0].means[0][1].unwrap().value - 3.5).abs() < 1e-15);
+        assert_eq!(null[0][0].points[1].1[..2], [Value::plain(Some(0.4)), Value::plain(Some(0.0))]);
+        assert_eq!((null[0][2].points.len(), null[1][2].points.len()), (2, 0));
+        assert_eq!((parts[1].contiguous, parts[1].steps.as_slice()), (1, &[1, 3][..]));
+        assert!((parts[1].worlds[0].means[0][0].unwrap().value - 3.5).abs() < 1e-15);
     }
 }

@@ -9,12 +9,11 @@ use cograd_trace::Manifest;
 use serde_json::Value as Json;
 
 use crate::check::files::{self, Listed};
-use crate::claim::{Claim, is_refusal};
+use crate::claim::Claim;
 use crate::evidence::cell;
-use crate::recompute::Recomputed;
-use crate::sheet::{Key, Known, Sheet, Value};
-use crate::sheets::{self, Make, Study};
-use crate::table::{Table, Tables};
+use crate::sheet::{Comparison, Key, Known, Sheet, Value};
+use crate::sheets::{self, Make, Study, over_seeds};
+use crate::table::{Table, TableFile, Tables, Unread};
 use crate::tally::{Number, Tally};
 
 /// How the claims name the results.
@@ -24,10 +23,21 @@ const SUBJECT: &str = "analysis";
 pub(crate) struct Results {
     directory: PathBuf,
     pub summary: Summary,
-    /// The tables of the definition that could be read; one that is not listed has no rows.
-    pub tables: Tables,
+    /// The tables of the definition that could be opened; one that is not listed has no rows.
+    pub tables: BTreeMap<&'static str, TableFile>,
     /// Tables and statistics, perhaps, that the audit does not recompute.
     unknown: RefCell<BTreeSet<String>>,
+    /// What holds of the tables as they are published.
+    pub sums: RefCell<Sums>,
+    /// The runs whose rows were compared.
+    pub compared: RefCell<BTreeSet<String>>,
+}
+
+/// Shares add up to 1, and contributions to ‖g‖².
+#[derive(Default)]
+pub(crate) struct Sums {
+    shares: Tally,
+    contributions: Tally,
 }
 
 impl Results {
@@ -60,8 +70,14 @@ impl Results {
             true => Claim::pass(fields, SUMMARY, "no other"),
             false => Claim::fail(fields, SUMMARY, "it has others, or is of another version; analyse again"),
         });
-        let (directory, unknown) = (directory.to_path_buf(), RefCell::default());
-        let mut results = Results { directory, summary, tables: Tables::new(), unknown };
+        let mut results = Results {
+            directory: directory.to_path_buf(),
+            summary,
+            tables: BTreeMap::new(),
+            unknown: RefCell::default(),
+            sums: RefCell::default(),
+            compared: RefCell::default(),
+        };
         results.read_tables(claims);
         Some(results)
     }
@@ -83,28 +99,18 @@ impl Results {
         for table in TABLES {
             let name = format!("{}.parquet", table.name);
             let Some(entry) = entries.get(&name) else {
-                self.tables.insert(table.name, Table::default());
+                self.tables.insert(table.name, TableFile::default());
                 continue;
             };
             let own = table.columns.iter().map(|column| (column.name.to_string(), column.kind));
             let expected: Vec<(String, Kind)> = self.scope(table.scope).into_iter().chain(own).collect();
-            let bytes = match cograd_files::read_regular(&self.directory.join(&name)) {
-                Ok(bytes) => bytes,
-                Err(error) if is_refusal(&error) => {
-                    unread.push(format!("{name} cannot be read: {error}"));
-                    continue;
-                }
-                Err(error) => {
-                    columns.check(false, || format!("{name} cannot be read: {error}"));
-                    continue;
-                }
-            };
-            match Table::read(bytes, &expected) {
+            match TableFile::open(&self.directory.join(&name), expected) {
                 Ok(found) => {
-                    let rows = found.rows() as u64;
+                    let rows = found.rows as u64;
                     columns.check(rows == entry.rows, || format!("{name} has {rows} rows, listed are {}", entry.rows));
                     self.tables.insert(table.name, found);
                 }
+                Err(why) if why.is_refused => unread.push(format!("{name} {why}")),
                 Err(why) => columns.check(false, || format!("{name}: {why}")),
             }
         }
@@ -129,28 +135,24 @@ impl Results {
         }
     }
 
-    /// Compares every table's rows of a run with those recomputed.
-    pub(crate) fn compare(&self, run: &Recomputed, claims: &mut Vec<Claim>) {
-        let subject = &run.manifest.run;
-        for definition in TABLES {
-            if let Some(Make::OfRun(make)) = sheets::make(definition.name) {
-                let places = self.tables.get(definition.name).map_or(&[][..], |table| table.rows_of(subject));
-                claims.extend(self.compare_table(definition, make(run, &self.tables), places, subject));
-            }
-        }
-        claims.push(self.identities(&run.manifest));
-    }
-
     /// Compares the tables of the whole study.
     pub(crate) fn compare_study(&self, study: &Study<'_>, claims: &mut Vec<Claim>) {
         for definition in TABLES {
             match sheets::make(definition.name) {
-                Some(Make::OfStudy(make)) => {
-                    let rows = self.tables.get(definition.name).map_or(0, Table::rows);
-                    let places: Vec<usize> = (0..rows).collect();
-                    claims.extend(self.compare_table(definition, make(study), &places, SUBJECT));
-                }
-                Some(Make::OfRun(_)) => {}
+                Some(Make::OfStudy(make)) => claims.extend(self.claim(definition, SUBJECT, || {
+                    let (sheet, found) = (make(study)?, self.tables[definition.name].whole()?);
+                    let mut comparison = Comparison::default();
+                    self.with_known(definition, |known| comparison.all(&sheet, &found, known));
+                    self.tell_unknown(definition, &sheet);
+                    Ok(comparison)
+                })),
+                Some(Make::OverSeeds) => claims.extend(self.claim(definition, SUBJECT, || {
+                    let curves = self.tables.get("curves").ok_or("curves.parquet cannot be read".to_string())?;
+                    let conditions = || study.conditions.iter().map(|condition| condition.name.clone());
+                    let files = [curves, &self.tables[definition.name]];
+                    Ok(self.with_known(definition, |known| over_seeds::compare(files, conditions(), known))?)
+                })),
+                Some(_) => {}
                 None => drop(self.unknown.borrow_mut().insert(format!("{}.parquet", definition.name))),
             }
         }
@@ -163,67 +165,82 @@ impl Results {
         claims.extend(self.unknown.borrow().iter().map(unchecked));
     }
 
-    fn compare_table(
+    /// The claim that a table is recomputed, from its comparison; none of one that is not there because nobody asked for it.
+    pub(crate) fn claim(
         &self,
         definition: &cograd_results::Table,
-        sheet: Result<Sheet, String>,
-        places: &[usize],
         subject: &str,
+        compared: impl FnOnce() -> Result<Comparison, Unmade>,
     ) -> Option<Claim> {
         let claim = format!("{}.parquet is recomputed", definition.name);
         let is_part = self.summary.options.statistics.is_some();
-        let (sheet, found) = match (sheet, self.tables.get(definition.name)) {
+        let found = self.tables.get(definition.name);
+        if is_part && found.is_some_and(|found| found.rows == 0) {
             // What statistics that were not asked for have, is not there.
-            (_, Some(found)) if is_part && found.rows() == 0 => return None,
-            _ if is_part && definition.scope == Scope::Study => {
-                return Some(Claim::unchecked(
-                    &claim,
-                    subject,
-                    "it is of statistics some of which were not asked for: analyse without `--statistics`",
-                ));
+            return None;
+        }
+        if is_part && definition.scope == Scope::Study {
+            let why = "it is of statistics some of which were not asked for: analyse without `--statistics`";
+            return Some(Claim::unchecked(&claim, subject, why));
+        }
+        let unread = || Claim::unchecked(&claim, subject, "the table cannot be read: see the other claims");
+        match found.map(|_| compared()) {
+            None => Some(unread()),
+            Some(Ok(comparison)) => {
+                let (tally, unknown) = comparison.finish();
+                let of_table = |name: String| format!("{name} of {}.parquet", definition.name);
+                self.unknown.borrow_mut().extend(unknown.into_iter().map(of_table));
+                Some(tally.into_claim(&claim, subject))
             }
-            (Err(why), _) => return Some(Claim::unchecked(&claim, subject, why)),
-            (_, None) => {
-                return Some(Claim::unchecked(&claim, subject, "the table cannot be read: see the other claims"));
+            Some(Err(Unmade::Unknown(why))) => Some(Claim::unchecked(&claim, subject, why)),
+            Some(Err(Unmade::Unread(why))) => {
+                let why_it_is = format!("{}.parquet {why}", definition.name);
+                Some(match why.is_refused {
+                    true => Claim::unchecked(&claim, subject, format!("{why_it_is}: make it readable")),
+                    false => Claim::fail(&claim, subject, why_it_is),
+                })
             }
-            (Ok(sheet), Some(found)) => (sheet, found),
-        };
+        }
+    }
+
+    /// What `work` makes of what is known of a table beside its rows.
+    pub(crate) fn with_known<T>(&self, definition: &cograd_results::Table, work: impl FnOnce(Known<'_>) -> T) -> T {
         let statistics = &self.summary.statistics;
         let has_statistic = |name: &str| {
             statistics.iter().any(|of| name.starts_with(&of.name) && of.tables.iter().any(|of| of == definition.name))
         };
-        let (tally, unknown) = sheet.compare(found, places, Known { has_statistic: &has_statistic, is_part });
-        let is_in = |column: &&str| sheet.values.contains(column) || sheet.keys.iter().any(|key| key == column);
-        let columns = definition.columns.iter().map(|column| column.name).filter(|column| !is_in(column));
-        let names = unknown.into_iter().chain(columns.map(str::to_string));
-        self.unknown.borrow_mut().extend(names.map(|name| format!("{name} of {}.parquet", definition.name)));
-        Some(tally.into_claim(&claim, subject))
+        work(Known { has_statistic: &has_statistic, is_part: self.summary.options.statistics.is_some() })
     }
 
-    /// Conditions and seed of every row of a run are those of its manifest.
-    fn identities(&self, manifest: &Manifest) -> Claim {
-        let mut tally = Tally::default();
+    /// Tells the columns of a table that its sheets do not have.
+    pub(crate) fn tell_unknown(&self, definition: &cograd_results::Table, sheet: &Sheet) {
+        let is_in = |column: &&str| sheet.values.contains(column) || sheet.keys.iter().any(|key| key == column);
+        let columns = definition.columns.iter().map(|column| column.name).filter(|column| !is_in(column));
+        self.unknown.borrow_mut().extend(columns.map(|name| format!("{name} of {}.parquet", definition.name)));
+    }
+
+    /// Conditions and seed of these rows of a run are those of its manifest.
+    pub(crate) fn identities(&self, manifest: &Manifest, tables: &Tables, tally: &mut Tally) {
         let conditions = self.summary.conditions.iter();
         let cells = conditions.map(|of| (of.name.as_str(), cell(manifest.conditions.get(&of.name), of.kind)));
         let seed = manifest.conditions.seed().map_or(Value::Null, Value::int);
         let cells: Vec<(&str, Value)> = cells.chain([("seed", seed)]).collect();
-        for (name, table) in &self.tables {
-            for &row in table.rows_of(&manifest.run) {
+        for (name, table) in tables {
+            for row in 0..table.rows() {
                 for (column, expected) in &cells {
-                    let place = || format!("{column} of row {row} of {name}");
-                    expected.compare(table.cell(column, row), &mut tally, place);
+                    let place = || format!("{column} of row {} of {name}", table.place(row));
+                    expected.compare(table.cell(column, row), tally, place);
                 }
             }
         }
-        tally.into_claim("every row has the conditions and the seed of its run", &manifest.run)
     }
 
     /// No table has rows of a run that the study does not have.
     fn no_other_runs(&self, study: &Study<'_>) -> Claim {
         let mut tally = Tally::default();
         for (name, table) in &self.tables {
-            for run in table.runs() {
-                tally.check(study.names.contains(&run), || format!("{name} has rows of `{run}`"));
+            for run in table.runs.keys() {
+                tally.check(study.names.contains(&run.as_str()), || format!("{name} has rows of `{run}`"));
             }
         }
         tally.into_claim("the tables are of the study's runs", SUBJECT)
@@ -231,31 +248,65 @@ impl Results {
 
     /// Shares add up to 1 and contributions to ‖g‖², in the tables as they are published.
     fn invariants(&self) -> Vec<Claim> {
-        let table = |name: &str| self.tables.get(name);
-        let shares = table("shares").map_or(Tally::default(), |shares| {
-            let mut tally = Tally::default();
-            for (key, (sum, size)) in sums(shares, &["run", "estimator", "world", "step"], "share") {
-                tally.close(sum, Number::near(1.0, size), || format!("sum of the shares of {key:?}"));
+        // Of runs that were not compared.
+        let of_runs = |name: &str| self.tables.get(name).into_iter().flat_map(|table| table.runs.keys());
+        for run in ["shares", "gradient_norms"].into_iter().flat_map(of_runs).collect::<BTreeSet<_>>() {
+            if self.compared.borrow().contains(run) {
+                continue;
             }
-            tally
-        });
-        let contributions = table("gradient_norms").zip(table("contributions")).map(|(norms, contributions)| {
-            let mut tally = Tally::default();
+            let load = |name: &'static str| {
+                let file = self.tables.get(name)?;
+                Some((name, file.load(file.rows_of(run).to_vec()).ok()?))
+            };
+            let tables = ["shares", "contributions", "gradient_norms"].into_iter().filter_map(load).collect();
+            self.sums.borrow_mut().add(&tables);
+        }
+        let Sums { shares, contributions } = self.sums.take();
+        vec![
+            shares.into_claim("shares add up to 1 wherever they are published", SUBJECT),
+            contributions.into_claim("Σ s = ‖g‖² wherever they are published", SUBJECT),
+        ]
+    }
+}
+
+impl Sums {
+    /// Adds some steps of a run.
+    pub(crate) fn add(&mut self, tables: &Tables) {
+        if let Some(shares) = tables.get("shares") {
+            for (key, (sum, size)) in sums(shares, &["run", "estimator", "world", "step"], "share") {
+                self.shares.close(sum, Number::near(1.0, size), || format!("sum of the shares of {key:?}"));
+            }
+        }
+        if let Some((norms, contributions)) = tables.get("gradient_norms").zip(tables.get("contributions")) {
             let sums = sums(contributions, &["run", "step"], "contribution");
             for row in 0..norms.rows() {
                 let key = ["run", "step"].map(|column| norms.cell(column, row).into()).to_vec();
                 let is_paper = Key::from(norms.cell("estimator", row)) == Key::from("paper");
                 let Some(norm) = norms.number("gradient_norm_sq", row).filter(|_| is_paper) else { continue };
                 if let Some(&(sum, size)) = sums.get(&key) {
-                    tally.close(norm, Number::near(sum, size), || format!("‖g‖² of {key:?}"));
+                    self.contributions.close(norm, Number::near(sum, size), || format!("‖g‖² of {key:?}"));
                 }
             }
-            tally
-        });
-        vec![
-            shares.into_claim("shares add up to 1 wherever they are published", SUBJECT),
-            contributions.unwrap_or_default().into_claim("Σ s = ‖g‖² wherever they are published", SUBJECT),
-        ]
+        }
+    }
+}
+
+/// Why there is no comparison of a table.
+pub(crate) enum Unmade {
+    /// What it must be cannot be told.
+    Unknown(String),
+    Unread(Unread),
+}
+
+impl From<String> for Unmade {
+    fn from(why: String) -> Unmade {
+        Unmade::Unknown(why)
+    }
+}
+
+impl From<Unread> for Unmade {
+    fn from(why: Unread) -> Unmade {
+        Unmade::Unread(why)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The rows that a results table must have for one run, or for the study, and comparing them with those it has.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, push_row};
 use crate::tally::{Number, Tally};
 
 /// What identifies a row.
@@ -160,14 +161,132 @@ impl From<Cell<'_>> for Value {
     }
 }
 
-/// The rows of one run, or of the study, in a table.
+/// The column that tells the rows of a series apart.
+const STEP: &str = "step";
+
+/// Rows of one run, or of the study, in a table.
 pub(crate) struct Sheet {
     /// Columns that identify a row.
     pub keys: Vec<String>,
     /// The other columns.
     pub values: Vec<&'static str>,
-    /// The rows.
-    pub rows: Vec<(Vec<Key>, Vec<Value>)>,
+    series: Series,
+    /// The series and the step of each row.
+    rows: Vec<(u32, i64)>,
+    /// The values of all rows.
+    cells: Vec<Value>,
+}
+
+/// Keys of rows that are alike but for the step, numbered.
+#[derive(Default)]
+struct Series {
+    /// Which of the key columns has the step.
+    step: Option<usize>,
+    numbers: HashMap<Vec<Key>, u32>,
+    keys: Vec<Vec<Key>>,
+}
+
+impl Series {
+    fn new(keys: &[String]) -> Series {
+        Series { step: keys.iter().position(|key| key == STEP), ..Series::default() }
+    }
+
+    /// The number of the series of a key, and its step.
+    fn number(&mut self, mut key: Vec<Key>) -> (u32, i64) {
+        let mut step = 0;
+        if let Some(place) = self.step
+            && let Key::Int(value) = key[place]
+        {
+            step = value as i64;
+            key[place] = Key::Int(0);
+        }
+        let number = self.numbers.get(&key).copied().unwrap_or_else(|| {
+            let number = self.keys.len() as u32;
+            self.keys.push(key.clone());
+            self.numbers.insert(key, number);
+            number
+        });
+        (number, step)
+    }
+
+    /// The key of a row.
+    fn key(&self, (series, step): (u32, i64)) -> Vec<Key> {
+        let mut key = self.keys[series as usize].clone();
+        match self.step {
+            Some(place) if key[place] != Key::Null => key[place] = Key::Int(step.into()),
+            _ => {}
+        }
+        key
+    }
+}
+
+/// Where the rows of a table are, by their keys, and which of them no sheet has had yet.
+pub(crate) struct Places {
+    series: Series,
+    /// Series, step and row, in this order.
+    rows: Vec<(u32, i64, u32)>,
+    is_taken: Vec<bool>,
+}
+
+impl Places {
+    /// Of a table whose rows these columns identify.
+    pub(crate) fn new(keys: &[String], table: &Table) -> Places {
+        let mut series = Series::new(keys);
+        let step = series.step;
+        let of_series: Vec<&String> = keys.iter().filter(|key| step.is_none() || *key != STEP).collect();
+        // The series of the marks of a row, which are mostly those of the row before.
+        let mut numbers: HashMap<Vec<Option<u64>>, u32> = HashMap::new();
+        let (mut marks, mut last) = (Vec::new(), (Vec::new(), 0));
+        let mut rows = Vec::with_capacity(table.rows());
+        for row in 0..table.rows() {
+            let at = match step.map(|_| table.cell(STEP, row)) {
+                Some(Cell::Int(step)) => Some(step as i64),
+                _ => None,
+            };
+            marks.clear();
+            marks.extend(of_series.iter().map(|key| table.mark(key, row)));
+            marks.push(at.map(|_| 0));
+            if marks != last.0 || row == 0 {
+                let number = numbers.get(&marks).copied().unwrap_or_else(|| {
+                    let key = keys.iter().map(|column| table.cell(column, row).into()).collect();
+                    let (number, _) = series.number(key);
+                    numbers.insert(marks.clone(), number);
+                    number
+                });
+                last = (marks.clone(), number);
+            }
+            rows.push((last.1, at.unwrap_or(0), row as u32));
+        }
+        if !rows.is_sorted() {
+            rows.sort_unstable();
+        }
+        Places { series, is_taken: vec![false; rows.len()], rows }
+    }
+
+    /// The ranges of rows of each series.
+    pub(crate) fn by_series(&self) -> Vec<(Vec<Key>, Vec<Range<usize>>)> {
+        let mut ranges = vec![Vec::new(); self.series.keys.len()];
+        let mut rows: Vec<(u32, u32)> = self.rows.iter().map(|&(series, _, row)| (row, series)).collect();
+        rows.sort_unstable();
+        rows.into_iter().for_each(|(row, series)| push_row(&mut ranges[series as usize], row as usize));
+        self.series.keys.iter().cloned().zip(ranges).collect()
+    }
+
+    /// The keys, series after series in their order, each with its rows.
+    pub(crate) fn by_key(&self) -> impl Iterator<Item = (Vec<Key>, impl Iterator<Item = usize>)> {
+        let mut same: Vec<&[(u32, i64, u32)]> = self.rows.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).collect();
+        same.sort_by_key(|rows| (&self.series.keys[rows[0].0 as usize], rows[0].1));
+        same.into_iter().map(|rows| (self.series.key((rows[0].0, rows[0].1)), rows.iter().map(|row| row.2 as usize)))
+    }
+
+    /// Takes the first row of a series and step that is left.
+    fn take(&mut self, series: u32, step: i64) -> Option<usize> {
+        let first = self.rows.partition_point(|&(of, at, _)| (of, at) < (series, step));
+        let same = self.rows[first..].iter().take_while(|(of, at, _)| (*of, *at) == (series, step));
+        let place = (first..first + same.count()).find(|&place| !self.is_taken[place])?;
+        self.is_taken[place] = true;
+        Some(self.rows[place].2 as usize)
+    }
 }
 
 /// What is known of a table beside its rows.
@@ -179,78 +298,129 @@ pub(crate) struct Known<'a> {
     pub is_part: bool,
 }
 
+/// The comparison of a table with the sheets that it must be made of: all rows must be there, each once, and no other.
+#[derive(Default)]
+pub(crate) struct Comparison {
+    tally: Tally,
+    /// Statistics of the sheets.
+    own: HashSet<Key>,
+    /// Estimators and statistics of the table, if statistics were chosen.
+    there: HashSet<Vec<Key>>,
+    /// Rows that are not there, by estimator and statistic.
+    missing: BTreeMap<Vec<Key>, Tally>,
+    /// Rows of statistics of the analysis that no sheet has.
+    strange: BTreeMap<String, Tally>,
+}
+
+impl Comparison {
+    /// Compares the rows of a sheet with those of a table.
+    pub(crate) fn rows(&mut self, sheet: &Sheet, table: &Table, places: &mut Places, known: Known<'_>) {
+        let statistic = sheet.keys.iter().position(|key| key == "statistic");
+        self.own.extend(sheet.series.keys.iter().filter_map(|key| Some(key[statistic?].clone())));
+        let there: Vec<Option<u32>> =
+            sheet.series.keys.iter().map(|key| places.series.numbers.get(key).copied()).collect();
+        for (row, &(series, step)) in sheet.rows.iter().enumerate() {
+            let Some(place) = there[series as usize].and_then(|series| places.take(series, step)) else {
+                let key = sheet.series.key((series, step));
+                let message = || format!("there is no row of {}", describe(&sheet.keys, &key));
+                match known.is_part {
+                    true => self.missing.entry(named(&sheet.keys, &key)).or_default().check(false, message),
+                    false => self.tally.check(false, message),
+                }
+                continue;
+            };
+            let width = sheet.values.len();
+            for (column, value) in sheet.values.iter().zip(&sheet.cells[row * width..]) {
+                value.compare(table.cell(column, place), &mut self.tally, || {
+                    format!("{column} of {}", describe(&sheet.keys, &sheet.series.key((series, step))))
+                });
+            }
+        }
+    }
+
+    /// What is left of a table after all sheets of its rows.
+    pub(crate) fn rest(&mut self, keys: &[String], table: &Table, places: &Places, known: Known<'_>) {
+        let statistic = keys.iter().position(|key| key == "statistic");
+        if known.is_part {
+            self.there.extend(places.series.keys.iter().map(|key| named(keys, key)));
+        }
+        let left = places.rows.iter().zip(&places.is_taken).filter(|(_, is_taken)| !**is_taken);
+        let mut left: Vec<(u32, u32, i64)> = left.map(|(&(series, step, row), _)| (row, series, step)).collect();
+        left.sort_unstable();
+        for (row, series, step) in left {
+            let key = places.series.key((series, step));
+            let message =
+                || format!("row {}, of {}, should not be there", table.place(row as usize), describe(keys, &key));
+            match statistic.map(|place| &key[place]) {
+                Some(of @ Key::Text(name)) if !self.own.contains(of) && (known.has_statistic)(name) => {
+                    self.strange.entry(name.clone()).or_default().check(false, message);
+                }
+                _ => self.tally.check(false, message),
+            }
+        }
+    }
+
+    /// Compares a sheet with a table that must have no other rows.
+    pub(crate) fn all(&mut self, sheet: &Sheet, table: &Table, known: Known<'_>) {
+        let mut places = Places::new(&sheet.keys, table);
+        self.rows(sheet, table, &mut places, known);
+        self.rest(&sheet.keys, table, &places, known);
+    }
+
+    /// The comparisons, and the statistics of the table that no sheet knows anything of.
+    pub(crate) fn finish(mut self) -> (Tally, BTreeSet<String>) {
+        let mut unknown = BTreeSet::new();
+        for (name, tally) in self.strange {
+            match self.own.contains(&Key::Text(name.clone())) {
+                true => self.tally.add(tally),
+                false => drop(unknown.insert(name)),
+            }
+        }
+        let missing = self.missing.into_iter().filter(|(named, _)| self.there.contains(named));
+        missing.for_each(|(_, tally)| self.tally.add(tally));
+        // A table without rows is compared too.
+        self.tally.check(true, String::new);
+        (self.tally, unknown)
+    }
+}
+
 impl Sheet {
     /// A sheet without rows.
     pub(crate) fn new(keys: &[&str], values: &[&'static str]) -> Sheet {
-        let keys = keys.iter().map(|key| key.to_string()).collect();
-        Sheet { keys, values: values.to_vec(), rows: Vec::new() }
+        let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
+        let series = Series::new(&keys);
+        Sheet { keys, values: values.to_vec(), series, rows: Vec::new(), cells: Vec::new() }
     }
 
     /// Adds a row.
-    pub(crate) fn push(&mut self, key: Vec<Key>, values: Vec<Value>) {
-        self.rows.push((key, values));
+    pub(crate) fn push(&mut self, key: Vec<Key>, values: impl IntoIterator<Item = Value>) {
+        self.rows.push(self.series.number(key));
+        self.cells.extend(values);
     }
+}
 
-    /// Compares these rows with those of `places` in `table`: all must be there, each once, and no other. Returns, too, the
-    /// statistics there that these rows know nothing of.
-    pub(crate) fn compare(&self, table: &Table, places: &[usize], known: Known<'_>) -> (Tally, BTreeSet<String>) {
-        let mut tally = Tally::default();
-        let mut unknown = BTreeSet::new();
-        let statistic = self.keys.iter().position(|key| key == "statistic");
-        let of = |key: &[Key]| statistic.map(|place| key[place].clone());
-        let own: HashSet<Option<Key>> = self.rows.iter().map(|(key, _)| of(key)).collect();
-        let series = |key: &[Key]| -> Vec<Key> {
-            let named = |column: &String| column == "estimator" || column == "statistic";
-            self.keys.iter().zip(key).filter(|(column, _)| named(column)).map(|(_, key)| key.clone()).collect()
-        };
-        let mut found: HashMap<Vec<Key>, Vec<usize>> = HashMap::with_capacity(places.len());
-        let mut there = HashSet::new();
-        // Those of the same key from the last to the first.
-        for &place in places.iter().rev() {
-            let key: Vec<Key> = self.keys.iter().map(|column| table.cell(column, place).into()).collect();
-            match of(&key) {
-                Some(Key::Text(name)) if !own.contains(&of(&key)) && (known.has_statistic)(&name) => {
-                    unknown.insert(name);
-                }
-                _ => {
-                    if known.is_part {
-                        there.insert(series(&key));
-                    }
-                    found.entry(key).or_default().push(place);
-                }
-            }
-        }
-        for (key, values) in &self.rows {
-            if known.is_part && !there.contains(&series(key)) {
-                continue;
-            }
-            let Some(place) = found.get_mut(key).and_then(Vec::pop) else {
-                tally.check(false, || format!("there is no row of {}", self.describe(key)));
-                continue;
-            };
-            for (column, value) in self.values.iter().zip(values) {
-                value.compare(table.cell(column, place), &mut tally, || format!("{column} of {}", self.describe(key)));
-            }
-        }
-        let mut extra: Vec<(usize, &Vec<Key>)> =
-            found.iter().flat_map(|(key, places)| places.iter().map(move |place| (*place, key))).collect();
-        extra.sort_unstable();
-        for (place, key) in extra {
-            tally.check(false, || format!("row {place}, of {}, should not be there", self.describe(key)));
-        }
-        // A table without rows is compared too.
-        tally.check(true, String::new);
-        (tally, unknown)
-    }
+/// The estimator and the statistic of a key.
+fn named(keys: &[String], key: &[Key]) -> Vec<Key> {
+    let named = |column: &String| column == "estimator" || column == "statistic";
+    keys.iter().zip(key).filter(|(column, _)| named(column)).map(|(_, key)| key.clone()).collect()
+}
 
-    fn describe(&self, key: &[Key]) -> String {
-        let part = |(name, key): (&String, &Key)| match key {
-            Key::Null => None,
-            Key::Int(value) => Some(format!("{name} {value}")),
-            Key::Text(value) => Some(format!("{name} {value}")),
-        };
-        let parts: Vec<String> = self.keys.iter().zip(key).filter_map(part).collect();
-        if parts.is_empty() { "the run".to_string() } else { parts.join(", ") }
+fn describe(keys: &[String], key: &[Key]) -> String {
+    let part = |(name, key): (&String, &Key)| match key {
+        Key::Null => None,
+        Key::Int(value) => Some(format!("{name} {value}")),
+        Key::Text(value) => Some(format!("{name} {value}")),
+    };
+    let parts: Vec<String> = keys.iter().zip(key).filter_map(part).collect();
+    if parts.is_empty() { "the run".to_string() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+impl Sheet {
+    /// Key and values of each row.
+    pub(crate) fn rows(&self) -> Vec<(Vec<Key>, Vec<Value>)> {
+        let cells = self.cells.chunks(self.values.len().max(1));
+        self.rows.iter().zip(cells).map(|(row, cells)| (self.series.key(*row), cells.to_vec())).collect()
     }
 }
 
@@ -266,7 +436,9 @@ mod tests {
             sheet.push(vec!["paper".into(), Key::from(step), statistic.into()], vec![Value::plain(Some(2.0))]);
         }
         let known = Known { has_statistic: &|name| name.starts_with("novel"), is_part };
-        let (tally, unknown) = sheet.compare(&table, table.rows_of("r"), known);
+        let mut comparison = Comparison::default();
+        comparison.all(&sheet, &table, known);
+        let (tally, unknown) = comparison.finish();
         (tally.failed(), unknown.into_iter().collect())
     }
 

@@ -70,9 +70,10 @@ impl Tally {
         });
     }
 
-    /// Something worth knowing that is no failure.
-    pub(crate) fn note(&mut self, note: impl Into<String>) {
+    /// With something worth knowing that is no failure.
+    pub(crate) fn noting(mut self, note: impl Into<String>) -> Tally {
         self.notes.push(note.into());
+        self
     }
 
     /// Number of comparisons that did not hold.

@@ -1,6 +1,7 @@
 //! One run, read once, step by step: what the checks and the statistics need of it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cograd_results::summary::Options;
 use cograd_trace::{
@@ -209,24 +210,27 @@ impl Trace {
         Setting::new(sample, options)
     }
 
-    /// Reads the gradients.
+    /// Reads the gradients of the steps at these places among the recorded ones.
     pub(crate) fn sample_steps(
         &self,
+        places: Range<usize>,
         selection: &Selection,
         setting: Option<&Setting>,
     ) -> Result<Vec<SampleStep>, TraceError> {
-        self.run.map_steps(|of_step| {
+        self.run.map_steps_at(places, |mut step| {
+            let (t, example_ids, coordinates) = (step.step(), step.example_ids(), step.coordinates());
+            let of_step = StepGradients { step: t, example_ids, values: step.read(None)?, coordinates };
             let rows = self.examples.sampled.iter().zip(of_step.values.chunks_exact(of_step.coordinates.max(1)));
             let rows: Vec<&[f32]> =
                 rows.filter(|(example, _)| selection.has_example(**example)).map(|(_, row)| row).collect();
-            SampleStep {
+            Ok(SampleStep {
                 step: of_step.step,
                 layers: self.layers.iter().map(|layer| terms(&rows, &layer.places)).collect(),
                 recomputed: self.recompute(&of_step),
                 coherence: setting
                     .filter(|_| selection.has_step(of_step.step))
                     .map(|setting| setting.of_step(of_step.step, &rows)),
-            }
+            })
         })
     }
 

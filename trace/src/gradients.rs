@@ -76,3 +76,13 @@ pub(crate) fn map_row_groups<T: Send>(
     let coordinates = run.manifest().coordinates;
     open(run)?.map(row_groups, |step| work(GradientStep { step, coordinates }))
 }
+
+/// See [`Run::map_steps_at`].
+pub(crate) fn map_places<T: Send>(
+    run: &Run,
+    places: Range<usize>,
+    work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
+) -> Result<Vec<T>, TraceError> {
+    let coordinates = run.manifest().coordinates;
+    open(run)?.map_places(places, |step| work(GradientStep { step, coordinates }))
+}

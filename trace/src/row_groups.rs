@@ -261,10 +261,33 @@ impl<'a> PartFiles<'a> {
         row_groups: Range<usize>,
         work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
     ) -> Result<Vec<R>, TraceError> {
-        keep_freed_memory();
         let units = self.units();
         let units = &units[row_groups.start.min(units.len())..row_groups.end.min(units.len())];
-        let results = map_in_order(units, |group| self.map_steps(group.steps.clone(), &work))?;
+        self.map_pieces(units.iter().map(|group| group.steps.clone()).collect(), work)
+    }
+
+    /// The same of the steps at these `places` among all. A row group is worked on in as many pieces as there are threads.
+    pub fn map_places<V: Value, R: Send>(
+        &self,
+        places: Range<usize>,
+        work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
+    ) -> Result<Vec<R>, TraceError> {
+        let within = |group: &Group| group.steps.start.max(places.start)..group.steps.end.min(places.end);
+        let pieces = |steps: Range<usize>| {
+            let length = steps.len().div_ceil(rayon::current_num_threads()).max(1);
+            steps.clone().step_by(length).map(move |first| first..(first + length).min(steps.end))
+        };
+        self.map_pieces(self.units().iter().map(within).flat_map(pieces).collect(), work)
+    }
+
+    /// The same of these pieces of row groups.
+    fn map_pieces<V: Value, R: Send>(
+        &self,
+        pieces: Vec<Range<usize>>,
+        work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
+    ) -> Result<Vec<R>, TraceError> {
+        keep_freed_memory();
+        let results = map_in_order(&pieces, |places| self.map_steps(places.clone(), &work))?;
         Ok(results.into_iter().flatten().collect())
     }
 

@@ -220,6 +220,18 @@ impl Run {
         gradients::map_row_groups(self, row_groups, work)
     }
 
+    /// As [`Run::map_row_groups`], of the steps at these `places` among the recorded ones, whatever row groups they are in.
+    ///
+    /// # Errors
+    /// As [`Run::map_row_groups`].
+    pub fn map_steps_at<T: Send>(
+        &self,
+        places: Range<usize>,
+        work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
+    ) -> Result<Vec<T>, TraceError> {
+        gradients::map_places(self, places, work)
+    }
+
     /// The row groups of the gradients, in the order of their steps.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub(crate) fn check(manifest: &Manifest, examples: &Examples, subject: &str) -> 
     let mut amount = Tally::default();
     amount.check(changed <= picked, || format!("{changed} labels are changed, but only {picked} were picked"));
     amount.check(examples.count == manifest.train_examples, || format!("there are {} examples", examples.count));
-    amount.note(format!("{changed} of {picked} picked are changed"));
+    let amount = amount.noting(format!("{changed} of {picked} picked are changed"));
     // Only permuted labels stay as many as they were.
     let kept = manifest.conditions.get("data.noise").is_none().then(|| kept.into_claim(claims[1], subject));
     [Some(flags), kept, Some(amount.into_claim(claims[2], subject))].into_iter().flatten().collect()

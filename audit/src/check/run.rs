@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use cograd_recorder::data::Dataset;
 use cograd_recorder::{Experiment, NetworkKind};
-use cograd_results::summary::Options;
-use cograd_trace::{Manifest, Run};
+use cograd_trace::{Manifest, Run, TraceError};
 
 use crate::check::files::{self, Listed};
 use crate::check::{data, examples, experiment, layered, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
+use crate::compare::{Batch, OfRun};
 use crate::options::Selection;
 use crate::plain::groups::Grouping;
+use crate::recompute::Recomputed;
+use crate::results::Results;
 use crate::tally::Tally;
 use crate::trace::{SampleStep, Trace, WholeStep};
 
@@ -28,24 +31,36 @@ fn too_many() -> String {
 }
 
 /// A run whose trace was read.
-pub(crate) struct Checked {
-    pub trace: Trace,
-    /// The groups of the analysis; the reason if they cannot be told from the study alone.
-    pub grouping: Result<Grouping, String>,
-    pub sample: Vec<SampleStep>,
-    pub whole: Vec<WholeStep>,
+struct Checked {
+    trace: Rc<Trace>,
+    sample: Sampled,
+    population: Population,
 }
 
-/// Checks the run in `directory`; `None` if it cannot be read or was altered, so that nothing can be made of it. `analysis`
-/// has the options of the analysis and what examples are grouped by, `data` the experiment and the data set to hold it against.
-pub(crate) fn check(
+/// What is kept of the steps of the sample.
+#[derive(Default)]
+struct Sampled {
+    steps: usize,
+    /// Gradients against the snapshots, and at which steps.
+    recomputed: Tally,
+    recomputed_steps: Vec<i64>,
+    /// Self terms against those of the population.
+    bounds: Tally,
+}
+
+/// Results that a run is compared with, and what its examples are grouped by; the reason if it cannot be.
+type OfResults<'a> = Result<(&'a Results, &'a str), String>;
+
+/// Checks the run in `directory`, and compares it with the results if there are any; `None` if there are none, or the run cannot be read
+/// or was altered, so that nothing can be made of it. `data` has the experiment and the data set to hold it against.
+pub(crate) fn check<'a>(
     directory: &Path,
     experiment: Option<&str>,
-    analysis: Option<(&Options, &str)>,
+    results: Option<OfResults<'a>>,
     selection: &Selection,
     data: Option<&Result<(Experiment, Dataset), String>>,
     claims: &mut Vec<Claim>,
-) -> Option<Checked> {
+) -> Option<Result<OfRun<'a>, String>> {
     let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let sealed = seal(directory, &name);
     let has_other_line_ends = sealed.verdict == Verdict::Note;
@@ -80,31 +95,114 @@ pub(crate) fn check(
         claims.push(Claim::unchecked(READABLE, &name, format!("files of it {why}")));
         return None;
     }
-    let read = Trace::read(&run).and_then(|trace| {
-        let (grouping, setting) = match analysis {
-            None => (Err("not analysed: analyse it first".to_string()), None),
-            Some(_) if trace.selected(selection).len() > MOST_EXAMPLES => (Err(too_many()), None),
-            Some((options, by)) => {
+    match read(&run, results, selection) {
+        Ok((checked, compared)) => {
+            claims.push(Claim::pass(READABLE, &name, contents(&checked)));
+            claims.extend(of_trace(&checked, experiment, &name));
+            claims.extend(data.into_iter().flat_map(|data| of_data(&checked.trace, data, &name)));
+            compared
+        }
+        Err(error) => {
+            claims.push(Claim::unread(READABLE, &name, &error, whole_message(&error)));
+            None
+        }
+    }
+}
+
+/// Reads all of a run, and compares it with the results while it is read.
+fn read<'a>(
+    run: &Run,
+    results: Option<OfResults<'a>>,
+    selection: &Selection,
+) -> Result<(Checked, Option<Result<OfRun<'a>, String>>), TraceError> {
+    let trace = Rc::new(Trace::read(run)?);
+    let mut whole = trace.whole_steps(selection)?;
+    let mut population = Population::default();
+    whole.iter_mut().for_each(|step| population.add(step));
+    let self_terms: Vec<(i64, Vec<Option<Vec<f64>>>)> =
+        whole.iter_mut().map(|step| (step.step, std::mem::take(&mut step.sampled_self_terms))).collect();
+    let mut compared = results.map(|results| {
+        let (results, by) = results?;
+        let options = &results.summary.options;
+        let (grouping, setting) = match trace.selected(selection).len() > MOST_EXAMPLES {
+            true => (Err(too_many()), None),
+            false => {
                 let grouping = trace.grouping(by, selection);
                 let unknown = Grouping { names: vec!["unknown".to_string()], of: vec![0; trace.examples.count] };
                 let setting = trace.setting(options, selection, grouping.as_ref().unwrap_or(&unknown));
                 (grouping, Some(setting))
             }
         };
-        let (sample, whole) = (trace.sample_steps(selection, setting.as_ref())?, trace.whole_steps(selection)?);
-        Ok(Checked { trace, grouping, sample, whole })
+        let run = Recomputed::new(&trace, grouping, setting, whole, options, selection)?;
+        Ok(OfRun::new(results, run))
     });
-    match read {
-        Ok(mut checked) => {
-            claims.push(Claim::pass(READABLE, &name, contents(&checked)));
-            claims.extend(of_trace(&mut checked, experiment, selection, &name));
-            claims.extend(data.into_iter().flat_map(|data| of_data(&checked.trace, data, &name)));
-            Some(checked)
+    let mut sample = Sampled::default();
+    let batches = match &compared {
+        Some(Ok(compared)) => compared.batches(),
+        _ => Batch::without_tables(&trace),
+    };
+    for batch in batches {
+        let setting = compared.as_ref().and_then(|compared| compared.as_ref().ok()?.run.setting.as_ref());
+        let places = batch.steps.places(&run.manifest().recorded_steps);
+        let mut steps = trace.sample_steps(places, selection, setting)?;
+        for step in &mut steps {
+            let of_whole = self_terms.binary_search_by_key(&step.step, |(step, _)| *step).ok();
+            sample.add(&trace, step, of_whole.map(|place| &self_terms[place].1[..]), selection);
         }
-        Err(error) => {
-            claims.push(Claim::unread(READABLE, &name, &error, whole_message(&error)));
-            None
+        if let Some(Ok(compared)) = &mut compared {
+            compared.add(batch, steps);
         }
+    }
+    Ok((Checked { trace, sample, population }, compared))
+}
+
+impl Sampled {
+    /// Adds a step, of which the population's self terms of the sampled examples are given, if there are any.
+    fn add(
+        &mut self,
+        trace: &Trace,
+        step: &mut SampleStep,
+        of_whole: Option<&[Option<Vec<f64>>]>,
+        selection: &Selection,
+    ) {
+        self.steps += 1;
+        if let Some(recomputed) = step.recomputed.take() {
+            self.recomputed_steps.push(step.step);
+            self.recomputed.add(recomputed);
+        }
+        let Some(of_whole) = of_whole else { return };
+        let sampled = trace.examples.sampled.iter().zip(of_whole);
+        let selected = sampled.filter(|(example, _)| selection.has_example(**example));
+        for (row, (example, of_example)) in selected.enumerate() {
+            for (layer, &of_whole) in of_example.iter().flatten().enumerate() {
+                let of_sample = step.layers.get(layer).map_or(0.0, |terms| terms.self_terms[row]);
+                let at = || format!("example {example}, {}, step {}", trace.layers[layer].name, step.step);
+                population::check_sample(of_sample, of_whole, at, &mut self.bounds);
+            }
+        }
+    }
+}
+
+/// What is kept of the steps of the population.
+#[derive(Default)]
+struct Population {
+    steps: usize,
+    consistent: Tally,
+    recomputed: Tally,
+    recomputed_steps: Vec<i64>,
+    /// Whether it has self terms of a sampled example.
+    has_self_terms: bool,
+}
+
+impl Population {
+    fn add(&mut self, step: &mut WholeStep) {
+        self.steps += 1;
+        self.consistent.add(std::mem::take(&mut step.consistent));
+        if let Some(recomputed) = step.recomputed.take() {
+            self.recomputed_steps.push(step.step);
+            self.recomputed.add(recomputed);
+        }
+        self.has_self_terms |= step.sampled_self_terms.iter().any(Option::is_some);
     }
 }
 
@@ -136,8 +234,8 @@ fn contents(checked: &Checked) -> String {
         manifest.train_examples,
         manifest.sampled_examples,
         manifest.coordinates,
-        checked.sample.len(),
-        checked.whole.len(),
+        checked.sample.steps,
+        checked.population.steps,
         checked.trace.run.snapshots().len(),
     )
 }
@@ -153,7 +251,7 @@ fn whole_message(error: &dyn std::error::Error) -> String {
     message
 }
 
-fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, name: &str) -> Vec<Claim> {
+fn of_trace(checked: &Checked, toml: Option<&str>, name: &str) -> Vec<Claim> {
     let trace = &checked.trace;
     let manifest = trace.manifest();
     let mut claims = examples::check(manifest, &trace.examples, name);
@@ -189,7 +287,7 @@ fn of_trace(checked: &mut Checked, toml: Option<&str>, selection: &Selection, na
         None if is_recomputed => claims.extend(of_snapshots(checked, name)),
         None => {}
     }
-    claims.extend(of_population(checked, is_recomputed && !is_layered, selection, name));
+    claims.extend(of_population(checked, is_recomputed && !is_layered, name));
     claims
 }
 
@@ -224,24 +322,16 @@ fn without_snapshots(trace: &Trace) -> Option<&'static str> {
     }
 }
 
-fn of_snapshots(checked: &mut Checked, name: &str) -> Vec<Claim> {
+fn of_snapshots(checked: &Checked, name: &str) -> Vec<Claim> {
     let learned = "learned steps agree with the snapshots";
     let gradients = "recorded gradients are those of the snapshots";
     if let Some(why) = without_snapshots(&checked.trace) {
         return vec![Claim::unchecked(learned, name, why), Claim::unchecked(gradients, name, why)];
     }
-    let mut tally = Tally::default();
-    let mut steps = Vec::new();
-    for step in &mut checked.sample {
-        if let Some(recomputed) = step.recomputed.take() {
-            steps.push(step.step);
-            tally.add(recomputed);
-        }
-    }
-    tally.note(at_steps(&steps, checked.sample.len()));
+    let Sampled { steps, recomputed, recomputed_steps, .. } = &checked.sample;
     let of_gradients = match checked.trace.preconditioned() {
         Some(why) => Claim::unchecked(gradients, name, why),
-        None => tally.into_claim(gradients, name),
+        None => recomputed.clone().noting(at_steps(recomputed_steps, *steps)).into_claim(gradients, name),
     };
     vec![checked.trace.learned_steps().into_claim(learned, name), of_gradients]
 }
@@ -251,52 +341,24 @@ fn at_steps(steps: &[i64], of: usize) -> String {
     format!("at {} of {of} steps ({})", steps.len(), steps.join(", "))
 }
 
-fn of_population(checked: &mut Checked, is_recomputed: bool, selection: &Selection, name: &str) -> Vec<Claim> {
+fn of_population(checked: &Checked, is_recomputed: bool, name: &str) -> Vec<Claim> {
     let sums = "the population's contributions add up to ‖g‖²";
-    let recomputed = "the population's self terms are those of the snapshots";
+    let of_snapshots = "the population's self terms are those of the snapshots";
     let bounds = "the sample's self terms are parts of the population's";
-    if checked.whole.is_empty() {
+    let Population { steps, consistent, recomputed, recomputed_steps, has_self_terms } = &checked.population;
+    if *steps == 0 {
         return Vec::new();
     }
-    let mut consistent = Tally::default();
-    let (mut of_snapshots, mut steps) = (Tally::default(), Vec::new());
-    for step in &mut checked.whole {
-        consistent.add(std::mem::take(&mut step.consistent));
-        if let Some(tally) = step.recomputed.take() {
-            steps.push(step.step);
-            of_snapshots.add(tally);
-        }
-    }
-    of_snapshots.note(at_steps(&steps, checked.whole.len()));
-    let mut claims = vec![consistent.into_claim(sums, name)];
+    let mut claims = vec![consistent.clone().into_claim(sums, name)];
     if is_recomputed {
         claims.push(match without_snapshots(&checked.trace) {
-            Some(why) => Claim::unchecked(recomputed, name, why),
-            None => of_snapshots.into_claim(recomputed, name),
+            Some(why) => Claim::unchecked(of_snapshots, name, why),
+            None => recomputed.clone().noting(at_steps(recomputed_steps, *steps)).into_claim(of_snapshots, name),
         });
     }
     // Self terms need not be recorded.
-    if checked.whole.iter().any(|step| step.sampled_self_terms.iter().any(Option::is_some)) {
-        claims.push(sample_bounds(checked, selection).into_claim(bounds, name));
+    if *has_self_terms {
+        claims.push(checked.sample.bounds.clone().into_claim(bounds, name));
     }
     claims
-}
-
-fn sample_bounds(checked: &Checked, selection: &Selection) -> Tally {
-    let mut tally = Tally::default();
-    let sampled = &checked.trace.examples.sampled;
-    let selected: Vec<usize> = (0..sampled.len()).filter(|&place| selection.has_example(sampled[place])).collect();
-    for whole in &checked.whole {
-        let Some(sample) = checked.sample.iter().find(|sample| sample.step == whole.step) else { continue };
-        for (row, &place) in selected.iter().enumerate() {
-            let of_example = whole.sampled_self_terms[place].iter().flatten();
-            for (layer, &of_whole) in of_example.enumerate() {
-                let of_sample = sample.layers.get(layer).map_or(0.0, |terms| terms.self_terms[row]);
-                let name = &checked.trace.layers[layer].name;
-                let at = || format!("example {}, {name}, step {}", sampled[place], whole.step);
-                population::check_sample(of_sample, of_whole, at, &mut tally);
-            }
-        }
-    }
-    tally
 }

@@ -23,9 +23,9 @@ pub(crate) fn weights(is_there: &[bool]) -> Option<Vec<f64>> {
 }
 
 /// K of a group, from its share at each step.
-pub(crate) fn value(shares: &[Option<Number>], weights: &[f64]) -> Number {
+pub(crate) fn value(shares: impl IntoIterator<Item = Option<Number>>, weights: &[f64]) -> Number {
     let (mut sum, mut scale) = (0.0, 0.0);
-    for (share, weight) in shares.iter().zip(weights) {
+    for (share, weight) in shares.into_iter().zip(weights) {
         if let Some(share) = share {
             sum += weight * share.value;
             scale += weight.abs() * share.scale;
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(found, [(0, 1.0), (19, -1.0)]);
         assert!(super::weights(&[true]).is_none() && super::weights(&[false, true]).is_none());
         let shares = |last| [Some(Number::plain(0.75)), None, Some(Number::plain(last))];
-        assert_eq!(value(&shares(0.25), &[1.0, 0.0, -1.0]).value, 0.5);
+        assert_eq!(value(shares(0.25), &[1.0, 0.0, -1.0]).value, 0.5);
         assert_eq!(scores(&[vec![3.0, 1.0], vec![0.0, 0.0], vec![1.0, 3.0]], &[1.0, 0.0, -1.0]).values, [0.5, -0.5]);
     }
 }

@@ -1,10 +1,21 @@
 //! How many examples were learned by a step, and when half were [S 4].
 
+use cograd_trace::Metric;
+
 use crate::examples::Examples;
+use crate::plain::curves::curve;
 
 /// How many of `members` were learned at or before `step`.
 pub(crate) fn learned(examples: &Examples, members: &[usize], step: i64) -> usize {
     members.iter().filter(|&&example| examples.learned(example).is_some_and(|learned| learned <= step)).count()
+}
+
+/// Whether learned steps are known: not if more are right at some step than were ever learned by then, by half an example at least.
+pub(crate) fn are_known(examples: &Examples, metrics: &[Metric]) -> bool {
+    let all: Vec<usize> = (0..examples.count).collect();
+    curve(metrics, "train", "accuracy")
+        .iter()
+        .all(|(step, part)| part * examples.count as f64 - 0.5 <= learned(examples, &all, *step) as f64)
 }
 
 /// Median learning step of `members`: infinite if half of them were never learned, `None` if there are none, or it is not

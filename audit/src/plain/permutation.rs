@@ -95,35 +95,56 @@ pub(crate) struct Tests {
     pub worlds: u32,
 }
 
-/// Tests families of `series` (each n scores, `None` where the statistic is missing), of which `larger` families are made,
-/// in `worlds` null worlds.
+/// Series that are in memory at once.
+const CHUNK: usize = 1 << 10;
+
+/// Tests families of `rows` series (each n scores, `None` where the statistic is missing), of which `larger` families are made,
+/// in `worlds` null worlds. `series` is asked for ranges of them that ascend.
 pub(crate) fn test(
-    series: &[Option<Series>],
+    rows: usize,
+    mut series: impl FnMut(Range<usize>) -> Vec<Option<Series>>,
     families: &[Family],
     larger: usize,
     groups: &Groups,
     null_worlds: &Worlds,
     worlds: u32,
 ) -> Tests {
-    let scores = Scores::new(series, families, larger, groups);
     let firsts: Vec<u64> = (1..=u64::from(worlds)).step_by(BLOCK as usize).collect();
-    let blocks: Vec<Counts> = firsts
-        .par_iter()
-        .map(|&first| scores.count(null_worlds, first..(first + BLOCK).min(u64::from(worlds) + 1)))
-        .collect();
-    let mut members = scores.actual.iter().enumerate().map(|(place, actual)| {
-        actual.map(|z| {
-            let mut exceedances = Exceedances::default();
-            for block in &blocks {
-                exceedances.low += block.exceedances[place].low;
-                exceedances.high += block.exceedances[place].high;
+    let mut members: Vec<Vec<Option<Tested>>> = vec![Vec::new(); families.len()];
+    // The actual world's first, of each the largest |z| of each family, then of each larger one.
+    let mut maxima = vec![vec![None; families.len() + larger]; worlds as usize + 1];
+    for first in (0..rows).step_by(CHUNK) {
+        let chunk = first..(first + CHUNK).min(rows);
+        let within = |family: &Family| {
+            let start = family.series.start.clamp(chunk.start, chunk.end);
+            let end = family.series.end.clamp(start, chunk.end);
+            Family { series: start - first..end - first, ..family.clone() }
+        };
+        let of_chunk: Vec<Family> = families.iter().map(within).collect();
+        let scores = Scores::new(&series(chunk.clone()), &of_chunk, larger, groups);
+        let count = |&first: &u64| scores.count(null_worlds, first..(first + BLOCK).min(u64::from(worlds) + 1));
+        let blocks: Vec<Counts> = firsts.par_iter().map(count).collect();
+        let of_worlds = blocks.iter().flat_map(|block| &block.maxima);
+        for (maxima, of_chunk) in maxima.iter_mut().zip([&scores.maxima(&scores.actual)].into_iter().chain(of_worlds)) {
+            for (maximum, of_chunk) in maxima.iter_mut().zip(of_chunk) {
+                *maximum = [*maximum, *of_chunk].into_iter().flatten().reduce(f64::max);
             }
-            Tested { z, exceedances }
-        })
-    });
+        }
+        let exceedances = |place: usize| {
+            blocks.iter().fold(Exceedances::default(), |sum, block| {
+                let of_block = block.exceedances[place];
+                Exceedances { low: sum.low + of_block.low, high: sum.high + of_block.high }
+            })
+        };
+        let tested = |(place, z): (usize, &Option<f64>)| Some(Tested { z: (*z)?, exceedances: exceedances(place) });
+        let mut found = scores.actual.iter().enumerate().map(tested);
+        for (members, family) in members.iter_mut().zip(&of_chunk) {
+            members.extend(found.by_ref().take(family.series.len()));
+        }
+    }
+    let (actual, of_worlds) = (maxima.remove(0), maxima);
     let maximum = |(family, actual): (usize, Option<f64>)| {
-        let mut maxima: Vec<f64> =
-            blocks.iter().flat_map(|block| block.maxima.iter().filter_map(|of_world| of_world[family])).collect();
+        let mut maxima: Vec<f64> = of_worlds.iter().filter_map(|of_world| of_world[family]).collect();
         maxima.sort_by(f64::total_cmp);
         let rank = (0.95 * f64::from(worlds + 1)).ceil() as usize;
         let tested = actual.map(|z| {
@@ -133,16 +154,15 @@ pub(crate) fn test(
         });
         (tested, maxima.get(rank.wrapping_sub(1)).copied())
     };
-    let maxima: Vec<(Option<Tested>, Option<f64>)> =
-        scores.maxima(&scores.actual).into_iter().enumerate().map(maximum).collect();
+    let maxima: Vec<(Option<Tested>, Option<f64>)> = actual.into_iter().enumerate().map(maximum).collect();
     let (whole, of_larger) = maxima.split_at(families.len());
-    let family = |(family, &(whole, band)): (&Family, &(Option<Tested>, Option<f64>))| FamilyTest {
-        members: members.by_ref().take(family.series.len()).collect(),
+    let family = |(members, &(whole, band)): (Vec<Option<Tested>>, &(Option<Tested>, Option<f64>))| FamilyTest {
+        members,
         whole,
         band,
     };
     Tests {
-        families: families.iter().zip(whole).map(family).collect(),
+        families: members.into_iter().zip(whole).map(family).collect(),
         larger: of_larger.iter().map(|(tested, _)| *tested).collect(),
         worlds,
     }

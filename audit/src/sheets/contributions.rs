@@ -2,12 +2,11 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let grouping = run.grouping()?;
     let mut sheet = Sheet::new(&["step", "example_id"], &["group", "contribution", "self_term"]);
-    for (step, terms) in run.paper().record.steps.iter().zip(&run.terms) {
+    for (step, terms) in run.part.records[0].steps.iter().zip(&run.part.terms) {
         for (place, &example) in run.selected.iter().enumerate() {
             let values = vec![
                 Value::text(Some(&grouping.names[grouping.of[example]])),

@@ -3,13 +3,12 @@
 use super::keys;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet};
-use crate::table::Tables;
 use crate::tally::Number;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let names = &run.grouping()?.names;
     let mut sheet = Sheet::new(&["estimator", "step", "group_a", "group_b"], &["value", "fraction"]);
-    for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
+    for (&step, coherence) in run.part.records[0].steps.iter().zip(&run.part.coherence) {
         let terms = &coherence.cross_terms;
         let total = coherence.cross_total;
         let size: f64 = terms.iter().flatten().map(|term| term.scale).sum();

@@ -5,9 +5,8 @@ use crate::plain::cumulative::difference;
 use crate::recompute::Recomputed;
 use crate::record::{Subject, pairs};
 use crate::sheet::{Key, Sheet, Value};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let names = &run.grouping()?.names;
     let key_columns = &["estimator", "step", "world", "group_a", "group_b"];
     let mut sheet = Sheet::new(key_columns, &["difference", "lower", "upper"]);
@@ -16,19 +15,19 @@ pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
         sheet.push(vec![estimator.into(), Key::from(step), Key::Int(world.into()), a, b], values);
     };
     let pairs = pairs(names.len());
-    for estimate in &run.estimates {
-        for world in &estimate.worlds {
+    for record in &run.part.records {
+        for world in &record.worlds {
             for &(a, b) in &pairs {
                 let means = world.means[a].iter().zip(&world.means[b]);
-                for (&step, (of_a, of_b)) in estimate.record.steps.iter().zip(means) {
+                for (&step, (of_a, of_b)) in record.steps.iter().zip(means) {
                     let values = vec![difference(*of_a, *of_b).into(), Value::Null, Value::Null];
-                    add(estimate.record.estimator, step, world.number, (a, Some(b)), values);
+                    add(record.estimator, step, world.number, (a, Some(b)), values);
                 }
             }
         }
     }
-    let of_population = run.population.iter().flat_map(|of| &of.differences);
-    for (&step, differences) in run.paper().record.steps.iter().zip(of_population) {
+    let of_population = run.part.population.iter().flat_map(|of| &of.differences);
+    for (&step, differences) in run.part.records[0].steps.iter().zip(of_population) {
         for (&(a, b), difference) in pairs.iter().zip(differences) {
             add("population", step, 0, (a, Some(b)), difference.cells());
         }

@@ -2,9 +2,8 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Sheet, Value};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let grouping = run.grouping()?;
     let mut sheet = Sheet::new(&["group"], &["order", "examples", "sampled"]);
     let sampled = grouping.of_some(&run.selected);

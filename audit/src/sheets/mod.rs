@@ -5,7 +5,7 @@ mod contributions;
 mod coverage;
 mod cross_terms;
 mod cumulative;
-mod curves;
+pub(crate) mod curves;
 mod differences;
 mod gradient_norms;
 mod groups;
@@ -13,8 +13,8 @@ mod learned;
 mod matched;
 mod metrics;
 mod neighbours;
-mod null;
-mod over_seeds;
+pub(crate) mod null;
+pub(crate) mod over_seeds;
 mod overfit;
 mod predictions;
 mod runs;
@@ -28,20 +28,28 @@ use crate::evidence::Evidence;
 use crate::recompute::Recomputed;
 use crate::record::Subject;
 use crate::sheet::{Key, Sheet};
-use crate::table::Tables;
 
-/// Makes the sheet of one table of one run, the other tables being as they are published; the reason if it cannot be told from
-/// the study alone.
-type OfRun = fn(&Recomputed, &Tables) -> Result<Sheet, String>;
+/// Makes the sheet of one table of one run; the reason if it cannot be told from the study alone.
+type OfRun = fn(&Recomputed) -> Result<Sheet, String>;
 
 /// Makes the sheet of one table of the whole study.
 type OfStudy = fn(&Study<'_>) -> Result<Sheet, String>;
 
-/// How the sheet of a table is made.
+/// How the rows of a table are made.
 #[derive(Clone, Copy)]
 pub(crate) enum Make {
+    /// Of some steps of a run after the others.
+    OfSteps(OfRun),
+    /// Of a run, when it is whole.
     OfRun(OfRun),
+    /// Of a run, when it is whole, in parts: the null distributions.
+    Null,
+    /// Of a run, from the other tables as they are published.
+    Curves,
+    /// Of the study.
     OfStudy(OfStudy),
+    /// Of the study, from `curves` as it is published.
+    OverSeeds,
 }
 
 /// What the sheets of the whole study are made of.
@@ -52,36 +60,34 @@ pub(crate) struct Study<'a> {
     pub names: Vec<&'a str>,
     /// The conditions of the study, as the summary has them.
     pub conditions: &'a [Condition],
-    pub tables: &'a Tables,
 }
 
-/// How the sheet of a table is made; `None` if the audit does not recompute it.
+/// How the rows of a table are made; `None` if the audit does not recompute it.
 pub(crate) fn make(table: &str) -> Option<Make> {
-    let of_run: OfRun = match table {
-        "runs" => runs::sheet,
-        "groups" => groups::sheet,
-        "metrics" => metrics::sheet,
-        "learned" => learned::sheet,
-        "overfit" => overfit::sheet,
-        "contributions" => contributions::sheet,
-        "gradient_norms" => gradient_norms::sheet,
-        "shares" => shares::sheet,
-        "cumulative" => cumulative::sheet,
-        "differences" => differences::sheet,
-        "null" => null::sheet,
-        "tests" => tests::sheet,
-        "cross_terms" => cross_terms::sheet,
-        "coherence" => coherence::sheet,
-        "coverage" => coverage::sheet,
-        "similarity" => similarity::sheet,
-        "neighbours" => neighbours::sheet,
-        "curves" => curves::sheet,
-        "over_seeds" => return Some(Make::OfStudy(over_seeds::sheet)),
-        "matched" => return Some(Make::OfStudy(matched::sheet)),
-        "predictions" => return Some(Make::OfStudy(predictions::sheet)),
+    Some(match table {
+        "runs" => Make::OfRun(runs::sheet),
+        "groups" => Make::OfRun(groups::sheet),
+        "metrics" => Make::OfSteps(metrics::sheet),
+        "learned" => Make::OfSteps(learned::sheet),
+        "overfit" => Make::OfSteps(overfit::sheet),
+        "contributions" => Make::OfSteps(contributions::sheet),
+        "gradient_norms" => Make::OfSteps(gradient_norms::sheet),
+        "shares" => Make::OfSteps(shares::sheet),
+        "cumulative" => Make::OfSteps(cumulative::sheet),
+        "differences" => Make::OfSteps(differences::sheet),
+        "null" => Make::Null,
+        "tests" => Make::OfRun(tests::sheet),
+        "cross_terms" => Make::OfSteps(cross_terms::sheet),
+        "coherence" => Make::OfSteps(coherence::sheet),
+        "coverage" => Make::OfRun(coverage::sheet),
+        "similarity" => Make::OfSteps(similarity::sheet),
+        "neighbours" => Make::OfSteps(neighbours::sheet),
+        "curves" => Make::Curves,
+        "over_seeds" => Make::OverSeeds,
+        "matched" => Make::OfStudy(matched::sheet),
+        "predictions" => Make::OfStudy(predictions::sheet),
         _ => return None,
-    };
-    Some(Make::OfRun(of_run))
+    })
 }
 
 /// Keys `group_a` and `group_b` of a group or pair of these groups.

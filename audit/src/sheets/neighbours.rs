@@ -2,15 +2,14 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::table::Tables;
 use crate::tally::Number;
 
 /// Of smaller cosines f64 has fewer digits.
 pub(super) const SMALLEST: f64 = 1e-4;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let mut sheet = Sheet::new(&["step", "example_id", "rank"], &["neighbour", "cosine", "same_class"]);
-    for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
+    for (&step, coherence) in run.part.records[0].steps.iter().zip(&run.part.coherence) {
         for (&example, nearest) in run.selected.iter().zip(&coherence.neighbours) {
             for (place, (neighbour, same)) in nearest.iter().enumerate() {
                 let id = |candidate: Option<&usize>| candidate.map_or(-1, |&place| run.selected[place] as i128);

@@ -3,20 +3,30 @@
 use super::keys;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+/// Steps of a sheet.
+const STEPS: usize = 1 << 14;
+
+/// Hands on the rows in parts.
+pub(crate) fn each(run: &Recomputed, mut take: impl FnMut(&Sheet)) -> Result<(), String> {
     let names = &run.grouping()?.names;
-    let key_columns = &["estimator", "statistic", "group_a", "group_b", "step"];
-    let mut sheet = Sheet::new(key_columns, &["mean", "sd", "lower", "upper", "p"]);
+    let empty = || {
+        Sheet::new(&["estimator", "statistic", "group_a", "group_b", "step"], &["mean", "sd", "lower", "upper", "p"])
+    };
+    // Without rows they are compared too.
+    take(&empty());
     for estimate in &run.estimates {
-        for curve in &estimate.null {
-            let [a, b] = keys(names, Some(curve.subject));
-            for (step, cells) in &curve.points {
-                let (estimator, statistic) = (estimate.record.estimator.into(), curve.statistic.into());
-                sheet.push(vec![estimator, statistic, a.clone(), b.clone(), Key::from(*step)], cells.to_vec());
+        estimate.null(STEPS, |curves| {
+            let mut sheet = empty();
+            for curve in curves {
+                let [a, b] = keys(names, Some(curve.subject));
+                for (step, cells) in curve.points {
+                    let (estimator, statistic) = (estimate.record.estimator.into(), curve.statistic.into());
+                    sheet.push(vec![estimator, statistic, a.clone(), b.clone(), Key::from(step)], cells);
+                }
             }
-        }
+            take(&sheet);
+        });
     }
-    Ok(sheet)
+    Ok(())
 }

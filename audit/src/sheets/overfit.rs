@@ -2,13 +2,12 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let columns = &["train_accuracy", "test_accuracy", "overfit", "chance", "proper_accuracy"];
     let mut sheet = Sheet::new(&["step"], columns);
-    for at in run.overfit() {
-        let proper = Value::plain(run.examples.proper_accuracy());
+    for at in run.overfit.iter().filter(|at| run.part.steps.contains(at.step)) {
+        let proper = Value::plain(run.trace.examples.proper_accuracy());
         let (train, test) = (Value::exact(at.train), Value::exact(at.test));
         let values = vec![train, test, Value::near(at.overfit, 1.0), Value::near(at.chance, 1.0), proper];
         sheet.push(vec![Key::from(at.step)], values);

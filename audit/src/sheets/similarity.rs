@@ -3,12 +3,11 @@
 use super::neighbours::SMALLEST;
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::table::Tables;
 use crate::tally::Number;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let mut sheet = Sheet::new(&["step", "order", "block_a", "block_b"], &["name_a", "name_b", "pairs", "cosine"]);
-    for (&step, coherence) in run.paper().record.steps.iter().zip(&run.coherence) {
+    for (&step, coherence) in run.part.records[0].steps.iter().zip(&run.part.coherence) {
         for block in &coherence.blocks {
             let [a, b] = block.places.map(|place| Key::from(place as i64));
             let mean = block.sum / block.pairs as f64;

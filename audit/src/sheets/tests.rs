@@ -5,9 +5,8 @@ use crate::plain::holm::holm;
 use crate::recompute::Recomputed;
 use crate::record::Test;
 use crate::sheet::{Sheet, Value};
-use crate::table::Tables;
 
-pub(super) fn sheet(run: &Recomputed, _: &Tables) -> Result<Sheet, String> {
+pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let names = &run.grouping()?.names;
     let columns = &["observed", "worlds", "exceedances", "p", "p_lower", "p_upper", "p_holm"];
     let mut sheet = Sheet::new(&["estimator", "statistic", "group_a", "group_b"], columns);
