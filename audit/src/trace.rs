@@ -137,7 +137,7 @@ impl Trace {
                 // A null of another program may mean that it is not known.
                 let is_known = is_ours(self.manifest()) || self.examples.learned(example).is_some();
                 let is_told = evaluated.contains(&step) && is_known;
-                learned_steps::check(&self.examples, example, step, &forward, is_told, tally);
+                learned_steps::check(&self.examples, example, step, &forward.logits, is_told, tally);
             }));
         }
         tally

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cograd_recorder::data::{Dataset, Examples as Images, Values};
-use cograd_recorder::{Batch, Experiment, Optimizer};
+use cograd_recorder::{Batch, Experiment, NetworkKind, Optimizer};
 use cograd_trace::Manifest;
 use rayon::prelude::*;
 
 use crate::check::seeds::drawn;
-use crate::check::{gradients, learned_steps};
+use crate::check::{gradients, layered_data, learned_steps};
 use crate::claim::Claim;
 use crate::examples::integers;
 use crate::plain::full_gradient::{Example, FullGradient};
-use crate::plain::network::{Forward, Network};
+use crate::plain::network::{Logits, Network};
 use crate::plain::random::{of_recorder, shuffle_front};
 use crate::plain::rate::rate;
 use crate::plain::rule::Rule;
@@ -29,14 +29,14 @@ const ROUNDING: f64 = 1e-6;
 const OF_WEIGHT: f64 = 1.2e-7;
 
 /// The data set, as the audit reads it.
-struct Data<'a> {
+pub(super) struct Data<'a> {
     images: &'a Images,
-    labels: Vec<usize>,
+    pub labels: Vec<usize>,
 }
 
 impl Data<'_> {
     /// What the network is given of an example: its pixels, scaled as the recorder does, its numbers or its words.
-    fn input(&self, example: usize) -> Vec<f32> {
+    pub fn input(&self, example: usize) -> Vec<f32> {
         let width = self.images.width();
         let places = example * width..(example + 1) * width;
         match &self.images.values {
@@ -48,13 +48,43 @@ impl Data<'_> {
         }
     }
 
-    fn forward(&self, network: &Network) -> Vec<Forward> {
-        (0..self.labels.len()).into_par_iter().map(|example| network.forward(&self.input(example))).collect()
+    /// What a network answers to every example; its error if it has none.
+    pub fn logits<E: Send>(&self, of: impl Fn(&[f32]) -> Result<Logits, E> + Sync) -> Result<Vec<Logits>, E> {
+        (0..self.labels.len()).into_par_iter().map(|example| of(&self.input(example))).collect()
     }
 }
 
-/// Of a run that cograd recorded.
-pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subject: &str) -> Vec<Claim> {
+/// What is compared at the snapshots.
+#[derive(Default)]
+pub(super) struct Claims {
+    curves: Tally,
+    learned: Tally,
+}
+
+impl Claims {
+    /// With what became of the population and of the updates.
+    pub fn into_claims(self, population: Result<Tally, String>, updates: Claim, subject: &str) -> Vec<Claim> {
+        let of_population = "the population is that of the data set, at snapshots";
+        vec![
+            self.curves.into_claim("losses and accuracies are those of the data set, at snapshots", subject),
+            self.learned.into_claim("learned steps of all examples agree with the snapshots", subject),
+            match population {
+                Ok(tally) => tally.into_claim(of_population, subject),
+                Err(why) => Claim::fail(of_population, subject, why),
+            },
+            updates,
+        ]
+    }
+}
+
+/// Of a run that cograd recorded; `kind` is that of its network, if it is no multilayer perceptron.
+pub(crate) fn check(
+    trace: &Trace,
+    kind: Option<&NetworkKind>,
+    experiment: &Experiment,
+    data: &Dataset,
+    subject: &str,
+) -> Vec<Claim> {
     let (all, seed) = (data.train.labels.len(), trace.manifest().conditions.seed());
     let rows = experiment.data.examples.zip(seed).map(|(amount, seed)| drawn(all, amount, seed, SUBSET, 0));
     let rows = rows.map(|rows| rows.into_iter().map(|row| row as u32).collect::<Vec<u32>>());
@@ -65,26 +95,40 @@ pub(crate) fn check(trace: &Trace, experiment: &Experiment, data: &Dataset, subj
     if examples.failed() > 0 {
         return vec![examples.into_claim(of_data, subject)];
     }
-    if trace.widths.is_none() {
-        let rest = "losses, learned steps, population and updates are those of the data set";
-        let why = "the audit takes only fully connected networks through the whole data set: use --replay";
-        return vec![examples.into_claim(of_data, subject), Claim::unchecked(rest, subject, why)];
-    }
     let label = |example: usize| trace.examples.class(example).unwrap_or(usize::MAX);
     let train = Data { images: &data.train, labels: (0..trace.examples.count).map(label).collect() };
     let test = Data { images: &data.test, labels: data.test.labels.iter().map(|label| (*label).into()).collect() };
-    let (curves, learned) = at_snapshots(trace, &train, &test);
-    let population = "the population is that of the data set, at snapshots";
-    vec![
-        examples.into_claim(of_data, subject),
-        curves.into_claim("losses and accuracies are those of the data set, at snapshots", subject),
-        learned.into_claim("learned steps of all examples agree with the snapshots", subject),
-        match contributions(trace, &train) {
-            Ok(tally) => tally.into_claim(population, subject),
-            Err(why) => Claim::fail(population, subject, why),
+    let mut claims = vec![examples.into_claim(of_data, subject)];
+    match kind {
+        Some(kind) => match layered_data::check(trace, kind, experiment, [&train, &test], subject) {
+            Ok(of_data) => claims.extend(of_data),
+            Err(why) => {
+                let rest = "losses, learned steps, population and updates are those of the data set";
+                claims.push(Claim::unchecked(rest, subject, why));
+            }
         },
-        updates(trace, experiment, &train, subject),
-    ]
+        None => claims.extend(of_perceptron(trace, experiment, [&train, &test], subject)),
+    }
+    claims
+}
+
+fn of_perceptron(trace: &Trace, experiment: &Experiment, [train, test]: [&Data<'_>; 2], subject: &str) -> Vec<Claim> {
+    let mut claims = Claims::default();
+    for (&step, network) in trace.networks() {
+        let of = |data: &Data<'_>| -> Vec<Logits> {
+            let Ok(logits) = data.logits::<std::convert::Infallible>(|input| Ok(network.forward(input).logits));
+            logits
+        };
+        let (of_train, of_test) = (of(train), of(test));
+        at_snapshot(trace, step, [(&of_train, train), (&of_test, test)], &mut claims);
+    }
+    let updates = updates(trace, experiment, train.labels.len(), subject, |step, minibatch, rule, settings| {
+        let (from, to) = (trace.networks().get(&step)?, trace.networks().get(&(step + 1))?);
+        let example = |&example: &usize| Example::of(from, &train.input(example), train.labels[example]);
+        let made: Vec<Example> = minibatch.par_iter().map(example).collect();
+        Some(Ok(update([from, to], &made, rule, settings, step)))
+    });
+    claims.into_claims(contributions(trace, train), updates, subject)
 }
 
 /// Labels before the noise, and inputs of the sample.
@@ -112,59 +156,59 @@ fn of_examples(trace: &Trace, data: &Dataset) -> Tally {
     tally
 }
 
-/// Losses and accuracies, and learned steps, at the snapshots.
-fn at_snapshots(trace: &Trace, train: &Data<'_>, test: &Data<'_>) -> (Tally, Tally) {
-    let (mut curves, mut learned) = (Tally::default(), Tally::default());
-    let evaluated = learned_steps::evaluated(&trace.metrics);
-    for (&step, network) in trace.networks() {
-        let (of_train, of_test) = (train.forward(network), test.forward(network));
-        for (example, forward) in of_train.iter().enumerate() {
-            learned_steps::check(&trace.examples, example, step, forward, evaluated.contains(&step), &mut learned);
-        }
-        for metric in trace.metrics.iter().filter(|metric| metric.step == step) {
-            let (forwards, labels, members) = match &*metric.split {
-                "train" => (&of_train, &train.labels, trace.examples.named(&metric.group)),
-                "test" if metric.group == "all" => (&of_test, &test.labels, (0..test.labels.len()).collect()),
-                _ => continue,
-            };
-            let place = || format!("{} {} of {} at step {step}", metric.split, metric.metric, metric.group);
-            let count = members.len() as f64;
-            match &*metric.metric {
-                "loss" => {
-                    let (mut loss, mut size) = (0.0, 0.0);
-                    for &example in &members {
-                        let (of_example, of_size) = forwards[example].loss(labels[example]);
-                        loss += of_example / count;
-                        size += of_size / count;
-                    }
-                    curves.close(metric.value, Number { value: loss, scale: size, allowed: ROUNDING }, place);
+/// Losses and accuracies, and learned steps, at the snapshot of a step, from what its network answers to training and test set.
+pub(super) fn at_snapshot(
+    trace: &Trace,
+    step: i64,
+    [(of_train, train), (of_test, test)]: [(&[Logits], &Data<'_>); 2],
+    Claims { curves, learned }: &mut Claims,
+) {
+    let is_evaluated = learned_steps::evaluated(&trace.metrics).contains(&step);
+    for (example, logits) in of_train.iter().enumerate() {
+        learned_steps::check(&trace.examples, example, step, logits, is_evaluated, learned);
+    }
+    for metric in trace.metrics.iter().filter(|metric| metric.step == step) {
+        let (forwards, labels, members) = match &*metric.split {
+            "train" => (of_train, &train.labels, trace.examples.named(&metric.group)),
+            "test" if metric.group == "all" => (of_test, &test.labels, (0..test.labels.len()).collect()),
+            _ => continue,
+        };
+        let place = || format!("{} {} of {} at step {step}", metric.split, metric.metric, metric.group);
+        let count = members.len() as f64;
+        match &*metric.metric {
+            "loss" => {
+                let (mut loss, mut size) = (0.0, 0.0);
+                for &example in &members {
+                    let (of_example, of_size) = forwards[example].loss(labels[example]);
+                    loss += of_example / count;
+                    size += of_size / count;
                 }
-                "accuracy" => {
-                    let right = |lead_of: f64| {
-                        let is = |&&example: &&usize| {
-                            let (prediction, lead) = forwards[example].prediction();
-                            if lead < 1.0 { lead_of > 0.0 } else { prediction == labels[example] }
-                        };
-                        members.iter().filter(is).count() as f64
-                    };
-                    let (low, high, found) = (right(0.0), right(1.0), metric.value * count);
-                    curves.check(low - 1e-6 <= found && found <= high + 1e-6, || {
-                        format!("{}: {found} are right, recomputed {low} to {high}", place())
-                    });
-                }
-                "chance" => {
-                    let (expected, allowed) = chance(&train.labels, forwards);
-                    curves.close(metric.value, Number { value: expected, scale: 1.0, allowed }, place);
-                }
-                _ => {}
+                curves.close(metric.value, Number { value: loss, scale: size, allowed: ROUNDING }, place);
             }
+            "accuracy" => {
+                let right = |lead_of: f64| {
+                    let is = |&&example: &&usize| {
+                        let (prediction, lead) = forwards[example].prediction();
+                        if lead < 1.0 { lead_of > 0.0 } else { prediction == labels[example] }
+                    };
+                    members.iter().filter(is).count() as f64
+                };
+                let (low, high, found) = (right(0.0), right(1.0), metric.value * count);
+                curves.check(low - 1e-6 <= found && found <= high + 1e-6, || {
+                    format!("{}: {found} are right, recomputed {low} to {high}", place())
+                });
+            }
+            "chance" => {
+                let (expected, allowed) = chance(&train.labels, forwards);
+                curves.close(metric.value, Number { value: expected, scale: 1.0, allowed }, place);
+            }
+            _ => {}
         }
     }
-    (curves, learned)
 }
 
 /// The accuracy of these answers on permuted labels, and what f32 may change of it: answers that it may give otherwise.
-fn chance(labels: &[usize], forwards: &[Forward]) -> (f64, f64) {
+fn chance(labels: &[usize], forwards: &[Logits]) -> (f64, f64) {
     let mut frequencies: BTreeMap<usize, f64> = BTreeMap::new();
     for label in labels {
         *frequencies.entry(*label).or_default() += 1.0 / labels.len() as f64;
@@ -210,25 +254,31 @@ fn contributions(trace: &Trace, train: &Data<'_>) -> Result<Tally, String> {
 }
 
 /// From one snapshot to the next step's: the rule and the learning rate.
-fn updates(trace: &Trace, experiment: &Experiment, train: &Data<'_>, subject: &str) -> Claim {
+/// `update` compares that of a step with what a rule makes of its minibatch at a learning rate and weight decay; `None` without both snapshots.
+pub(super) fn updates(
+    trace: &Trace,
+    experiment: &Experiment,
+    examples: usize,
+    subject: &str,
+    update: impl Fn(i64, &[usize], Rule, [f64; 2]) -> Option<Result<Tally, String>>,
+) -> Claim {
     let claim = "consecutive snapshots follow the rule and the learning rate";
     let manifest = trace.manifest();
     let Some(seed) = manifest.conditions.seed() else {
         return Claim::unchecked(claim, subject, "the run has no seed, which draws the minibatches");
     };
-    let pairs =
-        trace.networks().iter().filter_map(|(step, from)| Some((*step, from, trace.networks().get(&(step + 1))?)));
     let (mut tally, mut others) = (Tally::default(), BTreeSet::new());
-    for (step, from, to) in pairs {
+    let snapshots = trace.run.snapshots();
+    for step in snapshots.iter().copied().filter(|step| snapshots.contains(&(step + 1))) {
         match rule(manifest, step).zip(weight_decay(experiment.training.optimizer)) {
             Some((rule, decay)) => {
-                let minibatch = minibatch(experiment.training.batch, train.labels.len(), seed, step as u64);
-                let made: Vec<Example> = minibatch
-                    .par_iter()
-                    .map(|&example| Example::of(from, &train.input(example), train.labels[example]))
-                    .collect();
+                let minibatch = minibatch(experiment.training.batch, examples, seed, step as u64);
                 let rate = rate(&experiment.training, step as u64);
-                tally.add(update([from, to], &made, rule, [rate, decay], step));
+                match update(step, &minibatch, rule, [rate, decay]) {
+                    Some(Ok(of_step)) => tally.add(of_step),
+                    Some(Err(why)) => return Claim::unchecked(claim, subject, why),
+                    None => {}
+                }
             }
             None => drop(others.insert(step)),
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use cograd_recorder::NetworkKind;
 use rayon::prelude::*;
 
+use crate::check::learned_steps;
 use crate::claim::Claim;
 use crate::plain::layered::{Gradient, Layered};
 use crate::tally::{Number, Tally};
@@ -16,19 +17,21 @@ const ROUNDING: f64 = 1e-4;
 /// The same where a unit may be on the other side of zero, or another value be the largest of a pooling.
 const OTHER_SIDE: f64 = 0.05;
 /// Parts of an example's gradient that are so small are rounded as the whole is.
-const SMALL: f64 = 1e-2;
+pub(super) const SMALL: f64 = 1e-2;
 
 /// Of a run of `kind`.
 pub(crate) fn check(trace: &Trace, kind: &NetworkKind, subject: &str) -> Vec<Claim> {
     let gradients = "recorded gradients are those of the snapshots";
+    let learned = "learned steps agree with the snapshots";
     let self_terms = "the population's self terms are those of the snapshots";
-    if let Some(why) = trace.preconditioned() {
-        return vec![Claim::unchecked(gradients, subject, why)];
-    }
     match at_snapshots(trace, kind) {
-        Err(why) => vec![Claim::unchecked(gradients, subject, why)],
-        Ok((of_gradients, of_population)) => {
-            let mut claims = vec![of_gradients.into_claim(gradients, subject)];
+        Err(why) => [learned, gradients].map(|claim| Claim::unchecked(claim, subject, why.clone())).to_vec(),
+        Ok([of_learned, of_gradients, of_population]) => {
+            let of_gradients = match trace.preconditioned() {
+                Some(why) => Claim::unchecked(gradients, subject, why),
+                None => of_gradients.into_claim(gradients, subject),
+            };
+            let mut claims = vec![of_learned.into_claim(learned, subject), of_gradients];
             if !trace.manifest().population_steps.is_empty() {
                 claims.push(of_population.into_claim(self_terms, subject));
             }
@@ -37,7 +40,8 @@ pub(crate) fn check(trace: &Trace, kind: &NetworkKind, subject: &str) -> Vec<Cla
     }
 }
 
-fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<(Tally, Tally), String> {
+/// Learned steps, gradients and self terms.
+fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<[Tally; 3], String> {
     let inputs =
         trace.inputs.as_ref().ok_or("the run has no inputs.parquet, which holds those of the sampled examples")?;
     let sampled = &trace.examples.sampled;
@@ -51,6 +55,13 @@ fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<(Tally, Tally), Str
         };
         let of_step: Result<Vec<Gradient>, String> = sampled.par_iter().zip(inputs).map(of_example).collect();
         gradients.insert(step, of_step?);
+    }
+    let (mut learned, evaluated) = (Tally::default(), learned_steps::evaluated(&trace.metrics));
+    for (&step, of_step) in &gradients {
+        for (example, gradient) in sampled.iter().zip(of_step) {
+            let is_told = evaluated.contains(&step);
+            learned_steps::check(&trace.examples, *example, step, &gradient.logits, is_told, &mut learned);
+        }
     }
     let mut tally = Tally::default();
     let steps = trace.run.map_steps(|of_step| {
@@ -83,10 +94,11 @@ fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<(Tally, Tally), Str
         Some(tally)
     });
     steps.map_err(|error| error.to_string())?.into_iter().flatten().for_each(|of_step| population.add(of_step));
-    Ok((tally, population))
+    Ok([learned, tally, population])
 }
 
-fn allowed(gradient: &Gradient) -> f64 {
+/// What the norm of an example's recorded gradient may be off by, as a part of it.
+pub(super) fn allowed(gradient: &Gradient) -> f64 {
     if gradient.is_on_edge { OTHER_SIDE } else { ROUNDING }
 }
 

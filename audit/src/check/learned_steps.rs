@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use cograd_trace::Metric;
 
 use crate::examples::Examples;
-use crate::plain::network::Forward;
+use crate::plain::network::Logits;
 use crate::tally::Tally;
 
 /// Steps at which the accuracy of the training set was evaluated.
@@ -18,16 +18,9 @@ pub(crate) fn evaluated(metrics: &[Metric]) -> BTreeSet<i64> {
 }
 
 /// Compares one example at the step of a snapshot; `is_told` says whether one that was right there would have been learned.
-pub(crate) fn check(
-    examples: &Examples,
-    example: usize,
-    step: i64,
-    forward: &Forward,
-    is_told: bool,
-    tally: &mut Tally,
-) {
+pub(crate) fn check(examples: &Examples, example: usize, step: i64, logits: &Logits, is_told: bool, tally: &mut Tally) {
     let Some(label) = examples.class(example).filter(|_| examples.learned_step.is_some()) else { return };
-    let (prediction, lead) = forward.prediction();
+    let (prediction, lead) = logits.prediction();
     if lead < 1.0 {
         tally.check(true, String::new);
         return;

@@ -7,6 +7,7 @@ pub(crate) mod experiment;
 pub(crate) mod files;
 pub(crate) mod gradients;
 pub(crate) mod layered;
+pub(crate) mod layered_data;
 pub(crate) mod learned_steps;
 pub(crate) mod metrics;
 pub(crate) mod population;

@@ -99,7 +99,7 @@ pub(crate) fn check<'a>(
         Ok((checked, compared)) => {
             claims.push(Claim::pass(READABLE, &name, contents(&checked)));
             claims.extend(of_trace(&checked, experiment, &name));
-            claims.extend(data.into_iter().flat_map(|data| of_data(&checked.trace, data, &name)));
+            claims.extend(data.into_iter().flat_map(|data| of_data(&checked.trace, experiment, data, &name)));
             compared
         }
         Err(error) => {
@@ -297,7 +297,7 @@ fn kind(toml: &str, run: &str) -> Option<NetworkKind> {
     Some(experiment.of_run(run)?.network.kind).filter(|kind| !matches!(kind, NetworkKind::Mlp { .. }))
 }
 
-fn of_data(trace: &Trace, data: &Result<(Experiment, Dataset), String>, name: &str) -> Vec<Claim> {
+fn of_data(trace: &Trace, toml: Option<&str>, data: &Result<(Experiment, Dataset), String>, name: &str) -> Vec<Claim> {
     let claim = "the trace is of the data set";
     match data {
         _ if !seeds::is_ours(trace.manifest()) => {
@@ -305,7 +305,10 @@ fn of_data(trace: &Trace, data: &Result<(Experiment, Dataset), String>, name: &s
             vec![Claim::unchecked(claim, name, why)]
         }
         Err(why) => vec![Claim::unchecked(claim, name, why)],
-        Ok((experiment, data)) => data::check(trace, experiment, data, name),
+        Ok((experiment, data)) => {
+            let kind = toml.filter(|_| trace.widths.is_none()).and_then(|toml| kind(toml, name));
+            data::check(trace, kind.as_ref(), experiment, data, name)
+        }
     }
 }
 

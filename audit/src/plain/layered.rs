@@ -1,16 +1,20 @@
 //! Convolutional and residual networks and transformers a second time: one example alone, in f64, by candle's own operations and
 //! derivatives, without the recorder's layers. Padding is not masked here but left out.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use candle_core::{D, DType, Device, Result, Tensor, Var, bail};
 use cograd_recorder::NetworkKind;
 
+use crate::plain::network::Logits;
+
 /// A unit this close to zero, relative to the largest of its layer, may be on either side in f32.
 const EDGE: f64 = 2e-6;
 /// ε under the root of normalisations.
 const EPSILON: f64 = 1e-5;
+/// What f32 may lose on the way through the layers, in roundings of the last one.
+const LAYERS: f64 = 20.0;
 
 /// The network of a snapshot.
 pub(crate) struct Layered {
@@ -24,6 +28,8 @@ pub(crate) struct Gradient {
     pub values: BTreeMap<String, Vec<f64>>,
     /// Whether a unit is so near to zero, or two values of a pooling so near to each other, that f32 may see it on the other side.
     pub is_on_edge: bool,
+    /// What the network answers.
+    pub logits: Logits,
 }
 
 impl Gradient {
@@ -44,14 +50,8 @@ impl Layered {
 
     /// The gradient of the cross-entropy of one example.
     pub(crate) fn gradient(&self, input: &[f32], label: usize) -> Result<Gradient> {
-        let pass = Pass { network: self, is_on_edge: Cell::new(false) };
-        let logits = match &self.kind {
-            NetworkKind::Mlp { .. } => bail!("a multilayer perceptron is computed elsewhere"),
-            NetworkKind::Convnet { .. } => pass.convnet(self.image(input, "conv1.weight")?),
-            NetworkKind::Resnet { groups, .. } => pass.resnet(self.image(input, "stem.conv.weight")?, *groups),
-            NetworkKind::Transformer { heads, .. } => pass.transformer(input, *heads),
-        }?;
-        let logits = logits.flatten_all()?;
+        let pass = Pass { network: self, is_on_edge: Cell::new(false), sizes: RefCell::default() };
+        let logits = self.forward(&pass, input)?;
         let shifted = logits.broadcast_sub(&logits.max(0)?.detach())?;
         let loss = (shifted.exp()?.sum(0)?.log()? - shifted.get(label)?)?;
         let gradients = loss.backward()?;
@@ -63,7 +63,29 @@ impl Layered {
             Ok((name.clone(), values))
         };
         let values = self.vars.iter().map(values).collect::<Result<_>>()?;
-        Ok(Gradient { values, is_on_edge: pass.is_on_edge.get() })
+        let logits = Logits { values: logits.to_vec1()?, sizes: pass.sizes.take() };
+        Ok(Gradient { values, is_on_edge: pass.is_on_edge.get(), logits })
+    }
+
+    /// What it answers to one example.
+    pub(crate) fn logits(&self, input: &[f32]) -> Result<Logits> {
+        let pass = Pass { network: self, is_on_edge: Cell::new(false), sizes: RefCell::default() };
+        Ok(Logits { values: self.forward(&pass, input)?.to_vec1()?, sizes: pass.sizes.take() })
+    }
+
+    fn forward(&self, pass: &Pass<'_>, input: &[f32]) -> Result<Tensor> {
+        let logits = match &self.kind {
+            NetworkKind::Mlp { .. } => bail!("a multilayer perceptron is computed elsewhere"),
+            NetworkKind::Convnet { .. } => pass.convnet(self.image(input, "conv1.weight")?),
+            NetworkKind::Resnet { groups, .. } => pass.resnet(self.image(input, "stem.conv.weight")?, *groups),
+            NetworkKind::Transformer { heads, .. } => pass.transformer(input, *heads),
+        };
+        logits?.flatten_all()
+    }
+
+    /// The values of a parameter.
+    pub(crate) fn values(&self, name: &str) -> Result<Vec<f64>> {
+        self.var(name)?.flatten_all()?.to_vec1()
     }
 
     /// The image of an example, which is a square of the channels that the first convolution sees.
@@ -92,6 +114,8 @@ impl Layered {
 struct Pass<'a> {
     network: &'a Layered,
     is_on_edge: Cell<bool>,
+    /// Of the logits.
+    sizes: RefCell<Vec<f64>>,
 }
 
 impl Pass<'_> {
@@ -135,6 +159,14 @@ impl Pass<'_> {
         input.matmul(&weight.t()?)?.broadcast_add(bias)
     }
 
+    /// The logits, whose sizes are the sums of the last layer's absolute terms, times what the layers before may lose.
+    fn head(&self, units: &Tensor) -> Result<Tensor> {
+        let [weight, bias] = self.of("head")?;
+        let sizes = (units.abs()?.matmul(&weight.abs()?.t()?)?.broadcast_add(&bias.abs()?)? * LAYERS)?;
+        *self.sizes.borrow_mut() = sizes.flatten_all()?.to_vec1()?;
+        self.dense(units, "head")
+    }
+
     fn convolution(&self, input: &Tensor, layer: &str, stride: usize) -> Result<Tensor> {
         let [weight, bias] = self.of(layer)?;
         let output = input.conv2d(weight, weight.dim(2)? / 2, stride, 1, 1)?;
@@ -154,7 +186,7 @@ impl Pass<'_> {
         {
             units = self.relu(&self.dense(&units, &layer)?)?;
         }
-        self.dense(&units, "head")
+        self.head(&units)
     }
 
     /// A convolution and a group normalisation.
@@ -181,7 +213,7 @@ impl Pass<'_> {
                 state = self.relu(&(body + around)?)?;
             }
         }
-        self.dense(&state.mean((2, 3))?, "head")
+        self.head(&state.mean((2, 3))?)
     }
 
     fn layer_norm(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
@@ -207,7 +239,7 @@ impl Pass<'_> {
             let inner = self.dense(&normed, &format!("{block}.inner"))?.gelu_erf()?;
             state = (&state + self.dense(&inner, &format!("{block}.outer"))?)?;
         }
-        self.dense(&self.layer_norm(&state, "norm")?.mean_keepdim(0)?, "head")
+        self.head(&self.layer_norm(&state, "norm")?.mean_keepdim(0)?)
     }
 
     /// Attention of every position to all, head by head.

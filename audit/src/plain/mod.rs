@@ -25,6 +25,8 @@ pub(crate) mod population;
 pub(crate) mod predictions;
 pub(crate) mod random;
 pub(crate) mod rate;
+#[cfg(test)]
+pub(crate) mod recordings;
 pub(crate) mod rule;
 pub(crate) mod share;
 pub(crate) mod similarity;

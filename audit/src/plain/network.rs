@@ -30,10 +30,16 @@ pub(crate) struct Forward {
     pub input_sizes: Vec<Vec<f64>>,
     /// Units of each hidden layer that are on.
     on: Vec<Vec<bool>>,
-    pub logits: Vec<f64>,
-    pub logit_sizes: Vec<f64>,
+    pub logits: Logits,
     /// Hidden layer and unit of those on the edge.
     pub edges: Vec<(usize, usize)>,
+}
+
+/// What a network answers, with sizes.
+#[derive(Default)]
+pub(crate) struct Logits {
+    pub values: Vec<f64>,
+    pub sizes: Vec<f64>,
 }
 
 /// ∂ℓ/∂z of every layer, with sizes.
@@ -92,8 +98,7 @@ impl Network {
             inputs: Vec::new(),
             input_sizes: Vec::new(),
             on: Vec::new(),
-            logits: Vec::new(),
-            logit_sizes: Vec::new(),
+            logits: Logits::default(),
             edges: Vec::new(),
         };
         for (place, layer) in self.layers.iter().enumerate() {
@@ -101,8 +106,7 @@ impl Network {
             forward.inputs.push(values);
             forward.input_sizes.push(sizes);
             if place + 1 == self.layers.len() {
-                forward.logits = sums;
-                forward.logit_sizes = sum_sizes;
+                forward.logits = Logits { values: sums, sizes: sum_sizes };
                 break;
             }
             let is_edge = |unit: &usize| sums[*unit].abs() <= EDGE * sum_sizes[*unit] && sum_sizes[*unit] > 0.0;
@@ -144,22 +148,23 @@ impl Network {
     }
 }
 
-impl Forward {
+impl Logits {
     /// −ln softmax of the label, and what its rounding is proportional to; NaN if there is no such class.
     pub(crate) fn loss(&self, label: usize) -> (f64, f64) {
-        let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.logits.iter().map(|logit| (logit - largest).exp()).sum();
-        let of_label = self.logits.get(label).copied().unwrap_or(f64::NAN);
-        (largest - of_label + sum.ln(), 1.0 + 2.0 * self.logit_sizes.iter().copied().fold(0.0, f64::max))
+        let largest = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = self.values.iter().map(|logit| (logit - largest).exp()).sum();
+        let of_label = self.values.get(label).copied().unwrap_or(f64::NAN);
+        (largest - of_label + sum.ln(), 1.0 + 2.0 * self.sizes.iter().copied().fold(0.0, f64::max))
     }
 
     /// The class of the largest logit, and by how much it leads the next, in units of what f32 may be off by.
     pub(crate) fn prediction(&self) -> (usize, f64) {
-        let best = (1..self.logits.len()).fold(0, |best, c| if self.logits[c] > self.logits[best] { c } else { best });
+        let values = &self.values;
+        let best = (1..values.len()).fold(0, |best, c| if values[c] > values[best] { c } else { best });
         let mut lead = f64::INFINITY;
-        for class in (0..self.logits.len()).filter(|&class| class != best) {
-            let size = self.logit_sizes[best] + self.logit_sizes[class];
-            lead = lead.min((self.logits[best] - self.logits[class]) / (EDGE * size));
+        for class in (0..values.len()).filter(|&class| class != best) {
+            let size = self.sizes[best] + self.sizes[class];
+            lead = lead.min((values[best] - values[class]) / (EDGE * size));
         }
         (best, lead)
     }
@@ -167,7 +172,7 @@ impl Forward {
 
 /// softmax − one-hot, and its size: an error e of a logit changes it by about e of itself.
 fn loss_delta(forward: &Forward, label: usize) -> (Vec<f64>, Vec<f64>) {
-    let logits = &forward.logits;
+    let logits = &forward.logits.values;
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let exponentials: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
     let total: f64 = exponentials.iter().sum();
@@ -177,7 +182,7 @@ fn loss_delta(forward: &Forward, label: usize) -> (Vec<f64>, Vec<f64>) {
         // Not p − 1, which cancels.
         *of_label = -others / total;
     }
-    let logit_size = forward.logit_sizes.iter().copied().fold(0.0, f64::max);
+    let logit_size = forward.logits.sizes.iter().copied().fold(0.0, f64::max);
     let size = delta.iter().map(|delta| delta.abs() * (1.0 + 2.0 * logit_size)).collect();
     (delta, size)
 }
@@ -221,7 +226,7 @@ mod tests {
     }
 
     fn loss(network: &Network, input: &[f32], label: usize) -> f64 {
-        let logits = network.forward(input).logits;
+        let logits = network.forward(input).logits.values;
         logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[label]
     }
 
