@@ -83,6 +83,15 @@ impl Layered {
         logits?.flatten_all()
     }
 
+    /// Sets one value of a parameter.
+    #[cfg(test)]
+    pub(crate) fn set(&mut self, name: &str, place: usize, value: f64) -> Result<()> {
+        let var = &self.vars[name];
+        let mut values: Vec<f64> = var.flatten_all()?.to_vec1()?;
+        values[place] = value;
+        var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)
+    }
+
     /// The values of a parameter.
     pub(crate) fn values(&self, name: &str) -> Result<Vec<f64>> {
         self.var(name)?.flatten_all()?.to_vec1()

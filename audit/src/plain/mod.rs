@@ -7,6 +7,8 @@ pub(crate) mod crossover;
 pub(crate) mod cumulative;
 pub(crate) mod curves;
 pub(crate) mod example_file;
+#[cfg(test)]
+mod finite_differences;
 pub(crate) mod full_gradient;
 pub(crate) mod groups;
 pub(crate) mod halves;
