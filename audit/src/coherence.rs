@@ -351,11 +351,18 @@ impl Setting {
             .collect();
         let with: Vec<usize> = (0..found.len()).filter(|&example| !found[example].is_empty()).collect();
         let count = with.len() as f64;
+        // All layers together, which are the only one too.
+        let layers = match self.layers.as_slice() {
+            [only] => vec![Some(only.place), None],
+            _ => vec![None],
+        };
         let mut add = |statistic: &str, value: f64, slack: f64| {
             let number = (count > 0.0).then(|| Number::near(value / count, 1.0));
             let estimate = Estimate::new(self.examples(), number, slack / count.max(1.0), &[]);
-            step.keys.push(RowKey { estimator: "paper", layer: None, statistic: statistic.to_string(), groups: None });
-            step.rows.push(estimate);
+            for &layer in &layers {
+                step.keys.push(RowKey { estimator: "paper", layer, statistic: statistic.to_string(), groups: None });
+                step.rows.push(estimate.clone());
+            }
         };
         add("similarity_nearest", with.iter().map(|&example| found[example][0].0.cosine).sum(), 0.0);
         if has_classes {

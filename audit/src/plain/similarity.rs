@@ -20,6 +20,8 @@ pub(crate) struct Similar {
 #[derive(Clone, Debug)]
 pub(crate) struct Neighbour {
     pub cosine: f64,
+    /// The least and the largest cosine of those.
+    pub cosines: [f64; 2],
     /// Ascending.
     pub candidates: Vec<usize>,
 }
@@ -46,10 +48,11 @@ pub(crate) fn neighbours(gram: &Gram) -> Vec<Vec<Neighbour>> {
         let mut near: Vec<(f64, usize)> = others.filter_map(|j| Some((cosine(gram, i, j)?, j))).collect();
         near.sort_by(|one, other| other.0.total_cmp(&one.0));
         let neighbour = |&(cosine, _): &(f64, usize)| {
-            let may_be = near.iter().filter(|(other, _)| (other - cosine).abs() <= ROUNDING);
-            let mut candidates: Vec<usize> = may_be.map(|(_, j)| *j).collect();
+            let may_be = || near.iter().filter(|(other, _)| (other - cosine).abs() <= ROUNDING);
+            let mut candidates: Vec<usize> = may_be().map(|(_, j)| *j).collect();
             candidates.sort_unstable();
-            Neighbour { cosine, candidates }
+            let end = |bound: fn(f64, f64) -> f64| may_be().map(|(other, _)| *other).fold(cosine, bound);
+            Neighbour { cosine, cosines: [end(f64::min), end(f64::max)], candidates }
         };
         near.iter().take(NEIGHBOURS).map(neighbour).collect()
     };

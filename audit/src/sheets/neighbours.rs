@@ -2,7 +2,6 @@
 
 use crate::recompute::Recomputed;
 use crate::sheet::{Key, Sheet, Value};
-use crate::tally::Number;
 
 /// Of smaller cosines f64 has fewer digits.
 pub(super) const SMALLEST: f64 = 1e-4;
@@ -18,9 +17,11 @@ pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
                     [true, false] => Value::AnyFlag,
                     same => Value::Flag(same == [true]),
                 });
+                let off = 1e-9 * neighbour.cosine.abs().max(SMALLEST);
+                let [low, high] = neighbour.cosines;
                 let values = vec![
                     Value::Ints(id(candidates.first()), id(candidates.last())),
-                    Value::Number(Number::near(neighbour.cosine, neighbour.cosine.abs().max(SMALLEST))),
+                    Value::Range(low - off, high + off),
                     same,
                 ];
                 sheet.push(vec![Key::from(step), Key::from(example as i64), Key::from(place as i64 + 1)], values);
