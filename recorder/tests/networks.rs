@@ -105,7 +105,7 @@ fn every_kind_with_every_optimizer_and_rule_goes_on_after_twenty_stops_as_if_it_
     let all =
         [r#""sgd", weight_decay = 0.01"#, r#""momentum""#, r#""momentum", nesterov = true"#, r#""adam""#, r#""adamw""#];
     for optimizer in all {
-        goes_on(&all_with([optimizer; 4]), 4, 20);
+        goes_on(&all_with([optimizer; 4]), 2, 20);
     }
 }
 
