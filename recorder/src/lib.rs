@@ -17,7 +17,7 @@
 //!
 //! A network of one's own, with one's own training loop, is recorded by [`model`], if it is made of [`layer`]s.
 
-mod architecture;
+pub mod architecture;
 mod checkpoint;
 pub mod data;
 mod error;

@@ -22,7 +22,7 @@ use crate::random::{Purpose, stream};
 use crate::rule::RuleError;
 
 /// A network as the training loop knows it. Everything is asked at its present weights.
-pub(crate) trait Trainable {
+pub trait Trainable {
     /// Its parameters, as the trace describes them.
     fn parameters(&self) -> Vec<Parameter>;
 
@@ -90,7 +90,7 @@ pub(crate) fn size(kind: &NetworkKind, data: &Dataset) -> std::result::Result<u1
 ///
 /// # Errors
 /// A kind that does not fit the data, which [`size`] tells before.
-pub(crate) fn network(kind: &NetworkKind, data: &Dataset, seed: u64) -> Result<Box<dyn Trainable>> {
+pub fn network(kind: &NetworkKind, data: &Dataset, seed: u64) -> Result<Box<dyn Trainable>> {
     let unfit = |(_, problem): Problem| candle_core::Error::Msg(problem);
     let (mut initial, classes) = (Initial::new(seed, &Device::Cpu), data.classes);
     let block: Box<dyn Block> = match kind {
