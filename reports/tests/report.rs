@@ -493,6 +493,37 @@ fn long_and_odd_names_of_groups_are_cut_and_escaped() {
 }
 
 #[test]
+fn examples_that_are_similar_are_drawn_as_matrices_and_told() {
+    let mut built = synthetic::build(&Study { conditions: noise(&[0.25, 0.5]), ..Study::whole() });
+    for run in 0..2 {
+        for step in [0, 1, 5, 10, 100, 6000] {
+            for (order, names) in [("class", ["0", "0", "7"]), ("learned_step", ["0 – 4", "4 – 50", "60 – never"])]
+            {
+                for (a, b) in [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)] {
+                    let cosine = if (a, b) == (1, 1) { None } else { Some(0.5 - 0.2 * (a + b) as f64) };
+                    let row = json!({ "step": step, "order": order, "block_a": a, "block_b": b, "name_a": names[a],
+                        "name_b": names[b], "pairs": 12, "cosine": cosine });
+                    built.add("similarity", run, row);
+                }
+            }
+        }
+    }
+    let directory = written(built);
+    report_of(&directory);
+    let class = read(&directory, "similarity-class.svg");
+    assert!(
+        ["step 0", "step 10", "step 100", "Class", "mean cosine"].iter().all(|text| has_text(&class, text)),
+        "{class}"
+    );
+    assert!(has_text(&read(&directory, "similarity-learned-step.svg"), "60"), "where the last block begins");
+    let csv = read(&directory, "similarity-class.csv");
+    assert_eq!(csv.lines().count(), 1 + 2 * 4 * 6);
+    assert!(csv.contains("step 0,label noise ε = 0.25,,0 (0) × 7 (2),0,0.09999999999999998,,"), "{csv}");
+    assert!(csv.contains(",0 (1) × 0 (1),6000,,,"), "{csv}");
+    assert!(read(&directory, "index.html").contains("<code>similarity.parquet</code>"));
+}
+
+#[test]
 fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
     let directory = reported(&Study { seeds: vec![1, 2, 3], ..Study::whole() });
     let matrices = ["cross-terms.svg", "coherence-class-stiffness-cosine-pairs.svg"];
