@@ -132,6 +132,7 @@ fn an_altered_table_or_summary_is_named_before_it_is_parsed_and_leaves_nothing()
     let error = export(analysis.path(), &[Format::Json], &[], out.path()).unwrap_err();
     assert!(matches!(error, AnalysisError::Results(ResultsError::File { .. })), "{error}");
     // Results are no export: what they are is told before a byte is written.
+    let analysis = results(vec![("step", Arc::new(Int64Array::from(vec![1])))]);
     let error = export(analysis.path(), &[Format::Json], &[], analysis.path()).unwrap_err();
     assert!(matches!(&error, AnalysisError::Output(_)) && error.to_string().contains("odd.parquet"), "{error}");
     assert_eq!(fs::read_dir(analysis.path()).unwrap().count(), 2);
