@@ -105,7 +105,7 @@ impl TableFile {
                     let (run, row) = (run.unwrap_or_default(), first + row);
                     match runs.get_mut(run) {
                         Some(ranges) => push_row(ranges, row),
-                        None => drop(runs.insert(run.to_string(), vec![row..row + 1])),
+                        None => drop(runs.insert(run.to_string(), single(row..row + 1))),
                     }
                 }
                 first += batch.num_rows();
@@ -140,7 +140,7 @@ impl TableFile {
 
     /// All rows.
     pub(crate) fn whole(&self) -> Result<Table, Unread> {
-        self.load(vec![0..self.rows])
+        self.load(single(0..self.rows))
     }
 
     /// The rows in these ranges, which ascend.
@@ -211,6 +211,11 @@ impl TableFile {
             }
         })
     }
+}
+
+/// One range of rows.
+pub(crate) fn single(rows: Range<usize>) -> Vec<Range<usize>> {
+    std::iter::once(rows).collect()
 }
 
 /// Adds a row, larger than those so far, to ranges of rows.
@@ -398,6 +403,6 @@ pub(crate) mod testing {
             };
             (name.to_string(), column)
         };
-        Table { columns: columns.into_iter().enumerate().map(column).collect(), rows: vec![0..rows.len()] }
+        Table { columns: columns.into_iter().enumerate().map(column).collect(), rows: single(0..rows.len()) }
     }
 }

@@ -85,13 +85,13 @@ fn measure(
     let of_batch = inputs.gather(&(0..batch).collect::<Vec<u32>>())?;
     let mut update = Update::new(Box::new(Sgd), optimizer);
 
-    let evaluate = least(5, || Ok(drop(network.evaluate(inputs, labels)?)))?;
-    let record = least(7, || Ok(drop(network.gradients_at(&sample, &labels[..400], &coordinates)?)))?;
-    let population = least(1, || Ok(drop(network.population(inputs, labels)?)))?;
+    let evaluate = least(5, || network.evaluate(inputs, labels))?;
+    let record = least(7, || network.gradients_at(&sample, &labels[..400], &coordinates))?;
+    let population = least(1, || network.population(inputs, labels))?;
     let mut number = 0;
     let step = least(40, || {
         number += 1;
-        Ok(drop(network.update((&of_batch, &labels[..batch as usize]), &mut update, number, 0.001)?))
+        network.update((&of_batch, &labels[..batch as usize]), &mut update, number, 0.001)
     })?;
     println!(
         "{name:20} step {step:8.2} ms, record {record:8.1} ms, population {population:8.1} ms, evaluate {evaluate:8.1} ms"
@@ -112,7 +112,10 @@ fn coordinates(network: &dyn Trainable) -> Vec<Coordinate> {
 }
 
 /// Milliseconds of the fastest of so many runs, after one.
-fn least(runs: usize, mut work: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+fn least<T, E>(runs: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<f64, Error>
+where
+    Error: From<E>,
+{
     work()?;
     let mut least = f64::INFINITY;
     for _ in 0..runs {

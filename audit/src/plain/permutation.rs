@@ -77,6 +77,9 @@ pub(crate) struct Tested {
     pub exceedances: Exceedances,
 }
 
+/// The test of a family's largest |z|, and the end of its band.
+type Largest = (Option<Tested>, Option<f64>);
+
 /// What the null worlds say of one family.
 pub(crate) struct FamilyTest {
     /// One a member; `None` if it has no z.
@@ -154,13 +157,9 @@ pub(crate) fn test(
         });
         (tested, maxima.get(rank.wrapping_sub(1)).copied())
     };
-    let maxima: Vec<(Option<Tested>, Option<f64>)> = actual.into_iter().enumerate().map(maximum).collect();
+    let maxima: Vec<Largest> = actual.into_iter().enumerate().map(maximum).collect();
     let (whole, of_larger) = maxima.split_at(families.len());
-    let family = |(members, &(whole, band)): (Vec<Option<Tested>>, &(Option<Tested>, Option<f64>))| FamilyTest {
-        members,
-        whole,
-        band,
-    };
+    let family = |(members, &(whole, band)): (Vec<Option<Tested>>, &Largest)| FamilyTest { members, whole, band };
     Tests {
         families: members.into_iter().zip(whole).map(family).collect(),
         larger: of_larger.iter().map(|(tested, _)| *tested).collect(),

@@ -24,7 +24,7 @@ pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
 fn cells(covered: &Covered) -> Option<[Value; 2]> {
     let &Covered { least, most, steps } = covered;
     let count = if least == most { Value::Int(least) } else { Value::Ints(least, most) };
-    (steps > 0).then(|| [count, Value::Int(steps)])
+    (steps > 0).then_some([count, Value::Int(steps)])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::curves;
 use crate::plain::student_t;
 use crate::sheet::{Comparison, Key, Known, Places, Sheet};
-use crate::table::{Table, TableFile, Unread};
+use crate::table::{Table, TableFile, Unread, single};
 
 /// Rows of both tables that are there at once, about: all of a curve are, at all steps of all seeds.
 const ROWS: usize = 1 << 19;
@@ -27,7 +27,7 @@ pub(crate) fn compare(
     let mut by_curve = ByCurve::new();
     for (place, file) in files.into_iter().enumerate() {
         for first in (0..file.rows).step_by(SCANNED) {
-            let rows = file.load(vec![first..(first + SCANNED).min(file.rows)])?;
+            let rows = file.load(single(first..(first + SCANNED).min(file.rows)))?;
             for (key, of_curve) in Places::new(&keys, &rows).by_series() {
                 let ranges = &mut by_curve.entry(key).or_default()[place];
                 ranges.extend(of_curve.into_iter().map(|range| first + range.start..first + range.end));
