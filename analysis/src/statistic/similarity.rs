@@ -7,7 +7,7 @@
 //!
 //! over all layers together. An example whose gradient is 0 has no cosine: it has no neighbours, is nobody's, and is in no mean.
 //! Cosines are compared as multiples of 2⁻⁴⁰, so that rounding settles nothing, and equal ones by example id. Shapes: numbers at every step, in
-//! `coherence`; neighbours `[n, 5]` and blocks `[≤ 32, ≤ 32]` (one a class at least) at the steps of [`chosen_steps`]. Missing without two examples
+//! `coherence`; neighbours `[n, 5]` and blocks `[≤ 32, ≤ 32]` (one a class at least) at the steps of `chosen_steps`. Missing without two examples
 //! that have a cosine; the order by class without classes, and that by learned step where no sampled example is known to have been learned.
 //! Without intervals: a maximum over a half says little of that over all. Source: the Gram matrix of [S 8]; our own
 //! question.

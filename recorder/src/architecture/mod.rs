@@ -1,7 +1,7 @@
 //! The networks of experiments, one file a kind, and what the training loop asks of each.
 //!
 //! A multilayer perceptron has its own kernels ([`crate::network`]). Every other kind is a [`crate::model::Model`] of tapped
-//! layers, which [`Layered`] trains and records.
+//! layers, which `Layered` trains and records.
 
 mod convnet;
 mod layered;
@@ -89,7 +89,7 @@ pub(crate) fn size(kind: &NetworkKind, data: &Dataset) -> std::result::Result<u1
 /// The network at the start of a run of this seed.
 ///
 /// # Errors
-/// A kind that does not fit the data, which [`size`] tells before.
+/// A kind that does not fit the data, which `size` tells before.
 pub fn network(kind: &NetworkKind, data: &Dataset, seed: u64) -> Result<Box<dyn Trainable>> {
     let unfit = |(_, problem): Problem| candle_core::Error::Msg(problem);
     let (mut initial, classes) = (Initial::new(seed, &Device::Cpu), data.classes);
