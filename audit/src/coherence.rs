@@ -259,8 +259,11 @@ impl Setting {
                 let all = |of: fn(&Norms, &str) -> Option<Number>| {
                     let numbers: Vec<Option<Number>> =
                         norms.iter().map(|norms| norms.as_ref().and_then(|norms| of(norms, statistic))).collect();
-                    let halves: Vec<OfHalf> = numbers[1..].iter().map(|number| OfHalf::from(*number)).collect();
-                    (numbers[0], halves)
+                    let half = |(number, norms): (&Option<Number>, &Option<Norms>)| OfHalf {
+                        slack: norms.as_ref().map_or(0.0, |norms| norms.slack(statistic)),
+                        ..OfHalf::from(*number)
+                    };
+                    (numbers[0], numbers[1..].iter().zip(&norms[1..]).map(half).collect::<Vec<OfHalf>>())
                 };
                 let ((number, halves), (reciprocal, of_halves)) = (all(Norms::value), all(Norms::reciprocal));
                 let estimate = match statistic {

@@ -14,6 +14,9 @@ pub(crate) struct Norms {
     is_sample: bool,
 }
 
+/// What f32 may lose of the squared norm of a half, in units of the absolute sum of its terms.
+const OF_HALF: f64 = 1e-6;
+
 /// The statistics, in any order.
 pub(crate) const NAMES: [&str; 4] = ["m_coherence", "diversity", "aligned_fraction", "noise_scale"];
 
@@ -39,6 +42,15 @@ impl Norms {
         };
         // The part of the rounding of a quotient that comes from its denominator.
         number(value, scale * self.size.max(norm_sq.abs()) / norm_sq, norm_sq)
+    }
+
+    /// By how much a statistic of a half may be off, whose sums are of f32: where the squared norm nearly cancels, its rounding is what the
+    /// aligned fraction is one over.
+    pub(crate) fn slack(&self, name: &str) -> f64 {
+        match name {
+            "aligned_fraction" => OF_HALF * self.size / self.norm_sq.abs() * (self.self_sum / self.norm_sq.abs()),
+            _ => 0.0,
+        }
     }
 
     /// What the interval of diversity and noise scale is made of; `None` of the others.
@@ -88,6 +100,14 @@ mod tests {
         assert_eq!(value(8.0, "noise_scale"), Some(4.0));
         // What is left of terms of size 32 by rounding is 0.
         assert_eq!((value(1e-14, "m_coherence"), value(1e-14, "diversity")), (Some(0.0), None));
+    }
+
+    #[test]
+    fn rounding_of_a_half_counts_where_its_squared_norm_cancels() {
+        let slack = |norm_sq| Norms::new(4, norm_sq, 8.0, 64.0, false).slack("aligned_fraction");
+        // 10⁻⁶ · 64/64 · 8/64, and 10⁻⁶ · 64/10⁻³ · 8/10⁻³.
+        assert!((slack(64.0) - 1.25e-7).abs() < 1e-12 && (slack(1e-3) - 512.0).abs() < 1e-6);
+        assert_eq!(Norms::new(4, 1e-3, 8.0, 64.0, false).slack("m_coherence"), 0.0);
     }
 
     #[test]
