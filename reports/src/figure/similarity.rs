@@ -42,7 +42,8 @@ pub fn figures(study: &Study) -> Figures {
         let figure =
             Figure::new(COHERENCE, format!("similarity-{}", order.replace('_', "-")), title, &["similarity", "curves"])
                 .saying(caption);
-        figures.extend(of_order(study, figure, order)?);
+        // A thousand cells a matrix: the page, which has all in it, would become twice as large.
+        figures.extend(of_order(study, figure, order)?.map(|figure| Figure { linked: true, ..figure }));
     }
     Ok(figures)
 }
