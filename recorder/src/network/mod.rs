@@ -26,7 +26,7 @@ pub use forward::Pass;
 pub use inputs::{Inputs, Pixels};
 pub(crate) use kernels::{
     AddGaussian, DescendBias, DescendBy, DescendMedian, DescendWeight, MedianOfMeans, Winsorized, add_square_norms,
-    first_non_finite_row, mean_gradient, scaled_rows, with_parameters, with_values,
+    first_non_finite_row, mean_gradient, scaled_rows, values, with_parameters, with_values,
 };
 pub use population::{LayerPopulation, Population};
 pub use sampled::{Weight, sampled_gradients};

@@ -15,8 +15,10 @@ mod scale;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{CpuStorage, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, DType, Result, Shape, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
+
+use crate::network::values;
 
 pub(super) use self::activation::{Gelu, Relu};
 pub(super) use self::attention::Attention;
@@ -30,14 +32,6 @@ pub(super) use self::scale::Scaled;
 /// Whether these operations take tensors like this one.
 pub(super) fn fits(tensor: &Tensor) -> bool {
     tensor.device().is_cpu() && tensor.dtype() == DType::F32
-}
-
-/// The values of a contiguous tensor of f32.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((start, end))) => Ok(&values[start..end]),
-        _ => bail!("a fused operation needs contiguous values of 32 bits"),
-    }
 }
 
 /// Does work whose loops the compiler makes of the widest registers of this processor. (It contracts no products and sums: the

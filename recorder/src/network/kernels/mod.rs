@@ -44,10 +44,10 @@ use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Shape, Storage, Tensor
 use std::cell::Cell;
 
 /// The values of a contiguous f32 tensor on the CPU, row-major.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => bail!("the network's kernels take contiguous tensors only"),
+        None => bail!("kernels take contiguous tensors only"),
     }
 }
 
