@@ -37,7 +37,7 @@ impl Conditions {
     ///
     /// # Errors
     /// A condition has the name of a column of the results.
-    pub(crate) fn of(runs: &[Run]) -> Result<Conditions, AnalysisError> {
+    pub(crate) fn new(runs: &[Run]) -> Result<Conditions, AnalysisError> {
         let names: BTreeSet<&str> =
             runs.iter().flat_map(|run| run.manifest().conditions.iter().map(|(name, _)| name)).collect();
         let tables = || TABLES.iter().chain(COMPARISON_TABLES).filter(|table| table.scope != Scope::Study);

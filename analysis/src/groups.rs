@@ -25,7 +25,7 @@ pub struct Groups {
 
 impl Groups {
     /// Groups all examples of `run`; `analysed` are the ids of those that must have a group.
-    pub(crate) fn of(run: &Run, analysed: &[u32], group_by: &GroupBy) -> Result<Groups, AnalysisError> {
+    pub(crate) fn new(run: &Run, analysed: &[u32], group_by: &GroupBy) -> Result<Groups, AnalysisError> {
         let (id, examples) = (&run.manifest().run, run.manifest().train_examples);
         let error = |message| AnalysisError::Grouping { run: id.clone(), message };
         match group_by {

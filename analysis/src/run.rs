@@ -73,14 +73,14 @@ impl<'a> Analysis<'a> {
         options: &'a Options,
     ) -> Result<Analysis<'a>, AnalysisError> {
         let examples = run.examples().map_err(|source| AnalysisError::in_run(run, source))?;
-        let selection = Selection::of(run, &examples, options)?;
-        let reads = Reads::of(run, statistics, options);
+        let selection = Selection::new(run, &examples, options)?;
+        let reads = Reads::new(run, statistics, options);
         let mut analysed = selection.sampled.clone();
         if reads.population {
             analysed.extend(examples.population_ids());
             analysed.sort_unstable();
         }
-        let groups = Groups::of(run, &analysed, group_by)?;
+        let groups = Groups::new(run, &analysed, group_by)?;
         let grouping = groups.of_ids(selection.sampled.iter().copied());
         Ok(Analysis {
             run,
@@ -221,7 +221,7 @@ impl<'a> Analysis<'a> {
     /// Labels or learned steps cannot be read.
     fn similarity(&self) -> Result<Option<Similarity>, AnalysisError> {
         let [steps, _] = self.steps();
-        let of = || Similarity::of(self.run, &self.selection.sampled, self.classes()?, &steps);
+        let of = || Similarity::new(self.run, &self.selection.sampled, self.classes()?, &steps);
         self.has(|compute| matches!(compute, Compute::Similarity)).then(of).transpose()
     }
 

@@ -234,11 +234,11 @@ impl Sample {
     /// Of those coordinates of a parameter that are `within` the recorded ones, with their gradients.
     fn part(&self, gradients: &[f64], parameter: usize, within: Range<usize>, scale: Option<f64>) -> Part {
         let (n, columns) = (self.examples(), 0..within.len());
-        let gram = Gram::of(gradients, n, columns.clone());
-        let moments = coordinate::Coordinates::of(gradients, n, columns.clone());
+        let gram = Gram::new(gradients, n, columns.clone());
+        let moments = coordinate::Coordinates::new(gradients, n, columns.clone());
         let of_halves = &self.halves.coordinates[parameter];
         let taken = of_halves.taken_within(within, self.halves.count());
-        let halves = HalfSums::of(gradients, columns.clone(), &moments, &self.orders, &taken);
+        let halves = HalfSums::new(gradients, columns.clone(), &moments, &self.orders, &taken);
         let sampled = self.means(&gram);
         let told = self.halves.coordinates_are_told;
         Part {

@@ -41,7 +41,7 @@ pub(crate) struct Stratum {
 
 impl Selection {
     /// The part of `run`, whose examples are given, that the options ask for.
-    pub(crate) fn of(run: &Run, examples: &Examples, options: &Options) -> Result<Selection, AnalysisError> {
+    pub(crate) fn new(run: &Run, examples: &Examples, options: &Options) -> Result<Selection, AnalysisError> {
         let manifest = run.manifest();
         let in_run = |source: TraceError| AnalysisError::in_run(run, source);
         let layers = run.layers().map_err(in_run)?;

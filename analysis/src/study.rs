@@ -65,7 +65,7 @@ pub fn analyze_from(
     observer: &dyn Observer,
 ) -> Result<Report, AnalysisError> {
     let plan = Plan::new(study, options)?;
-    let shards = Shards::open(shards, &Origin::of(&plan)?)?;
+    let shards = Shards::open(shards, &Origin::new(&plan)?)?;
     plan.write(out, observer, Some(&shards))
 }
 
@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
         options.check()?;
         let statistics = statistic::chosen(options.statistics.as_deref())?;
         let study = Study::open(study).map_err(AnalysisError::Study)?;
-        let conditions = Conditions::of(study.runs())?;
+        let conditions = Conditions::new(study.runs())?;
         let group_by = match &options.group_by {
             Some(group_by) => group_by.clone(),
             None => groups::usual(study.runs())?,
@@ -153,7 +153,7 @@ impl<'a> Plan<'a> {
 
     /// How many steps are read of a run.
     fn steps(&self, run: &Run) -> usize {
-        let Reads { gradients, population } = Reads::of(run, &self.statistics, self.options);
+        let Reads { gradients, population } = Reads::new(run, &self.statistics, self.options);
         let of_population = if population { run.population_steps().len() } else { 0 };
         if gradients { run.manifest().recorded_steps.len() + of_population } else { 0 }
     }

@@ -210,9 +210,9 @@ impl Setting {
         let n = rows.len();
         let chosen = |row: &&[f32]| places.iter().map(|&place| f64::from(row[place])).collect();
         let rows: Vec<Vec<f64>> = rows.iter().map(chosen).collect();
-        let (gram, varies) = (Gram::of(&rows), varies(&rows));
+        let (gram, varies) = (Gram::new(&rows), varies(&rows));
         let halves = &self.halves.all;
-        let batches = |examples: &Vec<usize>| Batches::of(&rows, &varies, examples, (n / 10).max(1));
+        let batches = |examples: &Vec<usize>| Batches::new(&rows, &varies, examples, (n / 10).max(1));
         let batches =
             std::iter::once(&self.halves.shuffled).chain(halves.iter().map(|half| &half.examples)).map(batches);
         let squares: Vec<Vec<f64>> = rows.iter().map(|row| row.iter().map(|value| value * value).collect()).collect();
@@ -220,7 +220,7 @@ impl Setting {
         let mut means = vec![self.means_of_pairs(&gram)];
         let mut scaled = size.map(|size| vec![means[0].scaled(size as f64 / places.len() as f64)]);
         for half in halves {
-            let sums = GroupSums::of(&rows, &squares, &half.examples, &self.groups);
+            let sums = GroupSums::new(&rows, &squares, &half.examples, &self.groups);
             means.push(sums.means(&everywhere));
             if let (Some(size), Some(scaled)) = (size, &mut scaled)
                 && self.halves.tell_of_population
@@ -229,7 +229,7 @@ impl Setting {
                 scaled.push(sums.means(taken).scaled(*size as f64 / taken.len() as f64));
             }
         }
-        Part { coordinates: Coordinates::of(&rows), batches: batches.collect(), gram, means, scaled }
+        Part { coordinates: Coordinates::new(&rows), batches: batches.collect(), gram, means, scaled }
     }
 
     /// Of the sample, from the inner products of every two.
@@ -298,7 +298,7 @@ impl Setting {
         let n = self.examples();
         let value = confusion(&part.gram).map(|value| Number::near(value, largest(&part.gram).powi(2)));
         add("confusion", None, Estimate::exact(value));
-        let (pairs, counts) = (Pairs::of(&part.gram), [self.groups.count, self.classes.count]);
+        let (pairs, counts) = (Pairs::new(&part.gram), [self.groups.count, self.classes.count]);
         let (by_group, by_class): (Vec<Summed>, Vec<Summed>) =
             self.cells.iter().map(|cells| pairs.sum(cells, counts)).unzip();
         let mut stiffness =
@@ -514,7 +514,7 @@ struct GroupSums {
 }
 
 impl GroupSums {
-    fn of(rows: &[Vec<f64>], squares: &[Vec<f64>], examples: &[usize], groups: &Groups) -> GroupSums {
+    fn new(rows: &[Vec<f64>], squares: &[Vec<f64>], examples: &[usize], groups: &Groups) -> GroupSums {
         let none = || vec![vec![0.0; rows.first().map_or(0, Vec::len)]; groups.count];
         let mut sums = GroupSums { examples: examples.len(), gradients: none(), squares: none() };
         for &example in examples {

@@ -232,7 +232,7 @@ impl<'a> OfRun<'a> {
         }
         claims.push(self.identities.into_claim("every row has the conditions and the seed of its run", &run));
         results.compared.borrow_mut().insert(run);
-        Evidence::of(&self.run)
+        Evidence::new(&self.run)
     }
 
     /// Compares all rows of a table of the run.

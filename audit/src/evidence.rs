@@ -45,7 +45,7 @@ pub(crate) struct Observed {
 }
 
 impl Evidence {
-    pub(crate) fn of(run: &Recomputed) -> Evidence {
+    pub(crate) fn new(run: &Recomputed) -> Evidence {
         let paper = run.paper();
         let groups = run.grouping().map(|grouping| grouping.names.clone());
         let place = |name: &str| groups.as_ref().ok()?.iter().position(|group| group == name);

@@ -145,7 +145,7 @@ pub fn audit_with(study: &Path, analysis: &Path, report: &Path, sources: &Source
     claims.extend(check::directories::of_runs(&runs, &names));
     let results = Results::open(analysis, &mut claims);
     let options = results.as_ref().map(|results| &results.summary.options);
-    let selection = options.map_or(Ok(Selection::default()), Selection::of);
+    let selection = options.map_or(Ok(Selection::default()), Selection::new);
     let by = options.map_or(Ok(String::new()), |options| grouped_by(options, &runs, &names));
     let mut evidence = Vec::new();
     for name in &names {

@@ -67,7 +67,7 @@ const MOST_HALVES: usize = 10_000;
 
 impl Selection {
     /// What of a run was analysed; the reason if that cannot be told from the study alone.
-    pub(crate) fn of(options: &Options) -> Result<Selection, String> {
+    pub(crate) fn new(options: &Options) -> Result<Selection, String> {
         if options.null_worlds > MOST_WORLDS || options.kept_worlds > MOST_WORLDS || options.halves > MOST_HALVES {
             return Err(format!(
                 "the summary tells of {} null worlds, {} of them kept, and {} halves; at most {MOST_WORLDS} and {MOST_HALVES} \

@@ -328,7 +328,7 @@ fn null_cells(
     worlds: u32,
 ) -> [Value; 5] {
     let null = || Value::Null;
-    let (Some(moments), Some(factor)) = (scores.and_then(Moments::of), factor) else {
+    let (Some(moments), Some(factor)) = (scores.and_then(Moments::new), factor) else {
         return [null(), null(), null(), null(), null()];
     };
     if moments.is_constant() {

@@ -228,7 +228,7 @@ impl Results {
         for (name, table) in tables {
             for row in 0..table.rows() {
                 for (column, expected) in &cells {
-                    let place = || format!("{column} of row {} of {name}", table.place(row));
+                    let place = || format!("{column} of row {} of {name}", table.row_of_file(row));
                     expected.compare(table.cell(column, row), tally, place);
                 }
             }

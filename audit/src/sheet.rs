@@ -350,7 +350,7 @@ impl Comparison {
         for (row, series, step) in left {
             let key = places.series.key((series, step));
             let message =
-                || format!("row {}, of {}, should not be there", table.place(row as usize), describe(keys, &key));
+                || format!("row {}, of {}, should not be there", table.row_of_file(row as usize), describe(keys, &key));
             match statistic.map(|place| &key[place]) {
                 Some(of @ Key::Text(name)) if !self.own.contains(of) && (known.has_statistic)(name) => {
                     self.strange.entry(name.clone()).or_default().check(false, message);

@@ -233,7 +233,7 @@ impl Table {
     }
 
     /// Where a row is in the file.
-    pub(crate) fn place(&self, mut row: usize) -> usize {
+    pub(crate) fn row_of_file(&self, mut row: usize) -> usize {
         for range in &self.rows {
             if row < range.len() {
                 return range.start + row;

@@ -17,7 +17,7 @@ use crate::examples::Examples;
 use crate::options::Selection;
 use crate::plain::contribution::{Terms, terms};
 use crate::plain::groups::{Grouping, classes};
-use crate::plain::network::{Network, Place};
+use crate::plain::network::{Network, WeightPosition};
 use crate::plain::similarity::Similar;
 use crate::tally::Tally;
 
@@ -112,7 +112,7 @@ impl Trace {
         trace.inputs = inputs.zip(width).and_then(|(inputs, width)| rows_of(&inputs, width));
         if let Some(widths) = trace.widths.clone() {
             for step in run.snapshots() {
-                trace.networks.extend(Network::of(&run.weights(step)?, &widths).map(|network| (step, network)));
+                trace.networks.extend(Network::new(&run.weights(step)?, &widths).map(|network| (step, network)));
             }
         }
         Ok(trace)
@@ -171,7 +171,7 @@ impl Trace {
     /// The groups by `by`; the reason if they cannot be told.
     pub(crate) fn grouping(&self, by: &str, selection: &Selection) -> Result<Grouping, String> {
         let column = |name: &str| self.run.example_column(name).map_err(|error| error.to_string());
-        let grouping = Grouping::of(by, self.examples.count, &column)?;
+        let grouping = Grouping::new(by, self.examples.count, &column)?;
         grouping.check(&self.selected(selection))?;
         if !self.manifest().population_steps.is_empty() && !self.leaves_out_population(selection) {
             grouping.check(&self.examples.population)?;
@@ -237,8 +237,8 @@ impl Trace {
     fn recompute(&self, of_step: &StepGradients<'_>) -> Option<Tally> {
         let network = self.networks.get(&of_step.step)?;
         self.inputs.as_ref()?;
-        let place = |(parameter, index): &(usize, u64)| Place::of(&self.parameters[*parameter], *index);
-        let places: Vec<Option<Place>> = self.coordinates.iter().map(place).collect();
+        let place = |(parameter, index): &(usize, u64)| WeightPosition::new(&self.parameters[*parameter], *index);
+        let places: Vec<Option<WeightPosition>> = self.coordinates.iter().map(place).collect();
         Some(self.each_sampled(|example, row, input, tally| {
             let recorded = &of_step.values[row * of_step.coordinates..(row + 1) * of_step.coordinates];
             if let Some(label) = self.examples.class(example) {

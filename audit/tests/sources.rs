@@ -58,10 +58,10 @@ struct Study(tempfile::TempDir);
 
 impl Study {
     fn record() -> Study {
-        Study::of(EXPERIMENT)
+        Study::new(EXPERIMENT)
     }
 
-    fn of(text: &str) -> Study {
+    fn new(text: &str) -> Study {
         let directory = tempfile::tempdir().expect("a directory");
         let experiment = Experiment::parse(text, "study.toml").expect("an experiment");
         record(&experiment, directory.path(), &Silent).expect("recorded");
@@ -253,7 +253,7 @@ fn runs_of_other_settings_hold_and_what_cannot_be_checked_says_so() {
         (grid("\"data.examples\" = [150, 400]"), pass),
         (data("examples = 200\nnoise = \"symmetric\""), pass),
     ] {
-        let audits = Study::of(&text).audits();
+        let audits = Study::new(&text).audits();
         audits.iter().for_each(|audit| assert_eq!(failing(audit), [""; 0], "{text}"));
         let of_updates = verdicts(&audits[1], "consecutive snapshots");
         assert!(!of_updates.is_empty() && of_updates.iter().all(|of| *of == update), "{of_updates:?}: {text}");
@@ -266,7 +266,7 @@ fn runs_of_other_settings_hold_and_what_cannot_be_checked_says_so() {
 fn another_schedule_or_decay_in_study_toml_is_told() {
     let text = EXPERIMENT.replace("steps = 12", "steps = 12\noptimizer = { name = \"sgd\", weight_decay = 0.5 }");
     for (from, to) in [("weight_decay = 0.5", "weight_decay = 0.25"), ("learning_rate = 0.1", "learning_rate = 0.2")] {
-        let study = Study::of(&text);
+        let study = Study::new(&text);
         let file = study.0.path().join("study.toml");
         let written = fs::read_to_string(&file).expect("readable");
         assert!(written.contains(from), "{written}");
@@ -299,7 +299,7 @@ fn gradients_of_every_kind_of_network_are_computed_a_second_time() {
         ("kind = \"transformer\"\nwidth = 8\ndepth = 2\nheads = 2\ncontext = 6", &of_texts),
     ] {
         let text = EXPERIMENT.replace("hidden = [6]", network).replace("batch = 100", "batch = 20");
-        let study = Study::of(&text.replace("source = \"digits\"", &format!("examples = 60\n{data}")));
+        let study = Study::new(&text.replace("source = \"digits\"", &format!("examples = 60\n{data}")));
         let audits = study.audits_against(texts.path());
         for claim in [
             "the examples are those of the data set",
@@ -331,7 +331,7 @@ fn preconditioned_gradients_are_not_checkable_until_they_are_recorded_again() {
         let text = text.replace("hidden = [6]", network).replace("batch = 100", "batch = 20");
         let text = text.replace("steps = 12", "steps = 12\noptimizer = { name = \"adam\" }");
         let text = text.replace("[sample]", "[sample]\npreconditioned = true");
-        let study = Study::of(&text.replace("source = \"digits\"", "source = \"digits\"\nexamples = 60"));
+        let study = Study::new(&text.replace("source = \"digits\"", "source = \"digits\"\nexamples = 60"));
         for audit in study.audits() {
             assert!(audit.is_clean(), "{network}: {:#?}", failing(&audit));
             let of_gradients = verdicts(&audit, "recorded gradients are those of the snapshots");

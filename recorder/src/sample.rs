@@ -45,14 +45,14 @@ mod tests {
         widths.windows(2).flat_map(layer).collect()
     }
 
-    fn drawn(widths: &[u64], most: usize, seed: u64) -> Vec<(u32, u64)> {
+    fn sampled(widths: &[u64], most: usize, seed: u64) -> Vec<(u32, u64)> {
         let drawn = sample_coordinates(&parameters(widths), most, seed);
         drawn.into_iter().map(|coordinate| (coordinate.parameter, coordinate.index)).collect()
     }
 
     #[test]
     fn coordinates_are_ordered_distinct_and_inside_their_weights() {
-        let places = drawn(&[7, 5, 3], 12, 1);
+        let places = sampled(&[7, 5, 3], 12, 1);
         assert_eq!(places.len(), 24);
         assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(places.iter().all(|&(parameter, index)| match parameter {
@@ -65,15 +65,15 @@ mod tests {
 
     #[test]
     fn of_a_parameter_with_fewer_values_all_are_taken() {
-        assert_eq!(drawn(&[2, 2], 4, 9), [(0, 0), (0, 1), (0, 2), (0, 3)]);
-        assert_eq!(drawn(&[2, 2], 300, 9), drawn(&[2, 2], 4, 9));
+        assert_eq!(sampled(&[2, 2], 4, 9), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+        assert_eq!(sampled(&[2, 2], 300, 9), sampled(&[2, 2], 4, 9));
     }
 
     #[test]
     fn every_weight_is_as_likely_as_another() {
         let mut counts = [0; 6];
         for seed in 0..3000 {
-            drawn(&[3, 2], 2, seed).iter().for_each(|(_, index)| counts[*index as usize] += 1);
+            sampled(&[3, 2], 2, seed).iter().for_each(|(_, index)| counts[*index as usize] += 1);
         }
         // Expectation 1000, standard deviation 26.
         assert!(counts.iter().all(|count| (870..=1130).contains(count)), "{counts:?}");

@@ -3,9 +3,9 @@
 use plotters::style::RGBColor;
 
 use crate::ReportError;
-use crate::canvas::{Align, Canvas, Font, Marker, Place, SMALL, Stroke, along, text_width};
+use crate::canvas::{Align, Canvas, Font, Marker, Position, SMALL, Stroke, along, text_width};
 use crate::curves::{Line, Point, Series, extremes};
-use crate::figure::look::{BAND_OPACITY, GRID, QUIET};
+use crate::figure::style::{BAND_OPACITY, GRID, QUIET};
 use crate::numbers;
 
 /// Width of the stretch between step 0 and step 1 on a logarithmic step axis, in decades.
@@ -377,7 +377,7 @@ impl Panel<'_> {
     }
 
     fn x_labels(&self) -> Result<(), ReportError> {
-        let font = Font::of(SMALL);
+        let font = Font::new(SMALL);
         if self.x.stands(self.width) {
             let ticks = self.x.ticks.iter().step_by(self.x.stride(self.width));
             return ticks.into_iter().try_for_each(|tick| {
@@ -395,7 +395,7 @@ impl Panel<'_> {
     }
 
     fn y_labels(&self) -> Result<(), ReportError> {
-        let font = Font::of(SMALL);
+        let font = Font::new(SMALL);
         for tick in self.y.ticks.iter().step_by(self.y.stride(self.height)) {
             self.canvas.label(&tick.label, (self.left - 5.0, self.down(tick.value)), Align::Right, font)?;
         }
@@ -420,7 +420,7 @@ impl Panel<'_> {
 
     /// A marker on every point.
     pub fn markers(&self, line: &[Point], marker: Marker, colour: RGBColor) -> Result<(), ReportError> {
-        let places: Vec<Place> =
+        let places: Vec<Position> =
             self.stretches(line).into_iter().flatten().filter(|&place| self.inside(place)).collect();
         self.canvas.markers(marker, &places, colour)
     }
@@ -433,14 +433,14 @@ impl Panel<'_> {
         colour: RGBColor,
         phase: f64,
     ) -> Result<(), ReportError> {
-        let places: Vec<Place> = self.stretches(line).into_iter().flatten().collect();
+        let places: Vec<Position> = self.stretches(line).into_iter().flatten().collect();
         let number = (self.width / 20.0).round().max(2.0) as usize;
         let place = |index: usize| {
             let wanted = self.left + self.width * (index as f64 + phase) / number as f64;
             let nearest = places.iter().min_by(|a, b| (a.0 - wanted).abs().total_cmp(&(b.0 - wanted).abs()));
             nearest.filter(|&&place| self.inside(place) && (place.0 - wanted).abs() < 8.0).copied()
         };
-        let marked: Vec<Place> = (0..number).filter_map(place).collect();
+        let marked: Vec<Position> = (0..number).filter_map(place).collect();
         self.canvas.markers(marker, &marked, colour)
     }
 
@@ -522,19 +522,19 @@ impl Panel<'_> {
         (self.across(value) / self.canvas.resolution()).floor() as i64
     }
 
-    fn inside(&self, (_, y): Place) -> bool {
+    fn inside(&self, (_, y): Position) -> bool {
         (self.top - 0.01..=self.bottom() + 0.01).contains(&y)
     }
 
     /// The places of a curve between its missing values, no more than the panel can show; points left or right of the axis
     /// are left out.
-    fn stretches(&self, line: &[Point]) -> Vec<Vec<Place>> {
+    fn stretches(&self, line: &[Point]) -> Vec<Vec<Position>> {
         let within = |point: &&Point| (-1e-9..=1.0 + 1e-9).contains(&self.x.position(point.0));
         let shown: Line = line.iter().filter(within).copied().collect();
         let place = |point: Point| point.1.map(|value| (self.across(point.0), self.down(value)));
-        let places: Vec<Option<Place>> = thin(&shown, |step| self.column(step)).into_iter().map(place).collect();
+        let places: Vec<Option<Position>> = thin(&shown, |step| self.column(step)).into_iter().map(place).collect();
         let stretches = places.split(Option::is_none).map(|stretch| stretch.iter().flatten().copied().collect());
-        stretches.filter(|stretch: &Vec<Place>| !stretch.is_empty()).collect()
+        stretches.filter(|stretch: &Vec<Position>| !stretch.is_empty()).collect()
     }
 
     /// Small triangles at the edge where values lie outside, no closer than they are wide.
@@ -571,8 +571,8 @@ fn thin(line: &[Point], column: impl Fn(f64) -> i64) -> Line {
 }
 
 /// The parts of a polyline between two heights.
-fn clip(places: &[Place], top: f64, bottom: f64) -> Vec<Vec<Place>> {
-    let mut pieces: Vec<Vec<Place>> = Vec::new();
+fn clip(places: &[Position], top: f64, bottom: f64) -> Vec<Vec<Position>> {
+    let mut pieces: Vec<Vec<Position>> = Vec::new();
     for edge in places.windows(2) {
         let (from, to) = (edge[0], edge[1]);
         let Some((start, end)) = edge_within(from.1, to.1, top, bottom) else { continue };

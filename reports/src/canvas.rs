@@ -9,7 +9,7 @@ use plotters::element::{Circle, Drawable, PathElement, PointCollection, Polygon,
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-use crate::figure::look::INK;
+use crate::figure::style::INK;
 use crate::format::{Backend, Body};
 use crate::{ReportError, font};
 
@@ -29,7 +29,7 @@ pub const BODY: f64 = 8.5;
 pub const SMALL: f64 = 8.0;
 
 /// A place on the canvas in points, y downwards.
-pub type Place = (f64, f64);
+pub type Position = (f64, f64);
 
 #[derive(Clone, Copy, PartialEq)]
 pub struct Stroke {
@@ -92,7 +92,7 @@ pub enum Marker {
 
 impl Marker {
     /// Of its outline; none of a round one, or of one that has no inside.
-    fn corners(self, (x, y): Place) -> Vec<Place> {
+    fn corners(self, (x, y): Position) -> Vec<Position> {
         let (left, right, top, bottom) = (x - RADIUS, x + RADIUS, y - RADIUS, y + RADIUS);
         match self {
             Marker::Disc | Marker::Cross => vec![],
@@ -157,7 +157,7 @@ pub fn draw(
 }
 
 impl Canvas {
-    pub fn line(&self, places: &[Place], stroke: Stroke) -> Result<(), ReportError> {
+    pub fn line(&self, places: &[Position], stroke: Stroke) -> Result<(), ReportError> {
         if places.len() < 2 {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl Canvas {
         self.put(&PathElement::new(self.all_at(places), style))
     }
 
-    pub fn area(&self, places: &[Place], colour: RGBColor, opacity: f64) -> Result<(), ReportError> {
+    pub fn area(&self, places: &[Position], colour: RGBColor, opacity: f64) -> Result<(), ReportError> {
         if places.len() < 3 {
             return Ok(());
         }
@@ -174,24 +174,24 @@ impl Canvas {
     }
 
     /// A filled rectangle between two corners.
-    pub fn rectangle(&self, from: Place, to: Place, colour: RGBColor) -> Result<(), ReportError> {
+    pub fn rectangle(&self, from: Position, to: Position, colour: RGBColor) -> Result<(), ReportError> {
         self.put(&Rectangle::new([from, to].map(|place| self.at(place)), colour.filled()))
     }
 
     /// The same marker at each place; hollow ones are filled before any is outlined.
-    pub fn markers(&self, marker: Marker, places: &[Place], colour: RGBColor) -> Result<(), ReportError> {
+    pub fn markers(&self, marker: Marker, places: &[Position], colour: RGBColor) -> Result<(), ReportError> {
         match marker {
             Marker::Disc => places
                 .iter()
                 .try_for_each(|&place| self.put(&Circle::new(self.at(place), self.rounded(RADIUS), colour.filled()))),
             Marker::Square | Marker::Triangle => {
-                let corners = |&place: &Place| marker.corners(place);
+                let corners = |&place: &Position| marker.corners(place);
                 places.iter().map(corners).try_for_each(|corners| self.area(&corners, WHITE, 1.0))?;
-                let closed = |corners: Vec<Place>| corners.iter().cycle().take(corners.len() + 2).copied().collect();
+                let closed = |corners: Vec<Position>| corners.iter().cycle().take(corners.len() + 2).copied().collect();
                 let outlines = places.iter().map(corners).map(closed);
                 outlines
                     .into_iter()
-                    .try_for_each(|outline: Vec<Place>| self.line(&outline, Stroke::solid(colour, OUTLINE)))
+                    .try_for_each(|outline: Vec<Position>| self.line(&outline, Stroke::solid(colour, OUTLINE)))
             }
             Marker::Cross => places
                 .iter()
@@ -207,24 +207,24 @@ impl Canvas {
     }
 
     /// Text whose baseline's left end, centre or right end is at `place`.
-    pub fn text(&self, text: &str, place: Place, align: Align, font: Font) -> Result<(), ReportError> {
+    pub fn text(&self, text: &str, place: Position, align: Align, font: Font) -> Result<(), ReportError> {
         self.put_text(text, place, align, font, FontTransform::None)
     }
 
     /// Text centred on `place` vertically.
-    pub fn label(&self, text: &str, (x, y): Place, align: Align, font: Font) -> Result<(), ReportError> {
+    pub fn label(&self, text: &str, (x, y): Position, align: Align, font: Font) -> Result<(), ReportError> {
         self.text(text, (x, y + HALF_DIGIT * font.size), align, font)
     }
 
     /// Text centred on `place`, read upwards.
-    pub fn upwards(&self, text: &str, (x, y): Place, font: Font) -> Result<(), ReportError> {
+    pub fn upwards(&self, text: &str, (x, y): Position, font: Font) -> Result<(), ReportError> {
         self.put_text(text, (x + HALF_DIGIT * font.size, y), Align::Centre, font, FontTransform::Rotate270)
     }
 
     fn put_text(
         &self,
         text: &str,
-        place: Place,
+        place: Position,
         align: Align,
         font: Font,
         transform: FontTransform,
@@ -257,11 +257,11 @@ impl Canvas {
         (points * self.units).round() as i32
     }
 
-    fn at(&self, (x, y): Place) -> (i32, i32) {
+    fn at(&self, (x, y): Position) -> (i32, i32) {
         (self.rounded(x), self.rounded(y))
     }
 
-    fn all_at(&self, places: &[Place]) -> Vec<(i32, i32)> {
+    fn all_at(&self, places: &[Position]) -> Vec<(i32, i32)> {
         places.iter().map(|&place| self.at(place)).collect()
     }
 
@@ -279,7 +279,7 @@ impl Canvas {
 }
 
 impl Font {
-    pub fn of(size: f64) -> Font {
+    pub fn new(size: f64) -> Font {
         Font { size, colour: INK, bold: false }
     }
 }
@@ -312,7 +312,7 @@ pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
     lines
 }
 
-pub fn along(from: Place, to: Place, part: f64) -> Place {
+pub fn along(from: Position, to: Position, part: f64) -> Position {
     (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1))
 }
 

@@ -9,7 +9,7 @@ use crate::numbers::capital;
 pub const PERCENT: f64 = 100.0;
 
 /// How a curve is drawn.
-pub struct CurveLook {
+pub struct CurveStyle {
     /// What it is called in text.
     pub name: String,
     /// Unit and kind of its values, beside an axis.
@@ -35,8 +35,8 @@ const NAMES: [(&str, &str); 11] = [
     ("similarity_nearest_same_class", "Nearest neighbours of the same class"),
 ];
 
-impl CurveLook {
-    pub fn of(summary: &Summary, curve: &str) -> CurveLook {
+impl CurveStyle {
+    pub fn new(summary: &Summary, curve: &str) -> CurveStyle {
         let statistic = statistic(summary, curve);
         let words = curve.replace('_', " ");
         let words = words.strip_prefix("train ").map_or(words.clone(), |rest| format!("training {rest}"));
@@ -59,7 +59,7 @@ impl CurveLook {
             _ => format!("{kind} ({unit})"),
         };
         let about = statistic.map_or(String::new(), |statistic| sentence(&statistic.about));
-        CurveLook { name, y_axis, factor: if in_percent { PERCENT } else { 1.0 }, about }
+        CurveStyle { name, y_axis, factor: if in_percent { PERCENT } else { 1.0 }, about }
     }
 
     /// What stands beside the axis of a row that has no other heading.

@@ -47,7 +47,7 @@ impl Key {
     }
 
     /// A curve of an estimator.
-    pub fn of(curve: &str, estimator: &str) -> Key {
+    pub fn estimated(curve: &str, estimator: &str) -> Key {
         Key { estimator: Some(estimator.into()), ..Key::new(curve) }
     }
 

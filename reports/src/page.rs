@@ -61,7 +61,7 @@ struct Shown<'a> {
     name: &'a str,
     title: &'a str,
     caption: &'a str,
-    drawings: Vec<Drawn<'a>>,
+    drawings: Vec<PagePicture<'a>>,
     tables: &'a [&'static str],
     numbers: &'a [Numbers],
     linked: bool,
@@ -69,7 +69,7 @@ struct Shown<'a> {
 
 /// A picture in parts, each no wider than a phone.
 #[derive(Serialize)]
-struct Drawn<'a> {
+struct PagePicture<'a> {
     name: &'a str,
     heading: &'a str,
     keys: Vec<(String, &'a str, Option<String>)>,
@@ -80,16 +80,16 @@ struct Drawn<'a> {
 /// Of a part, in points.
 const WIDTH: f64 = 264.0;
 
-fn shown<'a>(title: &str, picture: &'a Picture, linked: bool) -> Result<Drawn<'a>, ReportError> {
+fn shown<'a>(title: &str, picture: &'a Picture, linked: bool) -> Result<PagePicture<'a>, ReportError> {
     let Picture { name, heading, panels } = picture;
     if linked {
-        return Ok(Drawn { name, heading, keys: vec![], parts: vec![], described: String::new() });
+        return Ok(PagePicture { name, heading, keys: vec![], parts: vec![], described: String::new() });
     }
     let sample = |drawing: Option<Drawing>| drawing.map_or(String::new(), |drawing| part(&drawing));
     let keys =
         panels.legend.keys()?.into_iter().map(|(drawing, text, series)| (sample(drawing), text, series)).collect();
     let parts = panels.draw_parts(title, WIDTH)?.iter().map(part).collect();
-    Ok(Drawn { name, heading, keys, parts, described: picture.described(title) })
+    Ok(PagePicture { name, heading, keys, parts, described: picture.described(title) })
 }
 
 /// What a section is called in addresses.

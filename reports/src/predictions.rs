@@ -40,13 +40,13 @@ pub fn judged(rows: &Rows, summary: &Summary) -> Vec<Judged> {
         let name = rows.text("prediction", begin).unwrap_or_default();
         let same = |row: &usize| rows.text("prediction", *row).unwrap_or_default() == name;
         let end = (begin..rows.len()).find(|row| !same(row)).unwrap_or(rows.len());
-        judged.push(of(name, rows, begin..end, summary));
+        judged.push(judge(name, rows, begin..end, summary));
         begin = end;
     }
     judged
 }
 
-fn of(name: &str, rows: &Rows, all: std::ops::Range<usize>, summary: &Summary) -> Judged {
+fn judge(name: &str, rows: &Rows, all: std::ops::Range<usize>, summary: &Summary) -> Judged {
     let known = prediction::prediction(name);
     // The first row is of the prediction as a whole.
     let whole = all.clone().find(|&row| rows.text("quantity", row).is_none());
@@ -88,7 +88,7 @@ fn sentence(name: &str, quantity: Option<&Quantity>, rows: &Rows, points: &[usiz
             text = format!("{text} against {}", written(Some(against), unit));
         }
         let mut notes: Vec<String> =
-            [NOISE, WINSORIZATION].iter().filter_map(|name| place(name, number(name))).collect();
+            [NOISE, WINSORIZATION].iter().filter_map(|name| setting_text(name, number(name))).collect();
         notes.extend(number("p").map(|p| p_value(p, summary)));
         notes.extend((rows.text("verdict", row) == Some(FAILS)).then(|| FAILS.to_owned()));
         if !notes.is_empty() {
@@ -103,7 +103,7 @@ fn sentence(name: &str, quantity: Option<&Quantity>, rows: &Rows, points: &[usiz
 }
 
 /// `ε = 0.25`, `c = 2 %`.
-fn place(condition: &str, value: Option<f64>) -> Option<String> {
+fn setting_text(condition: &str, value: Option<f64>) -> Option<String> {
     let letter = if condition == NOISE { "ε" } else { "c" };
     Some(format!("{letter}\u{a0}=\u{a0}{}", setting::value(condition, &value?.to_string())))
 }

@@ -168,11 +168,11 @@ impl Study {
     /// What varies between runs; of runs of one condition their label noise.
     fn told_apart_by(&self) -> Vec<usize> {
         let varying = self.varying();
-        if varying.is_empty() { self.place(NOISE).into_iter().collect() } else { varying }
+        if varying.is_empty() { self.condition_index(NOISE).into_iter().collect() } else { varying }
     }
 
-    /// The place of a condition.
-    pub fn place(&self, name: &str) -> Option<usize> {
+    /// Where a condition stands among those of the summary.
+    pub fn condition_index(&self, name: &str) -> Option<usize> {
         self.summary.conditions.iter().position(|condition| condition.name == name)
     }
 
@@ -210,7 +210,7 @@ impl Study {
     fn across(&self, shown: &[&Condition]) -> Option<usize> {
         let values = |place: usize| crate::distinct(shown.iter().map(|condition| &condition.setting[place])).len();
         let varying = self.varying();
-        let noise = self.place(NOISE).filter(|place| varying.contains(place));
+        let noise = self.condition_index(NOISE).filter(|place| varying.contains(place));
         noise.or_else(|| varying.into_iter().rev().max_by_key(|&place| values(place)))
     }
 }
@@ -346,7 +346,7 @@ impl Run {
 
     /// The null distribution of a statistic.
     pub fn null(&self, statistic: &str, estimator: &str, groups: &Groups) -> Option<&Banded> {
-        self.null.get(&Key::of(statistic, estimator).groups(groups))
+        self.null.get(&Key::estimated(statistic, estimator).groups(groups))
     }
 
     pub fn test(&self, statistic: &str, estimator: &str, groups: &Groups) -> Option<&Test> {

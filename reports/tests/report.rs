@@ -692,8 +692,10 @@ fn many_layers_are_a_heat_map_with_their_names() {
     let svg = read(&directory, "coherence-m-coherence.svg");
     assert!((0..26).all(|layer| svg.contains(&format!("{layer}.self_attn"))));
     assert!(svg.matches("zM").count() + svg.matches("z\"").count() > 500);
-    // No legend of 26 lines: one bar says what the colours are.
-    assert!(svg.contains("m-coherence by layer (log scale)"));
+    // No legend of 26 lines: a bar says what the colours are, of the sample and of the population.
+    assert!(["sample", "population"].iter().all(|kind| svg.contains(&format!("m-coherence by layer, {kind}"))));
+    let numbers = read(&directory, "coherence-m-coherence.csv");
+    assert!((0..26).all(|layer| numbers.contains(&format!("encoder.layers.{layer}.self_attn"))));
     assert!(svg.len() < 500_000, "{} bytes", svg.len());
 }
 

@@ -81,7 +81,7 @@ impl Watcher {
             let started = Instant::now();
             let found = last_written(&self.study).ok();
             if seen != Some(found.clone()) {
-                let made = bug::guarded(|| self.look(place));
+                let made = bug::guarded(|| self.refresh(place));
                 // What failed because it changed on the way is made again.
                 let changed = || last_written(&self.study).ok() != found;
                 match made {
@@ -99,7 +99,7 @@ impl Watcher {
     }
 
     /// Analyses what is there in a place of its own, and shows the report.
-    fn look(&mut self, place: &Path) -> anyhow::Result<()> {
+    fn refresh(&mut self, place: &Path) -> anyhow::Result<()> {
         // The analysis calls the study by its directory's name, unless its experiment has one.
         let copy = place.join(&self.name);
         if copy.exists() {

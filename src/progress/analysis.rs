@@ -24,7 +24,7 @@ struct Run {
 
 impl Analysis {
     pub fn new(output: &Output) -> Self {
-        let mode = Mode::of(output);
+        let mode = Mode::new(output);
         let target = if mode == Mode::Terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let now = Instant::now();
         let run = Run { label: String::new(), steps: 0, started: now, told: now };

@@ -24,7 +24,7 @@ enum Mode {
 }
 
 impl Mode {
-    fn of(output: &Output) -> Mode {
+    fn new(output: &Output) -> Mode {
         match (output.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Mode::Silent,
             (false, true) => Mode::Terminal,

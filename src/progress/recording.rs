@@ -65,7 +65,7 @@ impl Line {
 
 impl Recording {
     pub fn new(output: &Output) -> Self {
-        let mode = Mode::of(output);
+        let mode = Mode::new(output);
         let target = if mode == Mode::Terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let now = Instant::now();
         let grid = Grid {

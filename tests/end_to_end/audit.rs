@@ -22,7 +22,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde_json::Value as Json;
 
-use crate::common::{Place, files_below};
+use crate::common::{Workplace, files_below};
 
 /// A study that has everything, as small as can be.
 const EXPERIMENT: &str = r#"
@@ -72,20 +72,20 @@ impl Random {
         ((word ^ (word >> 31)) % bound as u64) as usize
     }
 
-    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 }
 
 /// A study with a copy of all its files.
 struct Audited {
-    place: Place,
+    place: Workplace,
     files: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Audited {
     fn new(experiment: &str) -> Audited {
-        let place = Place::new();
+        let place = Workplace::new();
         place.write("audited.toml", experiment);
         for arguments in [
             &["record", "audited.toml", "--out", "study"][..],
@@ -334,7 +334,7 @@ fn numbers_there(batch: &RecordBatch, column: &str) -> Vec<usize> {
 /// Alters one number of a table: a whole one by one, an interval's end by a tenth, any other by a millionth of itself.
 fn alter_number(path: &Path, column: &str, random: &mut Random) {
     let batch = read(path);
-    let row = *random.of(&numbers_there(&batch, column));
+    let row = *random.one_of(&numbers_there(&batch, column));
     let is_whole = !matches!(batch.column_by_name(column).expect("the column").data_type(), DataType::Float64);
     let is_end = ["lower", "upper"].iter().any(|end| column.ends_with(end));
     let altered = set(&batch, column, row, |value| match (is_whole, is_end) {
@@ -347,7 +347,7 @@ fn alter_number(path: &Path, column: &str, random: &mut Random) {
 
 /// What a forger could do to a trace, by name.
 fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
-    let run = audited.study().join(random.of(&audited.runs()));
+    let run = audited.study().join(random.one_of(&audited.runs()));
     let edit = |file: &str, edit: &mut dyn FnMut(&RecordBatch) -> RecordBatch| {
         let path = run.join(file);
         write(&path, &edit(&read(&path)));
@@ -356,7 +356,7 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
     let parts: Vec<String> =
         files_below(&run.join("population")).keys().map(|name| name.display().to_string()).collect();
     let parts: Vec<&String> = parts.iter().filter(|name| name.starts_with("part-")).collect();
-    let population = format!("population/{}", random.of(&parts));
+    let population = format!("population/{}", random.one_of(&parts));
     match kind {
         // A label, with the flag that goes with it.
         0 => edit("examples.parquet", &mut |batch| {
@@ -372,7 +372,7 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
             let labels: Vec<f64> = (0..batch.num_rows()).filter_map(|row| number(batch, "label", row)).collect();
             let first = random.below(labels.len());
             let others: Vec<usize> = (0..labels.len()).filter(|&row| labels[row] != labels[first]).collect();
-            let second = *random.of(&others);
+            let second = *random.one_of(&others);
             let mut altered = set(batch, "label", first, |_| labels[second]);
             altered = set(&altered, "label", second, |_| labels[first]);
             for row in [first, second] {
@@ -391,7 +391,7 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
             let learned: Vec<usize> = (0..batch.num_rows())
                 .filter(|&row| number(batch, "learned_step", row).is_some_and(|s| s > 0.0))
                 .collect();
-            set(batch, "learned_step", *random.of(&learned), |_| 0.0)
+            set(batch, "learned_step", *random.one_of(&learned), |_| 0.0)
         }),
         4 => edit("gradients/part-00000.parquet", &mut |batch| {
             let row = random.below(batch.num_rows());
@@ -406,7 +406,7 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
             let metric = if kind == 6 { "loss" } else { "accuracy" };
             let names = batch.column_by_name("metric").expect("metrics").as_string::<i32>();
             let of_metric: Vec<usize> = (0..batch.num_rows()).filter(|&row| names.value(row) == metric).collect();
-            let row = *random.of(&of_metric);
+            let row = *random.one_of(&of_metric);
             let size = number(batch, "examples", row).expect("a size");
             set(batch, "value", row, |value| match (kind, value > 0.5) {
                 (6, _) => value * 1.001,
@@ -445,7 +445,7 @@ fn alter_trace(audited: &Audited, kind: usize, random: &mut Random) -> String {
         }
         // The weights of an output in the snapshot at step 0 or 1: a single one may be of a unit that no sampled example turns on.
         _ => {
-            let name = *random.of(&["weights/step-00000000.safetensors", "weights/step-00000001.safetensors"]);
+            let name = *random.one_of(&["weights/step-00000000.safetensors", "weights/step-00000001.safetensors"]);
             let path = run.join(name);
             let mut bytes = fs::read(&path).expect("a snapshot");
             // The weights of the last layer come last in the file, 10 × 6 of them.
@@ -530,7 +530,7 @@ fn alterations_of_every_file_and_kind_are_all_caught() {
     let names: Vec<PathBuf> = audited.files.keys().cloned().collect();
     assert!(names.len() <= FLIPS, "{} files", names.len());
     for flip in 0..FLIPS {
-        let name = names.get(flip).unwrap_or_else(|| random.of(&names)).clone();
+        let name = names.get(flip).unwrap_or_else(|| random.one_of(&names)).clone();
         let mut bytes = audited.files[&name].clone();
         let (place, bit) = (random.below(bytes.len()), random.below(8));
         bytes[place] ^= 1 << bit;
@@ -549,7 +549,7 @@ fn alterations_of_every_file_and_kind_are_all_caught() {
                 format!("summary.json, {}", kind - TRACE_KINDS)
             }
             kind if kind < REPORT_KIND => {
-                let run = random.of(&audited.runs()).clone();
+                let run = random.one_of(&audited.runs()).clone();
                 let kind = kind - TRACE_KINDS - SUMMARY_KINDS;
                 alter_manifest(&audited.study().join(&run).join("manifest.json"), kind);
                 format!("the manifest of {run}, {kind}")
@@ -579,7 +579,7 @@ fn alterations_of_every_file_and_kind_are_all_caught() {
                         format!("row {row} of {table} left out or twice")
                     }
                     _ => {
-                        let column = *random.of(&columns);
+                        let column = *random.one_of(&columns);
                         alter_number(&path, column, &mut random);
                         format!("{column} of {table}")
                     }
@@ -612,7 +612,7 @@ fn intervals_over_seeds_are_recomputed() {
 
 #[test]
 fn the_json_has_the_form_of_its_document_and_the_report_is_that_beside_the_results() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     place.cograd(["analyze", "tiny", "--halves", "0", "--null-worlds", "9", "--out", "mine", "-q"]).assert().success();
     place.cograd(["report", "tiny", "--analysis", "mine", "-q"]).assert().success();
@@ -647,7 +647,7 @@ fn the_json_has_the_form_of_its_document_and_the_report_is_that_beside_the_resul
 
 #[test]
 fn the_exit_code_and_the_json_tell_whether_a_study_is_clean() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let recorded = place.cograd(["audit", "tiny"]).assert().success();
     let table = String::from_utf8(recorded.get_output().stdout.clone()).expect("UTF-8");
@@ -767,7 +767,7 @@ fn record_elsewhere(study: &Path, run: &str, conditions: Conditions, with_self_t
 
 #[test]
 fn a_study_of_another_program_is_clean_whatever_it_is_grouped_by() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.path("elsewhere");
     let conditions = |seed, width: i64| Conditions::new(seed).with("rule", "adam").with("width", width);
     record_elsewhere(&study, "narrow-1", conditions(Some(1), 64), true);

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Place, TINY, files_below, run_directory};
+use crate::common::{TINY, Workplace, files_below, run_directory};
 
 /// Runs a command that must fail, without a panic, and returns what it says.
-fn message(place: &Place, arguments: &[&str]) -> String {
+fn message(place: &Workplace, arguments: &[&str]) -> String {
     let failed = place.cograd(arguments.iter().copied()).assert().code(1);
     let message = String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8");
     assert!(message.contains("error: ") && !message.contains("panicked") && !message.contains("a bug"), "{message}");
@@ -21,7 +21,7 @@ fn assert_names(message: &str, parts: &[&str]) {
 
 /// Records the experiment `text`, which must fail without leaving a run.
 fn refused(text: &str, parts: &[&str]) {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("experiment.toml", text);
     assert_names(&message(&place, &["record", "experiment.toml", "--out", "study"]), parts);
     assert!(!place.path("study/runs").exists());
@@ -40,13 +40,13 @@ fn experiments_that_cannot_be_are_refused_by_field() {
 
 #[test]
 fn a_missing_experiment_is_named() {
-    assert_names(&message(&Place::new(), &["record", "nowhere.toml"]), &["nowhere.toml"]);
+    assert_names(&message(&Workplace::new(), &["record", "nowhere.toml"]), &["nowhere.toml"]);
 }
 
 #[test]
 fn missing_and_torn_data_files_are_named() {
     let text = TINY.replace("source = \"digits\"", "source = \"idx\"\ndirectory = \"data\"");
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("experiment.toml", &text);
     let record = ["record", "experiment.toml", "--out", "study"];
     assert_names(&message(&place, &record), &["data"]);
@@ -60,7 +60,7 @@ fn missing_and_torn_data_files_are_named() {
 
 #[test]
 fn a_directory_that_holds_another_study_is_left_alone() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let before = files_below(&study);
     place.write("other.toml", &TINY.replace("seeds = [1]", "seeds = [2]"));
@@ -70,7 +70,7 @@ fn a_directory_that_holds_another_study_is_left_alone() {
 
 /// Damages one file of a recorded run by `damage` and returns what `analyze` says.
 fn analysis_of_damaged(file: &str, damage: impl Fn(&Path)) -> String {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     damage(&run_directory(&study, "sgd_noise-0.5_seed-1").join(file));
     let said = message(&place, &["analyze", "tiny", "--null-worlds", "10"]);
@@ -110,7 +110,7 @@ fn an_unknown_format_version_and_a_torn_manifest_are_named() {
 
 #[test]
 fn directories_that_are_no_study_are_told_apart() {
-    let place = Place::new();
+    let place = Workplace::new();
     assert_names(&message(&place, &["analyze", "nowhere"]), &["nowhere"]);
     fs::create_dir(place.path("empty")).expect("a directory");
     assert_names(&message(&place, &["analyze", "empty"]), &["empty"]);
@@ -122,14 +122,14 @@ fn directories_that_are_no_study_are_told_apart() {
 
 #[test]
 fn a_report_without_an_analysis_says_to_analyse() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     assert_names(&message(&place, &["report", "tiny"]), &["cograd analyze"]);
 }
 
 #[test]
 fn an_output_that_cannot_be_written_is_named() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     place.write("file", "in the way");
     assert_names(&message(&place, &["analyze", "tiny", "--out", "file"]), &["file"]);
@@ -146,7 +146,7 @@ fn pipe(path: &Path) {
 #[cfg(unix)]
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("idx.toml", &TINY.replace("source = \"digits\"", "source = \"idx\"\ndirectory = \"data\""));
     fs::create_dir(place.path("data")).expect("a directory");
     pipe(&place.path("data/train-images-idx3-ubyte"));
@@ -164,7 +164,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused() {
 #[cfg(unix)]
 #[test]
 fn a_run_that_cannot_be_read_stops_every_command() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     let manifest = place.path("tiny/runs/other/manifest.json");
     fs::create_dir(manifest.parent().expect("a directory")).expect("a directory");
@@ -178,7 +178,7 @@ fn a_run_that_cannot_be_read_stops_every_command() {
 /// Results are believed whole or not at all, whichever table a command has need of.
 #[test]
 fn results_of_which_any_table_was_altered_are_refused_by_every_reader() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     place.cograd(["analyze", "tiny"]).assert().success();
     place.cograd(["analyze", "tiny", "--out", "sound"]).assert().success();
@@ -199,7 +199,7 @@ fn results_of_which_any_table_was_altered_are_refused_by_every_reader() {
 
 #[test]
 fn the_name_of_an_experiment_leads_nowhere_else() {
-    let place = Place::new();
+    let place = Workplace::new();
     let text = TINY.replace("name = \"", "name = \"../../elsewhere").replace("steps = 60", "steps = 1");
     place.write("experiment.toml", &text);
     place.cograd(["record", "experiment.toml"]).assert().success();
@@ -212,7 +212,7 @@ fn the_name_of_an_experiment_leads_nowhere_else() {
 #[cfg(unix)]
 #[test]
 fn an_empty_directory_of_runs_may_be_a_link() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("experiment.toml", &TINY.replace("steps = 60", "steps = 1"));
     for directory in ["study", "disk"] {
         fs::create_dir(place.path(directory)).expect("a directory");

@@ -1,6 +1,6 @@
 //! What every command promises to a person and to a script.
 
-use crate::common::Place;
+use crate::common::Workplace;
 
 const COMMANDS: [&str; 11] =
     ["demo", "init", "record", "analyze", "report", "compare", "export", "inspect", "audit", "watch", "completions"];
@@ -12,7 +12,7 @@ fn text(bytes: Vec<u8>) -> String {
 #[test]
 fn every_command_has_help_with_an_example() {
     for command in COMMANDS {
-        let help = Place::new().cograd([command, "--help"]).assert().success();
+        let help = Workplace::new().cograd([command, "--help"]).assert().success();
         let help = text(help.get_output().stdout.clone());
         assert!(help.contains(&format!("Example:\n  cograd {command}")), "{command}: {help}");
         assert!(help.contains("--quiet") && help.contains("--threads"), "{command}: {help}");
@@ -32,13 +32,13 @@ fn usage_errors_exit_with_2() {
         &["analyze"],
         &["analyze", "x", "--examples", "9..0"],
     ] {
-        Place::new().cograd(arguments.iter().copied()).assert().code(2);
+        Workplace::new().cograd(arguments.iter().copied()).assert().code(2);
     }
 }
 
 #[test]
 fn a_failure_exits_with_1_and_is_printed_once() {
-    let failed = Place::new().cograd(["analyze", "nowhere"]).assert().code(1);
+    let failed = Workplace::new().cograd(["analyze", "nowhere"]).assert().code(1);
     let message = text(failed.get_output().stderr.clone());
     assert!(message.starts_with("error: "), "{message}");
     assert_eq!(message.matches("nowhere").count(), 1, "{message}");
@@ -46,21 +46,21 @@ fn a_failure_exits_with_1_and_is_printed_once() {
 
 #[test]
 fn completions_name_every_command() {
-    let script = Place::new().cograd(["completions", "bash"]).assert().success();
+    let script = Workplace::new().cograd(["completions", "bash"]).assert().success();
     let script = text(script.get_output().stdout.clone());
     assert!(COMMANDS.iter().all(|command| script.contains(command)));
 }
 
 #[test]
 fn version_is_the_packages() {
-    let version = Place::new().cograd(["--version"]).assert().success();
+    let version = Workplace::new().cograd(["--version"]).assert().success();
     assert_eq!(text(version.get_output().stdout.clone()).trim(), format!("cograd {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[cfg(unix)]
 #[test]
 fn a_standard_output_that_takes_nothing_is_an_error_and_a_closed_pipe_is_none() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     for arguments in [
         &["inspect", "tiny"][..],
@@ -95,7 +95,7 @@ fn a_standard_output_that_takes_nothing_is_an_error_and_a_closed_pipe_is_none() 
 
 #[test]
 fn a_study_that_is_not_there_is_named_as_such() {
-    let place = Place::new();
+    let place = Workplace::new();
     let alone = ["report", "export", "analyze", "inspect", "audit", "watch"].map(|command| vec![command, "nowhere"]);
     for arguments in alone.into_iter().chain([vec!["compare", "nowhere", "elsewhere"]]) {
         let failed = place.cograd(arguments).assert().code(1);
@@ -106,7 +106,7 @@ fn a_study_that_is_not_there_is_named_as_such() {
 
 #[test]
 fn what_comes_next_can_be_pasted_and_one_run_is_no_runs() {
-    let place = Place::new();
+    let place = Workplace::new();
     let one = crate::common::TINY.replace("[0.0, 0.5]", "[0.5]");
     place.write("tiny.toml", &one);
     let out = "label noise, it's small";
@@ -131,7 +131,7 @@ fn what_comes_next_can_be_pasted_and_one_run_is_no_runs() {
 #[test]
 fn files_of_groups_and_examples_may_have_any_name() {
     use std::os::unix::ffi::OsStrExt;
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     let name = std::ffi::OsStr::from_bytes(b"groups-\xff.csv");
     let ids: Vec<u32> = (0..1500).collect();
@@ -146,7 +146,7 @@ fn files_of_groups_and_examples_may_have_any_name() {
 
 #[test]
 fn names_in_files_do_not_act_on_the_terminal() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let evil = "evil\u{1b}[31m\u{9b}2J";
     std::fs::create_dir(study.join("runs").join(evil)).expect("a directory");
@@ -159,7 +159,7 @@ fn names_in_files_do_not_act_on_the_terminal() {
 
 #[test]
 fn a_slip_of_the_finger_is_answered_with_what_was_meant() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     place.cograd(["analyze", "tiny", "--halves", "0", "--null-worlds", "20", "--quiet"]).assert().success();
     let again = ["analyze", "tiny", "--halves", "0", "--null-worlds", "20", "--quiet", "--out", "again"];
@@ -186,7 +186,7 @@ fn a_slip_of_the_finger_is_answered_with_what_was_meant() {
 
 #[test]
 fn json_is_all_that_is_printed_where_it_is_asked_for() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("tiny.toml", &crate::common::TINY.replace("seeds = [1]", "seeds = [1, 2]"));
     for study in ["one", "other"] {
         place.cograd(["record", "tiny.toml", "--out", study, "--quiet"]).assert().success();
@@ -216,7 +216,7 @@ fn json_is_all_that_is_printed_where_it_is_asked_for() {
 
 #[test]
 fn an_experiment_to_begin_with_is_written_once_and_recorded_as_it_is() {
-    let place = Place::new();
+    let place = Workplace::new();
     let said = place.cograd(["init", "first one.toml"]).assert().success();
     let said = text(said.get_output().stdout.clone());
     assert!(said.ends_with("Next: cograd record 'first one.toml'\n"), "{said}");
@@ -236,7 +236,7 @@ fn an_experiment_to_begin_with_is_written_once_and_recorded_as_it_is() {
 #[cfg(unix)]
 #[test]
 fn a_run_that_cannot_be_read_is_not_unfinished() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let manifest = study.join("runs").join("sgd_noise-0_seed-1").join("manifest.json");
     assert!(manifest.is_file());

@@ -32,11 +32,11 @@ per_decade = 10
 "#;
 
 /// A directory that lives as long as its test.
-pub struct Place {
+pub struct Workplace {
     directory: TempDir,
 }
 
-impl Place {
+impl Workplace {
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::common::{Place, TINY, files_below};
+use crate::common::{TINY, Workplace, files_below};
 
 /// Records and analyses [`TINY`] with some lines replaced, as the study of a name.
-fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
+fn analysed(place: &Workplace, name: &str, changes: &[(&str, &str)]) {
     let text =
         changes.iter().fold(TINY.replace("name = \"tiny\"", &format!("name = \"{name}\"")), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
@@ -17,7 +17,7 @@ fn analysed(place: &Place, name: &str, changes: &[(&str, &str)]) {
     place.cograd(["analyze", name, "--null-worlds", "50", "--halves", "40", "--quiet"]).assert().success();
 }
 
-fn failure(place: &Place, arguments: &[&str]) -> String {
+fn failure(place: &Workplace, arguments: &[&str]) -> String {
     let failed = place.cograd(arguments.iter().copied()).assert().code(1);
     String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8")
 }
@@ -26,7 +26,7 @@ const SEEDS: (&str, &str) = ("seeds = [1]", "seeds = [1, 2, 3]");
 
 #[test]
 fn studies_with_seeds_are_compared_and_tested() {
-    let place = Place::new();
+    let place = Workplace::new();
     analysed(&place, "slow", &[SEEDS]);
     analysed(&place, "fast", &[SEEDS, ("learning_rate = 0.1", "learning_rate = 0.5")]);
     let compared = place.cograd(["compare", "slow", "fast"]).assert().success();
@@ -55,7 +55,7 @@ fn studies_with_seeds_are_compared_and_tested() {
 
 #[test]
 fn chosen_curves_of_single_seeds_are_compared_without_tests() {
-    let place = Place::new();
+    let place = Workplace::new();
     analysed(&place, "one", &[]);
     analysed(&place, "other", &[("noise = [0.0, 0.5]", "noise = [0.5, 0.75]")]);
     let arguments = ["compare", "one", "other/analysis", "--curve", "beta", "--estimator", "paper", "--out", "out"];
@@ -72,7 +72,7 @@ fn chosen_curves_of_single_seeds_are_compared_without_tests() {
 
 #[test]
 fn what_cannot_be_compared_is_said() {
-    let place = Place::new();
+    let place = Workplace::new();
     analysed(&place, "one", &[]);
     place.record_tiny();
     let said = failure(&place, &["compare", "one", "tiny"]);
@@ -93,7 +93,7 @@ fn what_cannot_be_compared_is_said() {
 
 #[test]
 fn results_are_exported_with_every_row_and_digit() {
-    let place = Place::new();
+    let place = Workplace::new();
     analysed(&place, "study", &[]);
     place.cograd(["export", "study", "--format", "csv", "--format", "json"]).assert().success();
     let export = place.path("study/export");
@@ -127,7 +127,7 @@ fn results_are_exported_with_every_row_and_digit() {
 /// Results are all that a report needs: they can be kept, and drawn again, without the study.
 #[test]
 fn results_alone_are_drawn_as_those_of_their_study() {
-    let place = Place::new();
+    let place = Workplace::new();
     analysed(&place, "study", &[]);
     place.cograd(["report", "study", "--quiet"]).assert().success();
     fs::rename(place.path("study/analysis"), place.path("results")).expect("moved");
@@ -138,7 +138,7 @@ fn results_alone_are_drawn_as_those_of_their_study() {
 /// The results that the documents are about are drawn from the repository alone.
 #[test]
 fn kept_results_are_drawn() {
-    let place = Place::new();
+    let place = Workplace::new();
     let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/results");
     let entries = fs::read_dir(kept).expect("the kept results").map(|entry| entry.expect("an entry").path());
     let studies: Vec<_> = entries.filter(|path| path.is_dir()).collect();
@@ -152,7 +152,7 @@ fn kept_results_are_drawn() {
 
 #[test]
 fn an_export_names_unknown_tables_and_missing_results() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     let said = failure(&place, &["export", "tiny"]);
     assert!(said.contains("tiny/analysis") && said.contains("cograd analyze"), "{said}");

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::common::Place;
+use crate::common::Workplace;
 
 #[path = "../small_study/mod.rs"]
 mod small_study;
@@ -81,7 +81,7 @@ struct Fault {
 
 /// A command in a directory of its own.
 struct Case {
-    place: Place,
+    place: Workplace,
     arguments: Vec<&'static str>,
     /// Where it writes; `None`: it prints.
     output: Option<&'static str>,
@@ -254,14 +254,14 @@ fn differences(left: &Tree, right: &Tree) -> Vec<PathBuf> {
 }
 
 /// A directory with the experiment and its images.
-fn place() -> Place {
-    let place = Place::new();
+fn workplace() -> Workplace {
+    let place = Workplace::new();
     small_study::write_images(&place.path("root/idx"));
     place.write("root/tiny.toml", small_study::EXPERIMENT);
     place
 }
 
-fn succeed(place: &Place, command: &str) {
+fn succeed(place: &Workplace, command: &str) {
     place.cograd(command.split(' ')).current_dir(place.path("root")).arg("--quiet").assert().success();
 }
 
@@ -271,7 +271,7 @@ fn try_command(before: &str, command: &'static str, output: Option<&'static str>
         eprintln!("SKIPPED: only on Linux with glibc can calls be made to fail");
         return;
     }
-    let place = place();
+    let place = workplace();
     before.split(", ").filter(|command| !command.is_empty()).for_each(|command| succeed(&place, command));
     Case { place, arguments: command.split(' ').collect(), output, can_exchange }.try_faults();
 }
@@ -292,7 +292,7 @@ fn record_survives_a_fault_at_every_call() {
 fn record_continued_survives_a_fault_at_every_call() {
     let Some(_) = SHIM.as_ref() else { return };
     let case =
-        Case { place: place(), arguments: RECORD.split(' ').collect(), output: Some("study"), can_exchange: true };
+        Case { place: workplace(), arguments: RECORD.split(' ').collect(), output: Some("study"), can_exchange: true };
     fs::create_dir(case.root().join("tmp")).expect("a directory");
     let before = tree(&case.root());
     assert!(case.run(None).status.success());

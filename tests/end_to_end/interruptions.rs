@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::common::{Place, files_below};
+use crate::common::{Workplace, files_below};
 
 /// Four runs of about half a second each on the embedded digits, with checkpoints all the time.
 const GRID: &str = r#"
@@ -114,7 +114,7 @@ weights_per_layer = 100
 pub struct Recording(pub Child);
 
 impl Recording {
-    pub fn begin(place: &Place, experiment: &str, out: &Path, flags: &[&str]) -> Recording {
+    pub fn begin(place: &Workplace, experiment: &str, out: &Path, flags: &[&str]) -> Recording {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cograd"));
         command.arg("record").arg(place.path(experiment)).arg("--out").arg(out).args(flags);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -144,12 +144,12 @@ impl Recording {
     }
 }
 
-fn record(place: &Place, experiment: &str, out: &Path, flags: &[&str]) -> (ExitStatus, String) {
+fn record(place: &Workplace, experiment: &str, out: &Path, flags: &[&str]) -> (ExitStatus, String) {
     Recording::begin(place, experiment, out, flags).end()
 }
 
 /// Files of the study that is never interrupted.
-pub fn uninterrupted(place: &Place, experiment: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn uninterrupted(place: &Workplace, experiment: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let out = place.path("uninterrupted");
     let (status, message) = record(place, experiment, &out, &[]);
     assert!(status.success(), "{message}");
@@ -178,7 +178,7 @@ impl Random {
 /// Kills recordings of an experiment at `kills` random moments, each up to `longest` ms after a start, and compares every
 /// file of each study with the study that was never interrupted. Returns how often a run was continued.
 fn kill_and_compare(experiment: &str, kills: usize, longest: u64, seed: u64) -> usize {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("experiment.toml", experiment);
     let expected = uninterrupted(&place, "experiment.toml");
     let (mut random, mut killed, mut continued, mut studies) = (Random(seed), 0, 0, 0);
@@ -232,7 +232,7 @@ fn a_run_of_several_part_files_survives_too() {
 
 #[test]
 fn a_signal_ends_the_step_and_the_exit_code_names_it() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("endless.toml", ENDLESS);
     let mut message = String::new();
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -252,7 +252,7 @@ fn a_signal_ends_the_step_and_the_exit_code_names_it() {
 
 #[test]
 fn two_writers_keep_out_of_each_others_runs_and_a_dead_ones_lock_is_no_lock() {
-    let place = Place::new();
+    let place = Workplace::new();
     let endless = ENDLESS.replace("noise = [0.5]", "noise = [0.5, 1.0]");
     place.write("endless.toml", &endless);
     let out = place.path("study");
@@ -286,7 +286,7 @@ fn two_writers_keep_out_of_each_others_runs_and_a_dead_ones_lock_is_no_lock() {
 
 #[test]
 fn a_damaged_checkpoint_costs_the_run_but_no_byte_of_it() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("grid.toml", GRID);
     let expected = uninterrupted(&place, "grid.toml");
     let checkpoint = place.path("study/runs/.sgd_noise-0_seed-1.partial/checkpoint");
@@ -310,7 +310,7 @@ fn a_damaged_checkpoint_costs_the_run_but_no_byte_of_it() {
 
 #[test]
 fn runs_selected_one_by_one_make_the_whole_study() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("grid.toml", GRID);
     let expected = uninterrupted(&place, "grid.toml");
     let out = place.path("study");
@@ -329,7 +329,7 @@ fn runs_selected_one_by_one_make_the_whole_study() {
 
 #[test]
 fn a_selection_of_nothing_is_a_usage_error_that_says_what_there_is() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("grid.toml", GRID);
     for (only, said) in [
         ("noise=0.25", "no run of this experiment has noise=0.25; there are noise 0, 0.5; rule sgd; seed 1, 2"),
@@ -345,7 +345,7 @@ fn a_selection_of_nothing_is_a_usage_error_that_says_what_there_is() {
 
 #[test]
 fn two_first_writers_agree_on_one_study() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("grid.toml", GRID);
     let expected = uninterrupted(&place, "grid.toml");
     for attempt in 0..5 {
@@ -388,7 +388,7 @@ fn fill_but(file: &Path, room: usize) {
 
 #[test]
 fn a_full_disk_stops_the_run_and_room_continues_it() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("grid.toml", GRID);
     let expected = uninterrupted(&place, "grid.toml");
     let Some(_disk) = SmallDisk::mount(place.path("disk"), "128m") else {

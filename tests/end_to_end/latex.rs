@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::common::{Place, TINY};
+use crate::common::{TINY, Workplace};
 
 /// Names groups of which every letter means something to TeX, or nothing.
 const GROUPS: [&str; 4] =
@@ -34,7 +34,7 @@ fn a_document_with_figures_and_exported_tables_compiles() {
     if !is_there() {
         return;
     }
-    let place = Place::new();
+    let place = Workplace::new();
     let seeds = TINY.replace("seeds = [1]", "seeds = [1, 2]");
     place.write("tiny.toml", &seeds);
     place.write("other.toml", &seeds.replace("name = \"tiny\"", "name = \"Ω 50 %_x\"").replace("= 0.1", "= 0.2"));

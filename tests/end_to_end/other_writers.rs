@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::Place;
+use crate::common::Workplace;
 
 /// A Python that has pyarrow: that of `COGRAD_PYTHON`, else `python3`; `None` without one.
 fn python() -> Option<String> {
@@ -32,7 +32,7 @@ fn program() -> String {
 #[test]
 fn the_documents_attention_network_is_analysed_reported_and_audited_by_its_names() {
     let Some(python) = python() else { return };
-    let place = Place::new();
+    let place = Workplace::new();
     let written = Command::new(python).arg("-c").arg(program()).arg(place.path("study")).output().unwrap();
     assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
 
@@ -61,7 +61,7 @@ fn the_documents_attention_network_is_analysed_reported_and_audited_by_its_names
 fn studies_of_earlier_formats_are_analysed_reported_and_audited() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("trace/tests/fixtures");
     for version in ["version-1", "version-2"] {
-        let place = Place::new();
+        let place = Workplace::new();
         let study = place.path("study");
         copy(&fixtures.join(version), &study);
         place.cograd(["analyze", "study", "-q"]).assert().success();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cograd_results::{Results, ResultsError};
 
-use crate::common::{Place, files_below};
+use crate::common::{Workplace, files_below};
 
 /// The commands that write an output directory, and where they do.
 const COMMANDS: [(&[&str], &str); 4] = [
@@ -20,18 +20,18 @@ const COMMANDS: [(&[&str], &str); 4] = [
 ];
 
 /// Two recorded studies.
-fn studies() -> Place {
-    let place = Place::new();
+fn studies() -> Workplace {
+    let place = Workplace::new();
     place.record_tiny();
     place.cograd(["record", "tiny.toml", "--out", "other", "--quiet"]).assert().success();
     place
 }
 
-fn run(place: &Place, arguments: &[&str]) {
+fn run(place: &Workplace, arguments: &[&str]) {
     place.cograd(arguments.iter().copied().chain(["--quiet"])).assert().success();
 }
 
-fn start(place: &Place, arguments: &[&str]) -> Child {
+fn start(place: &Workplace, arguments: &[&str]) -> Child {
     Command::new(assert_cmd::cargo::cargo_bin!("cograd"))
         .current_dir(place.path("."))
         .args(arguments)

@@ -1,10 +1,10 @@
 //! An analysis in shards, as on several machines.
 
-use crate::common::{Place, files_below};
+use crate::common::{Workplace, files_below};
 
 #[test]
 fn the_results_of_shards_are_those_of_one_analysis_to_the_byte() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     let options = ["--null-worlds", "50", "--halves", "40", "-q"];
     let cograd = |arguments: &[&str]| place.cograd(arguments.iter().copied().chain(options));
@@ -29,7 +29,7 @@ fn the_results_of_shards_are_those_of_one_analysis_to_the_byte() {
 
 #[test]
 fn a_shard_has_a_number_and_a_directory_of_its_own() {
-    let place = Place::new();
+    let place = Workplace::new();
     for arguments in [
         &["analyze", "study", "--shard", "1/3"][..],
         &["analyze", "study", "--shard", "4/3", "--out", "part"],

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::common::{Place, files_below};
+use crate::common::{Workplace, files_below};
 use crate::interruptions::{Recording, assert_same, uninterrupted};
 
 /// Two runs of some seconds on the embedded digits, with checkpoints all the time.
@@ -43,7 +43,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn begin(place: &Place, study: &str) -> Watch {
+    fn begin(place: &Workplace, study: &str) -> Watch {
         std::fs::create_dir(place.path("temporary")).expect("a directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_cograd"));
         command.current_dir(place.path("")).env("TMPDIR", place.path("temporary"));
@@ -91,7 +91,7 @@ impl Drop for Watch {
 }
 
 /// Records until there is a checkpoint later than that of before, and kills it.
-fn record_and_kill(place: &Place) {
+fn record_and_kill(place: &Workplace) {
     let checkpoint = place.path("study/runs/.sgd_noise-0_seed-1.partial/checkpoint");
     let written = || std::fs::metadata(&checkpoint).and_then(|file| file.modified()).ok();
     let before: Option<SystemTime> = written();
@@ -107,7 +107,7 @@ fn record_and_kill(place: &Place) {
 
 #[test]
 fn a_recording_is_watched_before_its_first_row_while_it_is_killed_and_continued_and_at_its_end() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("watched.toml", WATCHED);
     let expected = uninterrupted(&place, "watched.toml");
     std::fs::create_dir(place.path("study")).expect("a directory");
@@ -144,7 +144,7 @@ fn a_recording_is_watched_before_its_first_row_while_it_is_killed_and_continued_
 
 #[test]
 fn a_study_that_does_not_exist_is_not_watched() {
-    let place = Place::new();
+    let place = Workplace::new();
     let failed = place.cograd(["watch", "nowhere"]).assert().code(1);
     let message = String::from_utf8(failed.get_output().stderr.clone()).expect("UTF-8");
     assert!(message.contains("nowhere does not exist"), "{message}");

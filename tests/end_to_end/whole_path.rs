@@ -4,12 +4,12 @@ use std::path::Path;
 
 use cograd_results::{Results, Rows, TABLES};
 
-use crate::common::{Place, TINY, files_below, run_directory};
+use crate::common::{TINY, Workplace, files_below, run_directory};
 
 const FIGURES: [&str; 5] =
     ["learning.svg", "shares.svg", "shares-null-band.svg", "contributions.svg", "contributions-null-band.svg"];
 
-fn stdout(place: &Place, arguments: &[&str]) -> String {
+fn stdout(place: &Workplace, arguments: &[&str]) -> String {
     let done = place.cograd(arguments.iter().copied()).assert().success();
     String::from_utf8(done.get_output().stdout.clone()).expect("UTF-8")
 }
@@ -33,7 +33,7 @@ fn row(rows: &Rows, noise: f64, texts: &[(&str, &str)]) -> usize {
 
 #[test]
 fn a_study_goes_from_experiment_to_page() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     assert!(study.join("study.toml").is_file());
     let run = run_directory(&study, "sgd_noise-0.5_seed-1");
@@ -65,7 +65,7 @@ fn a_study_goes_from_experiment_to_page() {
 
 #[test]
 fn a_run_without_noise_has_null_statistics_and_no_error() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     stdout(&place, &["analyze", "tiny", "--null-worlds", "50"]);
     let runs = table(&study, "runs");
@@ -79,7 +79,7 @@ fn a_run_without_noise_has_null_statistics_and_no_error() {
 
 #[test]
 fn analysing_again_gives_the_same_bytes_whatever_the_threads() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     stdout(&place, &["analyze", "tiny", "--null-worlds", "300", "--out", "one", "--threads", "1"]);
     stdout(&place, &["analyze", "tiny", "--null-worlds", "300", "--out", "three", "--threads", "3"]);
@@ -88,7 +88,7 @@ fn analysing_again_gives_the_same_bytes_whatever_the_threads() {
 
 #[test]
 fn a_part_is_analysed_by_any_groups_without_recording_again() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let part = ["--steps", "..=9", "--layers", "1", "--examples", "0..1000", "--halves", "0", "--group-by", "label"];
     stdout(&place, &[&["analyze", "tiny", "--null-worlds", "50"], &part[..]].concat());
@@ -103,7 +103,7 @@ fn a_part_is_analysed_by_any_groups_without_recording_again() {
 
 #[test]
 fn what_cannot_be_analysed_is_said_and_exits_with_1() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.record_tiny();
     place.write("groups.csv", "example_id,group\n0,a\n");
     for (option, value, expected) in [
@@ -123,7 +123,7 @@ fn what_cannot_be_analysed_is_said_and_exits_with_1() {
 
 #[test]
 fn recording_gives_the_same_bytes_whatever_the_threads() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("tiny.toml", TINY);
     for threads in ["1", "2", "3"] {
         stdout(&place, &["record", "tiny.toml", "--out", threads, "--threads", threads]);
@@ -136,7 +136,7 @@ fn recording_gives_the_same_bytes_whatever_the_threads() {
 
 #[test]
 fn recording_again_leaves_finished_runs_alone() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let before = files_below(&study);
     let again = stdout(&place, &["record", "tiny.toml", "--out", "tiny"]);
@@ -146,7 +146,7 @@ fn recording_again_leaves_finished_runs_alone() {
 
 #[test]
 fn quiet_prints_nothing() {
-    let place = Place::new();
+    let place = Workplace::new();
     place.write("tiny.toml", TINY);
     for arguments in [
         &["record", "tiny.toml", "--out", "tiny"][..],
@@ -161,7 +161,7 @@ fn quiet_prints_nothing() {
 /// The paper's phenomena on the embedded digits, as the README promises them.
 #[test]
 fn the_demo_shows_the_papers_phenomena() {
-    let place = Place::new();
+    let place = Workplace::new();
     stdout(&place, &["demo", "--out", "demo"]);
     let (groups, shares) = (table(&place.path("demo"), "groups"), table(&place.path("demo"), "shares"));
     let sampled = |group: &str| groups.number("sampled", row(&groups, 0.5, &[("group", group)])).expect("a number");
@@ -178,7 +178,7 @@ fn the_demo_shows_the_papers_phenomena() {
 
 #[test]
 fn chosen_statistics_are_computed_alone_and_all_are_listed() {
-    let place = Place::new();
+    let place = Workplace::new();
     let study = place.record_tiny();
     let listed = stdout(&place, &["analyze", "--statistics", "list"]);
     assert!(listed.lines().count() > 15 && listed.contains("gsnr") && listed.contains("shares"), "{listed}");

@@ -22,7 +22,7 @@ const MAGIC: &str = "cograd-checkpoint-3 ";
 
 /// Where a writer is in its run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// Hash of everything known before the first step: a checkpoint continues the run of this description only.
     pub description: String,
     /// The manifest so far: recorded steps, and the files that are complete.
@@ -33,19 +33,19 @@ pub(crate) struct Place {
     #[serde(default)]
     pub tables: [usize; 2],
     /// The journal of the part file being written, if there is one.
-    pub journal: Option<JournalPlace>,
+    pub journal: Option<JournalPosition>,
 }
 
 /// How much of which journal belongs to a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct JournalPlace {
+pub(crate) struct JournalPosition {
     pub name: String,
     pub bytes: u64,
 }
 
 /// What a checkpoint holds.
 pub(crate) struct Checkpoint {
-    pub place: Place,
+    pub place: Position,
     /// `examples.parquet` and `metrics.parquet` as they would be if the run ended here.
     pub tables: [Vec<u8>; 2],
     /// The program's bytes.
@@ -55,7 +55,7 @@ pub(crate) struct Checkpoint {
 }
 
 /// Writes the checkpoint of the unfinished run in `directory`, in place of the last one. `rest` is the tables and the state.
-pub(crate) fn write(directory: &Path, place: &Place, rest: &[u8]) -> Result<(), TraceError> {
+pub(crate) fn write(directory: &Path, place: &Position, rest: &[u8]) -> Result<(), TraceError> {
     let path = directory.join(CHECKPOINT);
     let place = serde_json::to_vec(place).map_err(|error| TraceError::checkpoint(&path, error.to_string()))?;
     let content = [&place, &b"\n"[..], rest].concat();
@@ -82,7 +82,7 @@ pub(crate) fn read(directory: &Path) -> Result<Option<Checkpoint>, TraceError> {
         return Err(damaged("its SHA-256 is not the one in its first line"));
     }
     let (place, rest) = split_line(content).ok_or_else(|| damaged("it has no second line"))?;
-    let place: Place = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
+    let place: Position = serde_json::from_slice(place).map_err(|error| damaged(&error.to_string()))?;
     // Names are joined to the run's directory: none leads out of it.
     let is_inside = |name: &str| name.split('/').all(|part| !matches!(part, "" | "." | ".."));
     let journal = place.journal.iter().map(|journal| &journal.name);
@@ -113,7 +113,7 @@ fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// # Errors
 /// `Checkpoint` if a file is missing, has another size or SHA-256, or is reached through a link, which clearing would remove; a file
 /// cannot be removed.
-pub(crate) fn restore_files(directory: &Path, place: &Place) -> Result<(), TraceError> {
+pub(crate) fn restore_files(directory: &Path, place: &Position) -> Result<(), TraceError> {
     for (name, entry) in &place.manifest.files {
         let path = path_in_run(directory, name);
         let first = directory.join(name.split('/').next().unwrap_or_default());

@@ -9,7 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::TraceError;
-use crate::checkpoint::JournalPlace;
+use crate::checkpoint::JournalPosition;
 
 /// Values converted to bytes at a time.
 const BLOCK: usize = 16 * 1024;
@@ -79,10 +79,10 @@ impl Journal {
     }
 
     /// Makes everything appended last; returns the place to go on from.
-    pub fn sync(&self) -> Result<JournalPlace, TraceError> {
+    pub fn sync(&self) -> Result<JournalPosition, TraceError> {
         self.file.sync_data().map_err(TraceError::io("sync", &self.path))?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(JournalPlace { name, bytes: self.bytes })
+        Ok(JournalPosition { name, bytes: self.bytes })
     }
 }
 

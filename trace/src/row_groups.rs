@@ -439,7 +439,7 @@ pub(crate) trait Value: Copy + Default + Send + Sync + 'static {
         true
     }
     /// The error that says it is.
-    fn non_finite(self, at: &Place<'_>) -> TraceError {
+    fn non_finite(self, at: &ValuePosition<'_>) -> TraceError {
         TraceError::contents(at.path, "has a value that is not finite")
     }
 }
@@ -447,7 +447,7 @@ pub(crate) trait Value: Copy + Default + Send + Sync + 'static {
 type NewSource<V> = Result<Box<dyn Source<V>>, ParquetError>;
 
 /// Where a value is.
-pub(crate) struct Place<'a> {
+pub(crate) struct ValuePosition<'a> {
     pub path: &'a Path,
     pub column: &'a Wanted,
     pub step: i64,
@@ -588,7 +588,7 @@ impl Value for f32 {
         f32::is_finite(self)
     }
 
-    fn non_finite(self, at: &Place<'_>) -> TraceError {
+    fn non_finite(self, at: &ValuePosition<'_>) -> TraceError {
         let (path, coordinate) = (at.path.to_path_buf(), at.place);
         TraceError::NonFinite { path, step: at.step, example_id: at.example_id, coordinate, value: self }
     }
@@ -603,7 +603,7 @@ impl Value for f64 {
         f64::is_finite(self)
     }
 
-    fn non_finite(self, at: &Place<'_>) -> TraceError {
+    fn non_finite(self, at: &ValuePosition<'_>) -> TraceError {
         let (path, name) = (at.path.to_path_buf(), &at.column.name);
         let column = if width(at.column) > 0 { format!("{name}[{}]", at.place) } else { name.clone() };
         TraceError::NonFinitePopulation { path, column, step: at.step, example_id: at.example_id, value: self }
@@ -891,7 +891,7 @@ impl<'a, V: Value> StepReader<'a, V> {
                 let (row, within) = (rows.start + found / column.width.max(1), found % column.width.max(1));
                 let (path, step, example_id) =
                     (self.path(), self.files.rows.steps[place], self.worker.example_ids[row]);
-                Err(value.non_finite(&Place { path, column: wanted, step, example_id, place: within }))
+                Err(value.non_finite(&ValuePosition { path, column: wanted, step, example_id, place: within }))
             }
             None => Ok(true),
         }

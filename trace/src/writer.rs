@@ -18,7 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
 
-use crate::checkpoint::{self, CHECKPOINT, Checkpoint, JournalPlace, Place, remove_all_but};
+use crate::checkpoint::{self, CHECKPOINT, Checkpoint, JournalPosition, Position, remove_all_but};
 use crate::examples::{check_columns, write_examples};
 use crate::journal::{self, Journal};
 use crate::manifest::{
@@ -279,7 +279,7 @@ impl RunWriter {
     }
 
     /// Goes on with the part file that was open when the checkpoint was taken.
-    fn rebuild_part(&mut self, place: &JournalPlace) -> Result<(), TraceError> {
+    fn rebuild_part(&mut self, place: &JournalPosition) -> Result<(), TraceError> {
         let path = self.partial.join(&place.name);
         let journal = Journal::reopen(&path, place.bytes)?
             .ok_or_else(|| TraceError::checkpoint(&path, "it is missing or too short"))?;
@@ -333,7 +333,7 @@ impl RunWriter {
         let needed = journal.map(|journal| journal.path().to_path_buf());
         let journal = journal.map(Journal::sync).transpose()?;
         self.sync_directories()?;
-        let place = Place {
+        let place = Position {
             description: self.description.clone(),
             manifest: self.manifest.clone(),
             gradient_norms: map_all(&self.gradient_norms, f64::to_bits),

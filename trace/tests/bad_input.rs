@@ -181,7 +181,7 @@ fn no_altered_byte_of_a_gradient_file_can_panic_the_reader() {
     let directory = record(study.path()).unwrap().directory().to_path_buf();
     for halves in [false, true] {
         if halves {
-            replace(&directory, PART, &Rows::of(&STEPS).halves(), 10, WriterProperties::default());
+            replace(&directory, PART, &Rows::new(&STEPS).halves(), 10, WriterProperties::default());
         }
         let (run, path) = (Run::open(&directory).unwrap(), directory.join(PART));
         let whole = fs::read(&path).unwrap();
@@ -242,7 +242,7 @@ fn a_manifest_without_a_seal_is_refused() {
 
 /// The error of reading the small run with this population, in files and row groups as said.
 fn error_of_population(change: impl FnOnce(&mut PopulationTable), file: usize, group: usize) -> String {
-    let mut rows = PopulationTable::of(&POPULATION_STEPS);
+    let mut rows = PopulationTable::new(&POPULATION_STEPS);
     change(&mut rows);
     error_after(|run| rows.replace(run, file, group, WriterProperties::default()))
 }
@@ -283,12 +283,12 @@ fn population_rows_that_are_missing_null_or_out_of_order_are_named() {
 #[test]
 fn population_steps_that_are_cut_or_missing_are_named() {
     let cut = error_after(|run| {
-        let batch = PopulationTable::of(&[3]).batch();
+        let batch = PopulationTable::new(&[3]).batch();
         replace(run, "population/part-0000000003.parquet", &batch, 8, WriterProperties::default());
     });
     assert_says(&cut, &["part-0000000003.parquet", "row group 0 has 8 rows", "12 examples of the population"]);
     let short = error_after(|run| {
-        let batch = PopulationTable::of(&[3]).batch().slice(0, 11);
+        let batch = PopulationTable::new(&[3]).batch().slice(0, 11);
         replace(run, "population/part-0000000003.parquet", &batch, 100, WriterProperties::default());
     });
     assert_says(&short, &["manifest.json", "35 rows", "3 population steps of 12"]);
@@ -421,7 +421,7 @@ fn workers_that_do_not_share_the_examples_out_are_named() {
 fn a_worker_without_self_terms_beside_one_with_them_is_named() {
     let message = error_after(|run| {
         remove(run, "population/part-");
-        let mut table = PopulationTable::of(&POPULATION_STEPS);
+        let mut table = PopulationTable::new(&POPULATION_STEPS);
         for worker in 0..2 {
             if worker == 1 {
                 table.without = vec!["self_term"];
@@ -439,7 +439,7 @@ fn a_worker_without_self_terms_beside_one_with_them_is_named() {
 #[test]
 fn a_missing_or_mistyped_column_is_named_with_both_types() {
     let write = |batch: RecordBatch| error_after(|run| replace(run, PART, &batch, 30, WriterProperties::default()));
-    let batch = Rows::of(&STEPS).fixed();
+    let batch = Rows::new(&STEPS).fixed();
     let without = batch.project(&[0, 2]).unwrap();
     assert_says(&write(without), &[PART, "`example_id`", "u32", "missing (the file has step, gradient)"]);
     let signed = arrow::compute::cast(batch.column(1), &DataType::Int32).unwrap();
@@ -448,7 +448,7 @@ fn a_missing_or_mistyped_column_is_named_with_both_types() {
     let columns = vec![batch.column(0).clone(), signed, batch.column(2).clone()];
     let mistyped = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
     assert_says(&write(mistyped), &[PART, "`example_id`", "u32", "is i32"]);
-    let mut narrow = Rows::of(&STEPS);
+    let mut narrow = Rows::new(&STEPS);
     narrow.lists.iter_mut().for_each(|list| list.truncate(COORDINATES - 1));
     assert_says(&write(narrow.fixed()), &[PART, "`gradient`", "list<f32>[7] or list<f16>[7]", "list<f32>[6]"]);
     let doubles = arrow::compute::cast(batch.column(2), &DataType::new_list(DataType::Float64, true)).unwrap();
@@ -467,7 +467,7 @@ fn a_missing_or_mistyped_column_is_named_with_both_types() {
 
 /// The error of reading the small run with these gradient rows, in row groups of `group` rows.
 fn error_of(change: impl FnOnce(&mut Rows), ragged: bool, group: usize) -> String {
-    let mut rows = Rows::of(&STEPS);
+    let mut rows = Rows::new(&STEPS);
     change(&mut rows);
     let batch = if ragged { rows.ragged() } else { rows.fixed() };
     error_after(|run| replace(run, PART, &batch, group, WriterProperties::default()))
@@ -515,7 +515,7 @@ fn a_gradient_that_is_not_finite_is_named_by_step_and_example() {
 #[test]
 fn rows_that_the_manifest_does_not_count_are_named() {
     let message = error_after(|run| {
-        replace(run, "gradients/part-00001.parquet", &Rows::of(&STEPS[..1]).fixed(), 5, WriterProperties::default());
+        replace(run, "gradients/part-00001.parquet", &Rows::new(&STEPS[..1]).fixed(), 5, WriterProperties::default());
         edit_manifest(run, |manifest| {
             manifest["files"]["gradients/part-00001.parquet"]["rows"] = json!(0);
         });

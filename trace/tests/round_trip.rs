@@ -381,7 +381,7 @@ fn lay_out(run: &Path, parts: &[usize], group: usize, ragged: bool, properties: 
     remove(run, "gradients/");
     let mut first = 0;
     for (part, steps) in parts.iter().enumerate() {
-        let rows = Rows::of(&STEPS[first..first + steps]);
+        let rows = Rows::new(&STEPS[first..first + steps]);
         let batch = if ragged { rows.ragged() } else { rows.fixed() };
         let name = format!("gradients/part-{part:05}.parquet");
         replace(run, &name, &batch, group * SAMPLED.len(), properties.clone());
@@ -428,7 +428,7 @@ fn the_layout_of_the_population_changes_nothing() {
         for properties in [&plain, &small_pages] {
             let study = tempfile::tempdir().unwrap();
             record(study.path()).unwrap();
-            let table = PopulationTable { ragged, ..PopulationTable::of(&POPULATION_STEPS) };
+            let table = PopulationTable { ragged, ..PopulationTable::new(&POPULATION_STEPS) };
             table.replace(&directory(study.path()), file, group, properties.clone());
             let run = Run::open(&directory(study.path())).unwrap();
             run.verify().unwrap();
@@ -447,7 +447,7 @@ fn columns_of_self_terms_may_be_missing_or_null() {
     for (change, ragged) in [(missing as fn(&mut PopulationTable), false), (null, false), (null, true)] {
         let study = tempfile::tempdir().unwrap();
         record(study.path()).unwrap();
-        let mut table = PopulationTable { ragged, ..PopulationTable::of(&POPULATION_STEPS) };
+        let mut table = PopulationTable { ragged, ..PopulationTable::new(&POPULATION_STEPS) };
         change(&mut table);
         table.replace(&directory(study.path()), 2, 1, WriterProperties::default());
         let read = common::read_population(&Run::open(&directory(study.path())).unwrap()).unwrap();
@@ -494,7 +494,7 @@ fn the_population_may_be_of_several_workers_too() {
     record(study.path()).unwrap();
     let run = directory(study.path());
     remove(&run, "population/part-");
-    let all = PopulationTable::of(&POPULATION_STEPS).batch();
+    let all = PopulationTable::new(&POPULATION_STEPS).batch();
     for (worker, group) in [(0, 2), (1, 3)] {
         let rows = (0..all.num_rows() as u32).filter(|row| (row % TRAIN as u32).is_multiple_of(3) == (worker == 0));
         let rows = arrow::array::UInt32Array::from_iter_values(rows);
@@ -517,7 +517,7 @@ fn gradients_in_f16_are_widened() {
         .set_column_dictionary_enabled("gradient.list.item".into(), false)
         .set_column_encoding("gradient.list.item".into(), Encoding::BYTE_STREAM_SPLIT)
         .set_compression(Compression::ZSTD(Default::default()));
-    let mut rows = Rows::of(&STEPS);
+    let mut rows = Rows::new(&STEPS);
     rows.lists[7][2] = Some(0.1);
     for properties in [WriterProperties::default(), split.build()] {
         replace(&directory(study.path()), name, &rows.halves(), 10, properties);

@@ -11,7 +11,7 @@ pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
     /// A name for `text` that is one part of a path on every system, and no other text's.
-    pub fn of(&mut self, text: &str) -> String {
+    pub fn unique(&mut self, text: &str) -> String {
         let letter = |letter: char| if letter.is_alphanumeric() || "._+-".contains(letter) { letter } else { '-' };
         let name: String = text.trim().trim_start_matches('.').chars().map(letter).collect();
         let end = (0..=LONGEST.min(name.len())).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
@@ -35,7 +35,7 @@ mod tests {
         let given = ["sgd_noise-0.5_seed-1", "my ünïcode / study", "my ünïcode - study", "../x", "", "A", "a"];
         let expected =
             ["sgd_noise-0.5_seed-1", "my-ünïcode---study", "my-ünïcode---study-2", "-x", "unnamed", "A", "a-2"];
-        assert_eq!(given.map(|text| names.of(text)), expected);
-        assert_eq!(names.of(&"ä".repeat(300)).len(), 200);
+        assert_eq!(given.map(|text| names.unique(text)), expected);
+        assert_eq!(names.unique(&"ä".repeat(300)).len(), 200);
     }
 }

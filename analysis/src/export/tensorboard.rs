@@ -36,7 +36,7 @@ pub(super) fn write(results: &Results, directory: &Path) -> Result<Vec<PathBuf>,
     })?;
     let mut names = Names::default();
     let file = |(run, events): (String, Vec<u8>)| {
-        let directory = directory.join(names.of(&run));
+        let directory = directory.join(names.unique(&run));
         std::fs::create_dir(&directory).map_err(cograd_files::FileError::io("create the directory", &directory))?;
         let path = directory.join(FILE);
         write_atomically(&path, &events)?;

@@ -30,7 +30,7 @@ pub struct Coordinates {
 
 impl Coordinates {
     /// Of gradients `[n, d]`, row-major, the coordinates `columns` of the d.
-    pub fn of(gradients: &[f64], examples: usize, columns: Range<usize>) -> Coordinates {
+    pub fn new(gradients: &[f64], examples: usize, columns: Range<usize>) -> Coordinates {
         Arch::new().dispatch(Rows { gradients, examples, columns })
     }
 

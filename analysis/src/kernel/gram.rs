@@ -25,7 +25,7 @@ pub struct Gram {
 
 impl Gram {
     /// Of gradients `[n, d]`, row-major, over the coordinates `columns` of the d.
-    pub fn of(gradients: &[f64], examples: usize, columns: Range<usize>) -> Gram {
+    pub fn new(gradients: &[f64], examples: usize, columns: Range<usize>) -> Gram {
         let coordinates = gradients.len().checked_div(examples).unwrap_or(0);
         let mut upper = vec![0.0; examples * examples];
         if columns.is_empty() {

@@ -103,7 +103,7 @@ pub struct HalfSums {
 impl HalfSums {
     /// Of gradients `[n, d]`, row-major, over the coordinates `columns` of the d, whose moments are `coordinates`; `taken` says which of
     /// them are in each half, `[B, columns]`.
-    pub fn of(
+    pub fn new(
         gradients: &[f64],
         columns: Range<usize>,
         coordinates: &Coordinates,

@@ -48,7 +48,7 @@ impl NullWorlds {
     }
 
     /// The groups that are drawn, in order; the one that is left over is not.
-    pub(super) fn drawn(&self) -> &[usize] {
+    pub(super) fn drawn_groups(&self) -> &[usize] {
         self.by_size.split_last().map_or(&[], |(_, drawn)| drawn)
     }
 
@@ -62,7 +62,7 @@ impl NullWorlds {
         order.clear();
         order.extend(0..examples as u32);
         let mut next = 0;
-        for (place, &group) in self.drawn().iter().enumerate() {
+        for (place, &group) in self.drawn_groups().iter().enumerate() {
             for here in next..next + self.actual.sizes()[group] {
                 let other = here + below(&mut generator, (examples - here) as u32) as usize;
                 order.swap(here, other);

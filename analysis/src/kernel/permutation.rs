@@ -67,7 +67,7 @@ pub fn test_families(
     worlds: u32,
 ) -> Vec<FamilyTest> {
     let mut tester = Tester::new(scores, families, null_worlds);
-    let bytes_of_world = null_worlds.drawn().len() * Masks::bytes_each(null_worlds.actual().examples());
+    let bytes_of_world = null_worlds.drawn_groups().len() * Masks::bytes_each(null_worlds.actual().examples());
     let at_once = (MASK_BYTES / bytes_of_world.max(1)).clamp(*WORLDS.start(), *WORLDS.end());
     let firsts = (1..=u64::from(worlds)).step_by(at_once);
     firsts.for_each(|first| tester.take(first, (u64::from(worlds) - first + 1).min(at_once as u64) as usize));
@@ -125,8 +125,8 @@ struct Tester<'a> {
 impl<'a> Tester<'a> {
     fn new(scores: &'a Scores<'a>, families: &[&'a Family], null_worlds: &'a NullWorlds) -> Tester<'a> {
         let centred = Centred::new(&scores.summed());
-        let mut group_sums = GroupSums::new(scores, null_worlds.drawn());
-        let sums = centred.sums(&masks_of(null_worlds.actual(), null_worlds.drawn()));
+        let mut group_sums = GroupSums::new(scores, null_worlds.drawn_groups());
+        let sums = centred.sums(&masks_of(null_worlds.actual(), null_worlds.drawn_groups()));
         group_sums.fill(scores, &sums, 0);
         let members = families.iter().map(|family| Members::new(family, &group_sums)).collect();
         Tester { scores, null_worlds, centred, members }
@@ -134,7 +134,7 @@ impl<'a> Tester<'a> {
 
     /// Takes the worlds `first..first + worlds`.
     fn take(&mut self, first: u64, worlds: usize) {
-        let (drawn, examples) = (self.null_worlds.drawn(), self.null_worlds.actual().examples());
+        let (drawn, examples) = (self.null_worlds.drawn_groups(), self.null_worlds.actual().examples());
         let masks = Masks::new(worlds, drawn.len(), examples, |order, world, mut masks| {
             self.null_worlds.draw(first + world as u64, order, |place, example| masks.set(place, example));
         });
@@ -150,7 +150,7 @@ impl<'a> Tester<'a> {
     }
 
     fn count(&self, sums: &Sums, worlds: std::ops::Range<usize>) -> Vec<Taken> {
-        let mut group_sums = GroupSums::new(self.scores, self.null_worlds.drawn());
+        let mut group_sums = GroupSums::new(self.scores, self.null_worlds.drawn_groups());
         let mut counts: Vec<Taken> = self.members.iter().map(Members::no_count).collect();
         for world in worlds {
             group_sums.fill(self.scores, sums, world);

@@ -30,7 +30,7 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// No more than the statistics need.
-    pub(crate) fn of(run: &Run, statistics: &[&'static Statistic], options: &Options) -> Reads {
+    pub(crate) fn new(run: &Run, statistics: &[&'static Statistic], options: &Options) -> Reads {
         Reads {
             gradients: statistics.iter().any(|statistic| statistic.compute.needs_gradients()),
             // The record's ‖g‖² is that of all examples: it has no contributions to that of some.

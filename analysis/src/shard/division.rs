@@ -62,7 +62,7 @@ fn extend(range: &mut Range<usize>, place: usize) {
 
 /// The row groups of the gradients and of the population record, as far as they are read.
 fn row_groups(plan: &Plan<'_>, run: &Run) -> Result<[Vec<RowGroup>; 2], AnalysisError> {
-    let reads = Reads::of(run, &plan.statistics, plan.options);
+    let reads = Reads::new(run, &plan.statistics, plan.options);
     let some = |wanted: bool, read: fn(&Run) -> _| if wanted { read(run) } else { Ok(Vec::new()) };
     let read = || {
         Ok([

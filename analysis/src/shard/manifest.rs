@@ -33,7 +33,7 @@ impl Origin {
     ///
     /// # Errors
     /// A manifest, or a file that the options name, cannot be read.
-    pub(crate) fn of(plan: &Plan<'_>) -> Result<Origin, AnalysisError> {
+    pub(crate) fn new(plan: &Plan<'_>) -> Result<Origin, AnalysisError> {
         let mut options = plan.options.summary();
         if let Some(GroupBy::File(path)) = &plan.options.group_by {
             options.group_by = Some(content(path)?);

@@ -111,7 +111,7 @@ pub fn analyze_shard(
     observer: &dyn Observer,
 ) -> Result<ShardReport, AnalysisError> {
     let plan = Plan::new(study, options)?;
-    let origin = Origin::of(&plan)?;
+    let origin = Origin::new(&plan)?;
     let output = OutputDirectory::claim(out, COMMAND)?;
     if let Some(found) = ShardManifest::open(out).ok().filter(|found| found.origin == origin) {
         if found.shard != shard {

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     fn rank(gradients: &[f64], examples: usize) -> Option<f64> {
-        value(&Gram::of(gradients, examples, 0..gradients.len().checked_div(examples).unwrap_or(0)))
+        value(&Gram::new(gradients, examples, 0..gradients.len().checked_div(examples).unwrap_or(0)))
     }
 
     fn close(value: Option<f64>, expected: f64) {

@@ -72,7 +72,7 @@ impl Similarity {
     ///
     /// # Errors
     /// The learned steps cannot be read.
-    pub(crate) fn of(
+    pub(crate) fn new(
         run: &Run,
         ids: &[u32],
         classes: Option<&Grouping>,
@@ -345,7 +345,7 @@ mod tests {
     /// (3, 4), (6, 8), (−4, 3), 0 and (3, 4) again, the last two first.
     fn gram() -> (Gram, Vec<u32>) {
         let gradients = [0.0, 0.0, 3.0, 4.0, 3.0, 4.0, 6.0, 8.0, -4.0, 3.0];
-        (Gram::of(&gradients, 5, 0..2), vec![3, 4, 0, 1, 2])
+        (Gram::new(&gradients, 5, 0..2), vec![3, 4, 0, 1, 2])
     }
 
     #[test]

@@ -189,7 +189,7 @@ fn coherence(steps: &[Case]) -> Coherence {
         statistics: Some(STATISTICS.map(str::to_string).to_vec()),
         ..only(&[])
     };
-    Coherence::of(analysed(&[run], &options))
+    Coherence::new(analysed(&[run], &options))
 }
 
 /// All of the inner products and the coordinates.
@@ -211,7 +211,7 @@ const STATISTICS: [&str; 14] = [
 ];
 
 impl Coherence {
-    fn of(analysed: Analysed) -> Coherence {
+    fn new(analysed: Analysed) -> Coherence {
         let table = analysed.table("coherence");
         let mut values = BTreeMap::new();
         for row in table.rows(&[("step", "0")]) {
@@ -768,13 +768,13 @@ fn of_two_coordinates(gradients: &[Vec<f32>]) -> Coherence {
 fn statistics_of_three_gradients_by_hand() {
     // g_1 = (1, 0), g_2 = (1, 1), g_3 = (0, −1): g = (2, 0), Σ q = 4, ⟨g_1, g_2⟩ = 1, ⟨g_1, g_3⟩ = 0, ⟨g_2, g_3⟩ = −1.
     let gradients = [1.0, 0.0, 1.0, 1.0, 0.0, -1.0];
-    let gram = Gram::of(&gradients, 3, 0..2);
+    let gram = Gram::new(&gradients, 3, 0..2);
     assert_eq!([gram.inner(0, 1), gram.inner(2, 0), gram.inner(2, 1)], [1.0, 0.0, -1.0]);
     assert_eq!(gram.self_terms(), [1.0, 2.0, 1.0]);
     let moments = Moments::of_means(3, Some(0.0), 4.0 / 3.0).unwrap();
     assert_eq!(moments, Moments::of_sums(3, 4.0, 4.0));
     // Coordinate 1: mean 2/3, variance 1/3; coordinate 2: mean 0, variance 1.
-    let coordinates = Coordinates::of(&gradients, 3, 0..2);
+    let coordinates = Coordinates::new(&gradients, 3, 0..2);
     assert_close(coordinates.variances[0], 1.0 / 3.0, 1e-14);
     let ratios = Ratios::new(&coordinates);
     assert_close(ratios.mean(ratios.sum).unwrap(), 2.0 / 3.0, 1e-14);
@@ -1076,7 +1076,7 @@ fn closed_forms_of_the_whole_population_are_those_of_its_sums() {
     let layer = |s: f64, q: f64| (vec![s / 100.0; 100], vec![q / 100.0; 100]);
     let run = Synthetic::new(&[true; 100], 2, &[], 1).with_layers(2);
     let run = Synthetic { population: vec![(0, vec![layer(25.0, 12.5), layer(50.0, 25.0)])], ..run };
-    let step = Coherence::of(analysed(&[run], &Options { halves: 50, ..only(&CLOSED_FORMS) }));
+    let step = Coherence::new(analysed(&[run], &Options { halves: 50, ..only(&CLOSED_FORMS) }));
     let value =
         |layer: &str, statistic: &str| step.values[&(format!("exact {layer}"), format!("{statistic} null null"))];
     assert_close(value("layer.0", "m_coherence").value.unwrap(), 2.0, 1e-12);

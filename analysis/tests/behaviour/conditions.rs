@@ -24,7 +24,7 @@ fn every_condition_is_a_column_of_its_type_and_null_where_a_run_has_it_not() {
         of(Some(2)).with("rate", 0.5).with("odd", 3_i64),
         of(None).with("rate", 0.25).with("odd", 2.5),
     ];
-    let study = Study::of(&runs.map(with));
+    let study = Study::new(&runs.map(with));
     let analysed = study.analysed(&Options { null_worlds: 19, kept_worlds: 1, ..Options::default() });
     let conditions: Vec<(&str, Kind, bool)> =
         analysed.summary().conditions.iter().map(|known| (known.name.as_str(), known.kind, known.varies)).collect();
@@ -88,7 +88,7 @@ fn a_study_without_conditions_has_runs_and_seeds() {
 fn a_condition_that_is_called_as_a_column_is_refused() {
     for name in ["step", "group", "run", "share", "seeds", "estimator", "curve", "overfit", "study", "t", "difference"]
     {
-        let study = Study::of(&[with(Conditions::new(Some(1)).with(name, 2_i64))]);
+        let study = Study::new(&[with(Conditions::new(Some(1)).with(name, 2_i64))]);
         let error = study.error(&only(&["metrics"]));
         assert!(matches!(&error, AnalysisError::ConditionName { name: named } if named == name), "{error}");
         assert!(error.to_string().contains(&format!("`{name}`, which is the name of a column")), "{error}");

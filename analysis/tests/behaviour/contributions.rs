@@ -96,7 +96,7 @@ fn moments_of_alpha_by_hand() {
     // s = (2, 2, 0), |P| = 2: s̄ = 4/3, σ² = 8/9, Var = 2·1·(8/9) / (2·9·(16/9)) = 1/18. The three worlds: 1, 1/2, 1/2.
     let run = first_and_third(&[&[2.0, 2.0, 0.0]]);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let z = Families::of(&contributions, &grouping).z(ALPHA, &grouping);
+    let z = Families::new(&contributions, &grouping).z(ALPHA, &grouping);
     assert_close(z[0].unwrap(), -0.5_f64.sqrt(), 1e-14);
     let null = with_null_moments(&[run]).table("null");
     let row = null.row(&[("statistic", "share"), ("group_a", "pristine")]);
@@ -110,7 +110,7 @@ fn cumulative_means_and_their_moments_by_hand() {
     // S_1 = (10, 10, 0): V = 200/9, Var[D_1] = 9·(200/9) / (2·2·1) = 50. The three worlds: 10, −5, −5.
     let run = first_and_third(&[&[2.0, 2.0, 0.0], &[8.0, 8.0, 0.0]]);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let z = Families::of(&contributions, &grouping).z(DIFFERENCE, &grouping);
+    let z = Families::new(&contributions, &grouping).z(DIFFERENCE, &grouping);
     assert_close(z[1].unwrap(), -5.0 / 50.0_f64.sqrt(), 1e-14);
     let analysed = with_null_moments(&[run]);
     let (cumulative, differences) = (analysed.table("cumulative"), analysed.table("differences"));
@@ -178,7 +178,7 @@ fn crossover_and_its_moments_by_hand() {
     // Scores (1/4, 1/4, −1/2), σ² = 1/8, Var = 2·1·(1/8)/2 = 1/8. The three worlds: 1/2, −1/4, −1/4.
     let run = first_and_third(&[&[2.0, 2.0, 0.0], &[1.0, 1.0, 2.0]]);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let families = Families::of(&contributions, &grouping);
+    let families = Families::new(&contributions, &grouping);
     assert_close(families.linear(CROSSOVER, 0).unwrap().sd, 0.125_f64.sqrt(), 1e-14);
     assert_close(families.z(CROSSOVER, &grouping)[0].unwrap(), -0.25 / 0.125_f64.sqrt(), 1e-14);
     let tests = analysed(&[run], &only(&STATISTICS)).table("tests");
@@ -193,7 +193,7 @@ fn crossover_takes_a_tenth_of_the_steps_and_leaves_out_missing_ones() {
     (lists[0], lists[1], lists[23], lists[24]) = (vec![3.0, 0.0], vec![0.0, 0.0], vec![0.0, 5.0], vec![1.0, 3.0]);
     let run = Synthetic::of_contributions(&[true, false], &lists);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let families = Families::of(&contributions, &grouping);
+    let families = Families::new(&contributions, &grouping);
     let z = families.z(CROSSOVER, &grouping)[0].unwrap();
     assert_close(z * families.linear(CROSSOVER, 0).unwrap().sd, 1.0 - 0.125, 1e-14);
     let tests = analysed(&[run], &only(&STATISTICS)).table("tests");
@@ -220,7 +220,7 @@ fn equal_contributions_have_an_expectation_but_no_z() {
     let mut run = Synthetic::new(&[true, false, true], 3, &[0], 1);
     run.steps[0].1.fill(0.1);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let linear = Families::of(&contributions, &grouping).linear(ALPHA, 0).unwrap();
+    let linear = Families::new(&contributions, &grouping).linear(ALPHA, 0).unwrap();
     assert_eq!((linear.sd, linear.unit), (0.0, None));
     let null = with_null_moments(&[run]).table("null");
     let row = null.row(&[("statistic", "share"), ("group_a", "pristine")]);
@@ -328,7 +328,7 @@ proptest! {
             let grouping = two_groups(pristine);
             let (one, other) = (of_gradients(steps, pristine.len()), of_gradients(&scaled(&((steps.clone(), pristine.clone()), *power)).0, pristine.len()));
             for subject in [ALPHA, DIFFERENCE, CROSSOVER] {
-                let z = |of: &Contributions| Families::of(of, &grouping).z(subject, &grouping);
+                let z = |of: &Contributions| Families::new(of, &grouping).z(subject, &grouping);
                 for (before, after) in z(&one).into_iter().zip(z(&other)) {
                     prop_assert_eq!(before.is_some(), after.is_some());
                     prop_assert!((before.unwrap_or(0.0) - after.unwrap_or(0.0)).abs() < 1e-12);

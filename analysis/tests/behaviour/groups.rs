@@ -59,14 +59,14 @@ fn examples_are_grouped_by_what_the_trace_says_of_them() {
     let learned = ExampleColumn::Integers(vec![Some(4), None, Some(0), Some(4), Some(9)]);
     let labels = [("label", integers([7, 2, 9, 2, 7])), ("original_label", integers([7, 9, 2, 2, 7]))];
     let columns = labels.iter().cloned().chain([("learned_step", learned)]).collect();
-    let study = Study::of(&[with_columns(5, columns)]);
+    let study = Study::new(&[with_columns(5, columns)]);
     assert_groups(&study, "pristine", &["pristine", "corrupt"], "pristine corrupt corrupt pristine pristine");
     assert_groups(&study, "label", &["2", "7", "9"], "7 2 9 2 7");
     assert_groups(&study, "original-label", &["2", "7", "9"], "7 9 2 2 7");
     // Four are learned: examples 2 and 0 first, 0 before 3 by its id; the one never learned is late.
     assert_groups(&study, "learned", &["early", "late"], "early late early late late");
     assert_groups(&study, "all", &["all"], "all all all all all");
-    let never = Study::of(&[with_columns(3, vec![("learned_step", ExampleColumn::Integers(vec![None; 3]))])]);
+    let never = Study::new(&[with_columns(3, vec![("learned_step", ExampleColumn::Integers(vec![None; 3]))])]);
     assert_groups(&never, "learned", &["early", "late"], "late late late");
 }
 
@@ -89,7 +89,7 @@ fn groups_are_the_values_of_any_column() {
         ("words", words),
         ("digits", texts(["10", "9", "9", "-1", "10"])),
     ];
-    let study = Study::of(&[with_columns(5, columns)]);
+    let study = Study::new(&[with_columns(5, columns)]);
     assert_groups(&study, "truths", &["true", "false"], "true true true true true");
     assert_groups(&study, "some", &["true", "false", "missing"], "false missing true false false");
     assert_groups(&study, "whole", &["-1", "2", "10"], "10 -1 2 10 2");
@@ -101,7 +101,7 @@ fn groups_are_the_values_of_any_column() {
 #[test]
 fn a_value_that_is_called_missing_is_in_one_group_with_those_that_are() {
     let words = ExampleColumn::Texts(vec![Some("missing".into()), None, Some("z".into())]);
-    let study = Study::of(&[with_columns(3, vec![("words", words)])]);
+    let study = Study::new(&[with_columns(3, vec![("words", words)])]);
     assert_groups(&study, "words", &["z", "missing"], "missing missing z");
 }
 
@@ -114,7 +114,7 @@ fn quantiles_by_hand() {
         ("ties", integers([1, 1, 1, 1, 2, 1, 1, 1])),
         ("same", integers([3; 8])),
     ];
-    let study = Study::of(&[with_columns(8, columns)]);
+    let study = Study::new(&[with_columns(8, columns)]);
     let names = ["≤ 2", "2 – 4", "> 4", "missing"];
     let groups_of_three = "> 4,≤ 2,≤ 2,≤ 2,> 4,missing,2 – 4,2 – 4";
     let (groups, of_example) = groups_of(&study, Some("loss:3"));
@@ -183,7 +183,7 @@ fn what_examples_cannot_be_grouped_by_is_an_error_that_says_why() {
         ("loss", ExampleColumn::Numbers((0..101).map(|i| (i > 0).then_some(f64::from(i))).collect())),
         ("word", texts(["a"; 101])),
     ];
-    let study = Study::of(&[with_columns(101, columns)]);
+    let study = Study::new(&[with_columns(101, columns)]);
     let error = |group_by: &str| study.error(&by(group_by, only(&["contributions"]))).to_string();
     let known = "it has label, loss, word";
     assert!(error("size").contains(&format!("it has no column `size`; {known}")), "{}", error("size"));
@@ -262,7 +262,7 @@ fn exact_moments_of_groups_are_those_of_all_permutations() {
     for (step, s) in [(0, [1.0, 5.0, 2.0, 0.5, -1.0, 3.0]), (1, [2.0, 2.5, 0.0, 7.0, 1.0, 1.0])] {
         contributions.push(step, StepContributions { contributions: s.to_vec(), self_terms: s.to_vec() });
     }
-    let families = Families::of(&contributions, &grouping);
+    let families = Families::new(&contributions, &grouping);
     let steps: Vec<&[f64]> = contributions.by_step().collect();
     let total: Vec<f64> = steps.iter().map(|s| s.iter().sum()).collect();
     let mean = |s: &[f64], world: &Grouping, k: usize| of_group(s, world, k as u8) / world.sizes()[k] as f64;

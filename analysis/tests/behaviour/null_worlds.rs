@@ -81,7 +81,7 @@ fn with_claims(run: &Synthetic, check: impl Fn(&Families<'_>, &[Claim<'_>])) {
         (DIFFERENCE, last, Box::new(|world| difference(last, world))),
         (CROSSOVER, 0, Box::new(|world| share(0, world) - share(last, world))),
     ];
-    check(&Families::of(&contributions, &run.grouping()), &claims);
+    check(&Families::new(&contributions, &run.grouping()), &claims);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_exact_moments_are_the_formulas_of_the_definition() {
     let run = thirty();
     let (n, p, c) = (30.0, 12.0, 18.0);
     let contributions = run.contributions();
-    let families = Families::of(&contributions, &run.grouping());
+    let families = Families::new(&contributions, &run.grouping());
     let mut cumulative = vec![0.0; 30];
     for (t, (_, gradients)) in run.steps.iter().enumerate() {
         let s = slow_contributions(gradients, 30);

@@ -95,7 +95,7 @@ fn the_band_excludes_the_actual_curve_exactly_if_p_is_at_most_a_twentieth() {
         let run = Synthetic::new(&(0..20).map(|i| i < 8).collect::<Vec<_>>(), 2, &[0, 1, 2], seed);
         let (contributions, grouping) = (run.contributions(), run.grouping());
         let worlds = NullWorlds::new(seed, "run", &grouping);
-        let test = Families::of(&contributions, &grouping).test(ALPHA, &worlds, 99);
+        let test = Families::new(&contributions, &grouping).test(ALPHA, &worlds, 99);
         let excluded = test.simultaneous.value > test.band;
         assert_eq!(excluded, p(test.simultaneous.exceedances, 99) <= 0.05);
         *(if excluded { &mut outside } else { &mut inside }) += 1;
@@ -108,7 +108,7 @@ fn more_worlds_only_add_to_the_first_ones() {
     let run = Synthetic::new(&(0..50).map(|i| i < 20).collect::<Vec<_>>(), 10, &[0, 1, 2], 4);
     let (contributions, grouping) = (run.contributions(), run.grouping());
     let worlds = NullWorlds::new(0, "run", &grouping);
-    let families = Families::of(&contributions, &grouping);
+    let families = Families::new(&contributions, &grouping);
     let size = |world: &Grouping| families.z(ALPHA, world)[0].unwrap().abs();
     let exceeds: Vec<bool> = (1..=300).map(|k| size(&worlds.grouping(k)) >= size(&grouping) - 1e-9).collect();
     for asked in [1, 2, 15, 16, 17, 127, 128, 129, 300] {
@@ -124,7 +124,7 @@ fn mirrored_worlds_count_as_equally_extreme() {
     let mut contributions = Contributions::new(2);
     contributions.push(0, step);
     let grouping = two_groups(&[false, true]);
-    let test = Families::of(&contributions, &grouping).test(ALPHA, &NullWorlds::new(0, "run", &grouping), 200);
+    let test = Families::new(&contributions, &grouping).test(ALPHA, &NullWorlds::new(0, "run", &grouping), 200);
     assert_eq!(test.exceedances, [Some(200)]);
     let run = Synthetic::new(&[false, true], 3, &[0, 1], 1);
     let tests = analysed(&[run], &with_worlds(200, 0)).table("tests");
@@ -137,7 +137,7 @@ fn mirrored_worlds_count_as_equally_extreme() {
 fn with_few_examples_the_p_value_is_that_of_all_permutations() {
     let run = Synthetic::new(&[true, true, false, false, false, true, false], 6, &[0], 3);
     let (contributions, grouping) = (run.contributions(), run.grouping());
-    let families = Families::of(&contributions, &grouping);
+    let families = Families::new(&contributions, &grouping);
     let size = |world: &Grouping| families.z(ALPHA, world)[0].unwrap().abs();
     let all = all_divisions(7, 3);
     let exceeding = all.iter().filter(|world| size(world) >= size(&grouping) - 1e-9).count();
@@ -212,7 +212,7 @@ fn p_values_are_uniform_when_groups_are_random() {
         }
         let grouping = designate.grouping(run + 1);
         let worlds = NullWorlds::new(2, &format!("run {run}"), &grouping);
-        let families = Families::of(&contributions, &grouping);
+        let families = Families::new(&contributions, &grouping);
         let [alpha, difference, crossover] =
             [ALPHA, DIFFERENCE, CROSSOVER].map(|subject| families.test(subject, &worlds, 199));
         let of_run = [
@@ -239,7 +239,7 @@ fn intervals_of_p_values_leave_a_fortieth_in_each_tail() {
         conditions: conditions("sgd", 0.5, seed),
         ..Synthetic::new(&(0..9).map(|i| i < 4).collect::<Vec<_>>(), 1, &(0..10).collect::<Vec<_>>(), seed)
     };
-    let study = Study::of(&(0..12).map(run).collect::<Vec<_>>());
+    let study = Study::new(&(0..12).map(run).collect::<Vec<_>>());
     let mut counts = std::collections::BTreeMap::new();
     for worlds in [10, 1000] {
         let tests = study.analysed(&with_worlds(worlds as usize, 5)).table("tests");

@@ -129,7 +129,7 @@ fn without_restriction_everything_is_analysed() {
 #[test]
 fn some_steps_are_analysed_as_if_only_they_were_recorded() {
     let run = run();
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let steps = |text: &str| Options { steps: Some(text.parse().unwrap()), ..defaults() };
     let some = study.analysed(&steps("2..=4"));
     check_paper(&some, &run, &[2, 3, 4], &(0..18).collect::<Vec<_>>(), &(0..20).collect::<Vec<_>>());
@@ -148,7 +148,7 @@ fn some_steps_are_analysed_as_if_only_they_were_recorded() {
 #[test]
 fn some_layers_are_analysed_as_if_there_were_no_others() {
     let run = run();
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let layers =
         |names: &[&str]| Options { layers: Some(names.iter().map(|name| name.to_string()).collect()), ..defaults() };
     for (pattern, layer) in [("layer.0", 0), ("1", 1)] {
@@ -179,7 +179,7 @@ fn layers_of_any_name_are_chosen_by_pattern() {
         ..run()
     }
     .with_population(&[0, 1]);
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     for (patterns, chosen) in [
         (vec!["blocks.*.attention.*"], vec![1, 3]),
         (vec!["blocks.0.*"], vec![1, 2]),
@@ -210,7 +210,7 @@ fn layers_of_any_name_are_chosen_by_pattern() {
 #[test]
 fn some_examples_are_analysed_with_the_sum_of_their_gradients_alone() {
     let run = run();
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let examples = |text: &str| Options { examples: Some(text.parse().unwrap()), ..defaults() };
     let kept = |from: u32, past: u32| -> Vec<usize> {
         (0..18).filter(|&row| (from..past).contains(&run.sampled[row])).collect()
@@ -298,7 +298,7 @@ fn the_population_record_is_analysed_beside_the_sample() {
 
 #[test]
 fn the_coverage_is_that_of_the_intervals_in_the_tables() {
-    let study = Study::of(&[run()]);
+    let study = Study::new(&[run()]);
     let analysed = study.analysed(&Options { halves: 99, ..defaults() });
     let coverage = analysed.table("coverage");
     let groups = [("share", "pristine", "null"), ("share", "corrupt", "null"), ("difference", "pristine", "corrupt")];
@@ -337,7 +337,7 @@ fn the_coverage_is_that_of_the_intervals_in_the_tables() {
 #[test]
 fn a_record_of_the_population_alone_is_analysed_too() {
     let run = Synthetic { steps: vec![], ..run() };
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let analysed = study.analysed(&defaults());
     check_exact(&analysed, &run, &[0, 1, 2, 9], &[0, 1]);
     assert_eq!(analysed.table("shares").rows(&[("estimator", "paper")]).len(), 0);
@@ -351,7 +351,7 @@ fn a_subset_that_is_the_population_has_its_own_sizes_and_sums() {
     // All but example 0 and those of 15 on: some that are sampled are not of the population, and the other way round.
     let ids: Vec<u32> = (1..15).collect();
     let run = Synthetic { population_ids: Some(ids.clone()), ..run() }.with_population(&[0, 1, 2, 9]);
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let analysed = study.analysed(&Options { halves: 50, ..defaults() });
     check_paper(&analysed, &run, &STEPS, &(0..18).collect::<Vec<_>>(), &(0..20).collect::<Vec<_>>());
     check_exact(&analysed, &run, &[0, 1, 2, 9], &[0, 1]);
@@ -425,7 +425,7 @@ fn make_version_2_without_network(directory: &Path) {
 #[test]
 fn a_network_of_unknown_sizes_has_no_population_estimate() {
     let run = Synthetic { population: vec![], ..run() };
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let known = study.analysed(&defaults());
     make_version_2_without_network(&study.run(&run));
     let unknown = study.analysed(&defaults());
@@ -487,7 +487,7 @@ fn groups_have_shares_means_and_tests_by_estimator() {
 #[test]
 fn groups_of_a_file_are_those_of_the_same_grouping() {
     let run = run();
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     let by_label = study.analysed(&Options { group_by: Some("label".into()), ..defaults() });
     let file = study.path().join("labels.csv");
     let lines: String = column(&run, "label").iter().enumerate().map(|(id, label)| format!("{id},{label}\n")).collect();
@@ -514,7 +514,7 @@ fn file_of(directory: &TempDir, ids: impl IntoIterator<Item = u32>) -> GroupBy {
 fn a_file_of_groups_needs_the_analysed_examples_only() {
     let (run, directory) = (run(), TempDir::new().unwrap());
     let options = Options { group_by: Some(file_of(&directory, run.sampled.clone())), ..defaults() };
-    let error = Study::of(std::slice::from_ref(&run)).error(&options).to_string();
+    let error = Study::new(std::slice::from_ref(&run)).error(&options).to_string();
     assert!(error.contains("no group for example 0"), "{error}");
     let sample_only = Synthetic { population: vec![], ..run };
     let groups = analysed(std::slice::from_ref(&sample_only), &options).table("groups");
@@ -523,7 +523,7 @@ fn a_file_of_groups_needs_the_analysed_examples_only() {
     // Analysed are both, the sampled ones and those of the population.
     let ids: Vec<u32> = (1..15).collect();
     let subset = Synthetic { population_ids: Some(ids.clone()), ..sample_only }.with_population(&[0]);
-    let study = Study::of(&[subset]);
+    let study = Study::new(&[subset]);
     let error = study.error(&Options { group_by: Some(file_of(&directory, ids)), ..defaults() }).to_string();
     assert!(error.contains("no group for example 15"), "{error}");
     study.analysed(&Options { group_by: Some(file_of(&directory, 1..22)), ..defaults() });
@@ -531,7 +531,7 @@ fn a_file_of_groups_needs_the_analysed_examples_only() {
 
 #[test]
 fn what_a_run_has_not_is_an_error_that_says_what_it_has() {
-    let study = Study::of(&[run()]);
+    let study = Study::new(&[run()]);
     let error = |change: &dyn Fn(&mut Options)| {
         let mut options = defaults();
         change(&mut options);
@@ -549,7 +549,7 @@ fn what_a_run_has_not_is_an_error_that_says_what_it_has() {
 
 #[test]
 fn a_file_that_does_not_fit_the_run_is_an_error_that_names_it() {
-    let (study, directory) = (Study::of(&[run()]), TempDir::new().unwrap());
+    let (study, directory) = (Study::new(&[run()]), TempDir::new().unwrap());
     let file = directory.path().join("groups.csv");
     let message = |lines: String| {
         fs::write(&file, "example_id,group\n".to_string() + &lines).unwrap();
@@ -573,7 +573,7 @@ fn a_file_that_does_not_fit_the_run_is_an_error_that_names_it() {
 #[test]
 fn more_examples_than_can_be_compared_in_pairs_are_refused_before_they_are() {
     let n = 60_000;
-    let study = Study::of(&[Synthetic::new(&vec![true; n], 1, &[0], 1)]);
+    let study = Study::new(&[Synthetic::new(&vec![true; n], 1, &[0], 1)]);
     let error = study.error(&defaults()).to_string();
     assert!(error.contains("n = 60000 sampled examples") && error.contains("--examples 0..10000"), "{error}");
     // Statistics of no pairs need no n² numbers.

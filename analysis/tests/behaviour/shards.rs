@@ -21,7 +21,7 @@ use crate::support::*;
 struct Parts(TempDir);
 
 impl Parts {
-    fn of(study: &Path, count: u32, options: &Options) -> Parts {
+    fn new(study: &Path, count: u32, options: &Options) -> Parts {
         let parts = Parts(TempDir::new().unwrap());
         (1..=count).for_each(|number| assert!(!parts.make(study, number, count, options).unwrap().was_there));
         parts
@@ -70,7 +70,7 @@ fn check(study: &Path, options: &Options) {
     let whole = bytes_of_all(whole.path());
     for (count, threads) in [(1, 1), (3, 2), (16, 1), (30, 2)] {
         with_threads(threads, || {
-            let parts = Parts::of(study, count, options);
+            let parts = Parts::new(study, count, options);
             let found = from(study, &parts.paths(count), options).unwrap();
             let found = bytes_of_all(found.path());
             assert!(found.keys().eq(whole.keys()));
@@ -93,7 +93,7 @@ fn fixture(version: u32) -> PathBuf {
 /// A run with layers, classes and a population, every step a row group; and a clean one, in one row group.
 fn study() -> Study {
     let run = noisy().with_layers(3).with_population(&[0, 1, 4, 20]);
-    let study = Study::of(&[run.clone(), clean().with_population(&[2])]);
+    let study = Study::new(&[run.clone(), clean().with_population(&[2])]);
     repartition(&study.run(&run), 4);
     study
 }
@@ -108,7 +108,7 @@ fn shards_together_give_the_bytes_of_one_analysis() {
         group_by: Some(GroupBy::Learned),
         ..everything()
     };
-    let layers = Study::of(&[noisy().with_layers(3).with_population(&[0, 1, 4, 20])]);
+    let layers = Study::new(&[noisy().with_layers(3).with_population(&[0, 1, 4, 20])]);
     check(layers.path(), &some);
     check(study.path(), &Options { examples: Some("3..17".parse().unwrap()), ..everything() });
 }
@@ -133,7 +133,7 @@ fn studies_of_earlier_formats_have_shards() {
 #[test]
 fn runs_of_several_workers_have_shards() {
     let run = noisy().with_layers(2).with_population(&[0, 1, 2, 3, 4, 20]);
-    let study = Study::of(std::slice::from_ref(&run));
+    let study = Study::new(std::slice::from_ref(&run));
     repartition(&study.run(&run), 1);
     distribute(&study.run(&run), "gradients", 20, &[1, 3]);
     distribute(&study.run(&run), "population", 22, &[2, 1, 4]);
@@ -183,7 +183,7 @@ impl Observer for Heard {
 #[test]
 fn a_shard_that_is_there_is_not_made_again_and_one_that_is_not_whole_or_of_other_options_is() {
     let (study, options) = (study(), everything());
-    let parts = Parts::of(study.path(), 3, &options);
+    let parts = Parts::new(study.path(), 3, &options);
     let before = bytes_of_all(&parts.path(2));
     let again = |options: &Options| {
         let heard = Heard::default();
@@ -212,14 +212,14 @@ fn a_shard_that_is_there_is_not_made_again_and_one_that_is_not_whole_or_of_other
 #[test]
 fn shards_that_do_not_make_up_an_analysis_are_named() {
     let (study, options) = (study(), everything());
-    let parts = Parts::of(study.path(), 4, &options);
+    let parts = Parts::new(study.path(), 4, &options);
     let path = |number| parts.path(number);
     let error = |paths: &[PathBuf], has: &[&str]| message(from(study.path(), paths, &options), has);
     error(&[path(1), path(2), path(4)], &["shard 3/4 is missing"]);
     error(&[path(2)], &["shards 1/4, 3/4, 4/4 are missing"]);
     error(&[path(1), path(2), path(3), path(2), path(4)], &["shard 2/4 is there twice"]);
     error(&[], &["no shard"]);
-    let others = Parts::of(study.path(), 2, &options);
+    let others = Parts::new(study.path(), 2, &options);
     error(&[path(1), others.path(2)], &["1/4", "2/2", "one division"]);
     error(&[path(1), study.path().join("runs")], &["runs as a shard", "shard.json cannot be read"]);
     for (other, named) in [
@@ -232,7 +232,7 @@ fn shards_that_do_not_make_up_an_analysis_are_named() {
     ] {
         message(from(study.path(), &parts.paths(4), &other), &[named, "the same options"]);
     }
-    let other = Study::of(&[noisy()]);
+    let other = Study::new(&[noisy()]);
     message(from(other.path(), &parts.paths(4), &options), &["another study"]);
     // The same study after a run was recorded again.
     let run = noisy().with_layers(3).with_population(&[0, 1, 4, 20]);
@@ -248,9 +248,9 @@ fn the_content_of_a_file_of_groups_is_an_option_and_its_path_is_not() {
         fs::write(place.path().join(name), format!("example_id,group\n{rows}")).unwrap();
         Options { group_by: Some(GroupBy::File(place.path().join(name))), ..everything() }
     };
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let (one, same, other) = (file("one.csv", "ab"), file("same.csv", "ab"), file("other.csv", "abc"));
-    let parts = Parts::of(study.path(), 2, &one);
+    let parts = Parts::new(study.path(), 2, &one);
     from(study.path(), &parts.paths(2), &same).unwrap();
     message(from(study.path(), &parts.paths(2), &other), &["group-by", "SHA-256"]);
 }
@@ -258,7 +258,7 @@ fn the_content_of_a_file_of_groups_is_an_option_and_its_path_is_not() {
 #[test]
 fn a_damaged_shard_is_named() {
     let (study, options) = (study(), everything());
-    let parts = Parts::of(study.path(), 2, &options);
+    let parts = Parts::new(study.path(), 2, &options);
     for name in ["sample-0.parquet", "sample-1.parquet", "population-1.parquet", "shard.json"] {
         let number = (1..=2).find(|&number| parts.path(number).join(name).exists()).expect("a shard has it");
         let path = parts.path(number).join(name);
@@ -278,7 +278,7 @@ fn a_damaged_shard_is_named() {
 fn a_shard_verifies_what_it_reads_and_the_rest_is_verified_in_the_end() {
     let (study, options) = (study(), everything());
     let run = study.run(&noisy().with_layers(3));
-    let parts = Parts::of(study.path(), 6, &options);
+    let parts = Parts::new(study.path(), 6, &options);
     let part = run.join("gradients/part-00003.parquet");
     let before = fs::read(&part).unwrap();
     alter(&part);

@@ -31,7 +31,7 @@ fn all() -> Options {
 
 #[test]
 fn a_statistic_alone_has_its_tables_and_the_same_rows_as_among_all() {
-    let study = Study::of(&[everything()]);
+    let study = Study::new(&[everything()]);
     let whole = study.analysed(&all());
     let rows = |analysed: &Analysed, table: &str| -> Vec<Vec<String>> { analysed.table(table).all(&[]) };
     for statistic in STATISTICS {
@@ -82,7 +82,7 @@ fn every_statistic_of_the_coherence_table_is_called_as_its_rows_begin() {
 
 #[test]
 fn gradients_are_read_only_by_those_that_need_them() {
-    let study = Study::of(&[everything()]);
+    let study = Study::new(&[everything()]);
     for statistic in STATISTICS {
         let needs = !matches!(statistic.compute, Compute::Record { gradients: false, .. });
         let (heard, out) = (Heard::default(), TempDir::new().unwrap());
@@ -102,7 +102,7 @@ fn gradients_are_read_only_by_those_that_need_them() {
 
 #[test]
 fn names_may_be_given_in_any_order_and_twice_and_an_unknown_one_is_an_error() {
-    let study = Study::of(&[everything()]);
+    let study = Study::new(&[everything()]);
     let of = |names: &[&str]| study.analysed(&only(names));
     let (one, other) = (of(&["shares", "gsnr"]), of(&["gsnr", "shares", "gsnr"]));
     for table in ["shares", "coherence", "curves", "tests", "over_seeds", "runs"] {

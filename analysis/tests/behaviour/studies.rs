@@ -56,7 +56,7 @@ pub fn bytes_of_all(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn every_table_has_its_documented_columns() {
-    let study = Study::of(&[clean(), noisy().with_population(&[0, 1])]);
+    let study = Study::new(&[clean(), noisy().with_population(&[0, 1])]);
     let analysed = study.analysed(&Options { halves: 40, ..options() });
     let conditions = ["noise f64", "rule string"].map(str::to_string);
     let mut found = 0;
@@ -118,7 +118,7 @@ fn the_tables_hold_what_plain_loops_over_the_raw_gradients_give() {
 
 #[test]
 fn the_summary_says_what_was_analysed_and_how_and_what_every_file_holds() {
-    let study = Study::of(&[noisy(), clean()]);
+    let study = Study::new(&[noisy(), clean()]);
     let analysed = study.analysed(&options());
     let summary = analysed.summary();
     assert_eq!(summary.study.name, "a study");
@@ -149,7 +149,7 @@ fn the_summary_says_what_was_analysed_and_how_and_what_every_file_holds() {
 
 #[test]
 fn a_row_of_runs_holds_the_sizes_of_a_run_and_where_it_ends() {
-    let study = Study::of(&[noisy(), clean()]);
+    let study = Study::new(&[noisy(), clean()]);
     let analysed = study.analysed(&options());
     let (runs, noisy, clean) = (analysed.table("runs"), noisy(), clean());
     let text = |column| runs.text(column, 1);
@@ -206,7 +206,7 @@ fn no_table_ever_holds_a_number_that_is_none() {
     let no_steps = seeded(Synthetic::new(&[true, false], 4, &[7], 3), 3);
     let mut equal = seeded(Synthetic::new(&[true, false, true], 1, &[0, 1], 3), 4);
     equal.steps.iter_mut().for_each(|(_, gradients)| gradients.fill(0.1));
-    let study = Study::of(&[clean(), zero_step, alone, no_steps, equal]);
+    let study = Study::new(&[clean(), zero_step, alone, no_steps, equal]);
     let analysed = study.analysed(&Options { halves: 40, ..options() });
     for name in analysed.summary().files.keys().map(|file| file.strip_suffix(".parquet").unwrap()) {
         let table = analysed.table(name);
@@ -351,7 +351,7 @@ fn slow_cosine_between(gradients: &[f32], pristine: &[bool]) -> f64 {
 
 #[test]
 fn results_are_the_same_bytes_for_every_number_of_threads() {
-    let study = Study::of(&[noisy(), clean()]);
+    let study = Study::new(&[noisy(), clean()]);
     let with = |threads: usize| {
         let out = TempDir::new().unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -389,7 +389,7 @@ fn a_table_that_polars_partitions_is_the_same_bytes_on_one_and_two_threads_and_e
         let run = run.with_column("label", integers(0..30)).with_population(&[0, 1]);
         Synthetic { conditions: conditions("sgd", 0.5, seed), metrics: noisy().metrics, ..run }
     };
-    let study = Study::of(&[run(1), run(2)]);
+    let study = Study::new(&[run(1), run(2)]);
     // The pool of polars is one for the whole process, and as large as the environment says when it starts.
     let with = |threads: &str| {
         let out = TempDir::new().unwrap();
@@ -415,7 +415,7 @@ fn a_table_that_polars_partitions_is_the_same_bytes_on_one_and_two_threads_and_e
 
 #[test]
 fn the_partition_into_files_and_row_groups_does_not_matter() {
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let before = study.analysed(&options());
     repartition(&study.run(&noisy()), 2);
     let (before, after) = (bytes_of_all(before.path()), bytes_of_all(study.analysed(&options()).path()));
@@ -459,7 +459,7 @@ pub fn repartition(run: &Path, steps: usize) {
 
 #[test]
 fn kept_worlds_are_the_same_whatever_the_number_of_null_worlds() {
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let statistics = only(&["shares", "cumulative", "population"]).statistics;
     let kept = |null_worlds, kept_worlds, table: &str| {
         let options = Options { null_worlds, kept_worlds, statistics: statistics.clone(), ..options() };
@@ -478,7 +478,7 @@ fn kept_worlds_are_the_same_whatever_the_number_of_null_worlds() {
 #[test]
 fn another_seed_gives_other_worlds_and_the_same_statistics() {
     // Groups that have nothing to do with the gradients: of the usual ones no null world is as extreme.
-    let study = Study::of(&[noisy().with_column("third", integers((0..22).map(|i| i % 3)))]);
+    let study = Study::new(&[noisy().with_column("third", integers((0..22).map(|i| i % 3)))]);
     let with = |seed| {
         let options = Options { seed, halves: 40, group_by: Some("third".into()), ..options() };
         bytes_of_all(study.analysed(&options).path())
@@ -492,7 +492,7 @@ fn another_seed_gives_other_worlds_and_the_same_statistics() {
 
 #[test]
 fn an_altered_trace_is_an_error_that_names_the_run_and_leaves_earlier_results_alone() {
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let analyse = || analyze(study.path(), None, &options(), &NoObserver);
     let analysis = analyse().unwrap().directory;
     let before = bytes_of_all(&analysis);
@@ -509,7 +509,7 @@ fn an_altered_trace_is_an_error_that_names_the_run_and_leaves_earlier_results_al
 
 #[test]
 fn results_of_an_earlier_analysis_are_replaced() {
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let analyse = |options: &Options| analyze(study.path(), None, options, &NoObserver).unwrap().directory;
     let analysis = analyse(&options());
     clean().write(study.path());
@@ -528,7 +528,7 @@ fn results_of_an_earlier_analysis_are_replaced() {
 
 #[test]
 fn a_study_without_a_finished_run_is_an_error() {
-    let study = Study::of(&[]);
+    let study = Study::new(&[]);
     fs::create_dir_all(study.path().join("runs").join(".sgd_noise-0.5_seed-1.partial")).unwrap();
     let error = analyze(study.path(), None, &options(), &NoObserver).unwrap_err();
     assert!(matches!(error, AnalysisError::Study(_)), "{error}");
@@ -537,7 +537,7 @@ fn a_study_without_a_finished_run_is_an_error() {
 
 #[test]
 fn results_that_cannot_be_written_are_an_error_that_names_the_path() {
-    let study = Study::of(&[noisy()]);
+    let study = Study::new(&[noisy()]);
     let error = |out: &Path| {
         let error = analyze(study.path(), Some(out), &options(), &NoObserver).unwrap_err();
         assert!(matches!(error, AnalysisError::Output(_)), "{error}");
@@ -554,7 +554,7 @@ fn results_that_cannot_be_written_are_an_error_that_names_the_path() {
 
 #[test]
 fn more_null_worlds_than_can_be_counted_are_an_error() {
-    let study = Study::of(&[clean()]);
+    let study = Study::new(&[clean()]);
     for options in
         [Options { null_worlds: usize::MAX, ..options() }, Options { kept_worlds: u32::MAX as usize, ..options() }]
     {
@@ -589,7 +589,7 @@ impl Heard {
 
 #[test]
 fn the_observer_hears_of_every_run_and_step_and_the_report_names_every_file() {
-    let study = Study::of(&[noisy().with_population(&[0, 20]), clean()]);
+    let study = Study::new(&[noisy().with_population(&[0, 20]), clean()]);
     let heard = Heard::default();
     let Report { directory, files, summary } = analyze(study.path(), None, &options(), &heard).unwrap();
     assert_eq!(heard.runs(), [format!("{} 0 of 2: 3", clean().id()), format!("{} 1 of 2: 16", noisy().id())]);

@@ -236,7 +236,7 @@ fn with_contributions(s: &[f64]) -> Vec<f32> {
 pub struct Study(TempDir);
 
 impl Study {
-    pub fn of(runs: &[Synthetic]) -> Study {
+    pub fn new(runs: &[Synthetic]) -> Study {
         let study = TempDir::new().unwrap();
         std::fs::write(study.path().join("study.toml"), "name = \"a study\"\n").unwrap();
         runs.iter().for_each(|run| run.write(study.path()));
@@ -274,7 +274,7 @@ pub struct Analysed {
 }
 
 pub fn analysed(runs: &[Synthetic], options: &Options) -> Analysed {
-    Study::of(runs).analysed(options)
+    Study::new(runs).analysed(options)
 }
 
 impl Analysed {
@@ -406,7 +406,7 @@ pub const DIFFERENCE: Subject = ("difference", [Some(0), Some(1)]);
 pub const CROSSOVER: Subject = ("crossover", [Some(0), None]);
 
 impl<'a> Families<'a> {
-    pub fn of(contributions: &'a Contributions, grouping: &Grouping) -> Families<'a> {
+    pub fn new(contributions: &'a Contributions, grouping: &Grouping) -> Families<'a> {
         let weights = slow_crossover_weights(contributions, grouping);
         let scores = Scores::new(contributions, weights.as_deref());
         let sums = Sums { estimator: Estimator::Paper, contributions, grouping };

@@ -8,7 +8,7 @@ use cograd_recorder::{Batch, Experiment, NetworkKind, Optimizer};
 use cograd_trace::Manifest;
 use rayon::prelude::*;
 
-use crate::check::seeds::drawn;
+use crate::check::seeds::draw_sorted;
 use crate::check::{gradients, layered_data, learned_steps};
 use crate::claim::Claim;
 use crate::examples::integers;
@@ -86,7 +86,7 @@ pub(crate) fn check(
     subject: &str,
 ) -> Vec<Claim> {
     let (all, seed) = (data.train.labels.len(), trace.manifest().conditions.seed());
-    let rows = experiment.data.examples.zip(seed).map(|(amount, seed)| drawn(all, amount, seed, SUBSET, 0));
+    let rows = experiment.data.examples.zip(seed).map(|(amount, seed)| draw_sorted(all, amount, seed, SUBSET, 0));
     let rows = rows.map(|rows| rows.into_iter().map(|row| row as u32).collect::<Vec<u32>>());
     let subset = rows.map(|rows| data.subset(&rows));
     let data = subset.as_ref().unwrap_or(data);
@@ -124,7 +124,7 @@ fn of_perceptron(trace: &Trace, experiment: &Experiment, [train, test]: [&Data<'
     }
     let updates = updates(trace, experiment, train.labels.len(), subject, |step, minibatch, rule, settings| {
         let (from, to) = (trace.networks().get(&step)?, trace.networks().get(&(step + 1))?);
-        let example = |&example: &usize| Example::of(from, &train.input(example), train.labels[example]);
+        let example = |&example: &usize| Example::new(from, &train.input(example), train.labels[example]);
         let made: Vec<Example> = minibatch.par_iter().map(example).collect();
         Some(Ok(update([from, to], &made, rule, settings, step)))
     });
@@ -226,8 +226,8 @@ fn chance(labels: &[usize], forwards: &[Logits]) -> (f64, f64) {
 fn contributions(trace: &Trace, train: &Data<'_>) -> Result<Tally, String> {
     let of_step = trace.run.map_population(|step| {
         let network = trace.networks().get(&step.step)?;
-        let example = |example: usize| Example::of(network, &train.input(example), train.labels[example]);
-        let full = FullGradient::of(network, train.labels.len(), example);
+        let example = |example: usize| Example::new(network, &train.input(example), train.labels[example]);
+        let full = FullGradient::new(network, train.labels.len(), example);
         let of_example = |(place, &id): (usize, &u32)| {
             let example_id = id as usize;
             let (mut tally, own) = (Tally::default(), example(example_id));

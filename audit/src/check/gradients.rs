@@ -1,6 +1,6 @@
 //! Recorded gradients against those recomputed from a weight snapshot.
 
-use crate::plain::network::{Backward, Forward, Network, Place};
+use crate::plain::network::{Backward, Forward, Network, WeightPosition};
 use crate::tally::{Number, Tally};
 
 /// What f32 may lose, of the sizes that the network's values are proportional to.
@@ -16,7 +16,7 @@ pub(crate) fn check(
     forward: &Forward,
     label: usize,
     recorded: &[f32],
-    places: &[Option<Place>],
+    places: &[Option<WeightPosition>],
     example: usize,
     tally: &mut Tally,
 ) {
@@ -69,7 +69,7 @@ fn best_side(network: &Network, forward: &Forward, label: usize, compare: impl F
     best.unwrap_or_default()
 }
 
-fn gradient(forward: &Forward, backward: &Backward, place: Option<Place>) -> Number {
+fn gradient(forward: &Forward, backward: &Backward, place: Option<WeightPosition>) -> Number {
     let at = |values: &[Vec<f64>], unit: usize| values.get(place?.layer)?.get(unit).copied();
     let product = |deltas: &[Vec<f64>], inputs: &[Vec<f64>]| {
         let input = place?.column.map_or(Some(1.0), |column| at(inputs, column))?;

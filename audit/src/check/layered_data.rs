@@ -65,7 +65,7 @@ struct Sum {
 
 impl Sum {
     /// Of all examples of the training set, in blocks whose sums are added in order.
-    fn of(network: &Layered, train: &Data<'_>, layers: &[&str]) -> Result<Sum, String> {
+    fn new(network: &Layered, train: &Data<'_>, layers: &[&str]) -> Result<Sum, String> {
         let examples: Vec<usize> = (0..train.labels.len()).collect();
         let of_block = |block: &[usize]| -> Result<Sum, String> {
             let mut sum = Sum { values: BTreeMap::new(), slack: vec![0.0; layers.len()] };
@@ -144,7 +144,7 @@ fn contributions(trace: &Trace, networks: &BTreeMap<i64, Layered>, train: &Data<
             }
             Ok(tally)
         };
-        let sum = Sum::of(network, train, &layers);
+        let sum = Sum::new(network, train, &layers);
         let of_all = |sum: Sum| (0..step.example_ids.len()).into_par_iter().map(|it| of_example(&sum, it)).collect();
         Some(sum.and_then(of_all))
     });

@@ -94,7 +94,7 @@ fn labels(manifest: &Manifest, seed: u64, examples: &Examples) -> Tally {
 }
 
 fn sample(manifest: &Manifest, seed: u64, examples: &Examples) -> Tally {
-    let drawn = drawn(examples.count, manifest.sampled_examples, seed, EXAMPLES, 0);
+    let drawn = draw_sorted(examples.count, manifest.sampled_examples, seed, EXAMPLES, 0);
     let mut tally = Tally::default();
     for example in 0..examples.count {
         let is_drawn = drawn.binary_search(&example).is_ok();
@@ -116,7 +116,7 @@ fn weights(trace: &Trace, seed: u64) -> Tally {
     for (number, (place, parameter)) in weights.enumerate() {
         let found: Vec<u64> =
             trace.coordinates.iter().filter(|(of, _)| *of == place).map(|(_, index)| *index).collect();
-        let drawn = drawn(parameter.size() as usize, found.len(), seed, COORDINATES, number as u64);
+        let drawn = draw_sorted(parameter.size() as usize, found.len(), seed, COORDINATES, number as u64);
         for (found, drawn) in found.iter().zip(drawn) {
             let name = &parameter.name;
             tally.check(*found == drawn as u64, || format!("{name} has weight {found} where {drawn} is drawn"));
@@ -128,7 +128,7 @@ fn weights(trace: &Trace, seed: u64) -> Tally {
 }
 
 /// `amount` of the numbers below `population`, ascending.
-pub(crate) fn drawn(population: usize, amount: usize, seed: u64, purpose: u64, index: u64) -> Vec<usize> {
+pub(crate) fn draw_sorted(population: usize, amount: usize, seed: u64, purpose: u64, index: u64) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..population).collect();
     let amount = amount.min(population);
     let places = amount.min(population.saturating_sub(1));

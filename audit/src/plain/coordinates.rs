@@ -28,7 +28,7 @@ pub(crate) struct Batches {
 
 impl Coordinates {
     /// Of gradients, one row an example.
-    pub(crate) fn of(rows: &[Vec<f64>]) -> Coordinates {
+    pub(crate) fn new(rows: &[Vec<f64>]) -> Coordinates {
         let n = rows.len();
         let (varies, sums) = (varies(rows), sums(rows, 0..n, |value| value));
         let absolute = sums_of_sizes(rows);
@@ -78,7 +78,7 @@ impl Coordinates {
 
 impl Batches {
     /// Of some examples in this order, in batches of so many.
-    pub(crate) fn of(rows: &[Vec<f64>], varies: &[bool], examples: &[usize], size: usize) -> Batches {
+    pub(crate) fn new(rows: &[Vec<f64>], varies: &[bool], examples: &[usize], size: usize) -> Batches {
         let n = examples.len() as f64;
         let batches: Vec<Vec<f64>> =
             examples.chunks(size).map(|batch| sums(rows, batch.iter().copied(), |value| value)).collect();
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn three_coordinates_by_hand() {
         let rows = [vec![1.0, 0.0, 2.0], vec![3.0, 0.0, 2.0], vec![-1.0, 0.0, 2.0]];
-        let found = Coordinates::of(&rows);
+        let found = Coordinates::new(&rows);
         // First coordinate: mean 1, variance 4; the third does not vary, the second is 0.
         assert_eq!((found.varying, found.signed, found.same_sign(&[0, 1, 2])), (1.0, 2.0, 5.0 / 6.0));
         assert_eq!(found.same_sign(&[2, 0]), 0.75);
-        let batches = Batches::of(&rows, &varies(&rows), &[2, 0, 1], 1);
+        let batches = Batches::new(&rows, &varies(&rows), &[2, 0, 1], 1);
         assert!((batches.ratios - (0.25 - 1.0 / 3.0)).abs() < 1e-15);
         // Batches of one example: −1, 1, 3 in the first coordinate.
         assert_eq!(batches.distances, [4.0, 16.0, 4.0]);
@@ -174,7 +174,7 @@ mod tests {
         // Constant but not 0 in a half has no ratio, 0 adds nothing.
         let half = |value: f64| {
             let rows = [vec![value], vec![value], vec![5.0]];
-            Batches::of(&rows, &varies(&rows), &[0, 1], 1).ratios
+            Batches::new(&rows, &varies(&rows), &[0, 1], 1).ratios
         };
         assert!(half(0.1).is_nan() && half(0.0) == 0.0);
     }

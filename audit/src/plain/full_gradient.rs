@@ -29,7 +29,7 @@ pub(crate) struct Example {
 }
 
 impl Example {
-    pub(crate) fn of(network: &Network, input: &[f32], label: usize) -> Example {
+    pub(crate) fn new(network: &Network, input: &[f32], label: usize) -> Example {
         let forward = network.forward(input);
         let backward = network.backward(&forward, label, &[]);
         let mut slack: Vec<Vec<f64>> = backward.deltas.iter().map(|deltas| vec![0.0; deltas.len()]).collect();
@@ -60,17 +60,17 @@ pub(crate) struct FullGradient(Vec<Vec<Term>>);
 
 impl FullGradient {
     /// Of some examples, each made by `example`.
-    pub(crate) fn of(network: &Network, count: usize, example: impl Fn(usize) -> Example + Sync) -> FullGradient {
+    pub(crate) fn new(network: &Network, count: usize, example: impl Fn(usize) -> Example + Sync) -> FullGradient {
         let zeros = || -> Vec<Vec<Term>> {
             network.layers.iter().map(|of| vec![Term::default(); of.weight.len() + of.bias.len()]).collect()
         };
         let add = |mut sums: Vec<Vec<Term>>, block: &[usize]| {
             for example in block.iter().map(|place| example(*place)) {
                 for (layer, sums) in sums.iter_mut().enumerate() {
-                    let Layer { fan_in, rows } = Layer::of(network, layer);
+                    let Layer { fan_in, rows } = Layer::new(network, layer);
                     for row in 0..rows {
                         for column in 0..=fan_in {
-                            let (place, column) = Layer::place(fan_in, rows, row, column);
+                            let (place, column) = Layer::position(fan_in, rows, row, column);
                             let [value, size, slack] = example.gradient(layer, row, column);
                             let sum = &mut sums[place];
                             *sum = Term { value: sum.value + value, size: sum.size + size, slack: sum.slack + slack };
@@ -97,11 +97,11 @@ impl FullGradient {
 
     /// The contribution of an example over a layer.
     pub(crate) fn contribution(&self, network: &Network, example: &Example, layer: usize) -> Number {
-        let Layer { fan_in, rows } = Layer::of(network, layer);
+        let Layer { fan_in, rows } = Layer::new(network, layer);
         let (mut sum, mut allowed) = (0.0, 0.0);
         for row in 0..rows {
             for column in 0..=fan_in {
-                let (place, column) = Layer::place(fan_in, rows, row, column);
+                let (place, column) = Layer::position(fan_in, rows, row, column);
                 let [value, size, slack] = example.gradient(layer, row, column);
                 let of = self.0[layer][place];
                 sum += value * of.value;
@@ -119,12 +119,12 @@ struct Layer {
 }
 
 impl Layer {
-    fn of(network: &Network, layer: usize) -> Layer {
+    fn new(network: &Network, layer: usize) -> Layer {
         Layer { fan_in: network.layers[layer].fan_in, rows: network.layers[layer].fan_out }
     }
 
     /// Where a value stands, the bias being the column after the last.
-    fn place(fan_in: usize, rows: usize, row: usize, column: usize) -> (usize, Option<usize>) {
+    fn position(fan_in: usize, rows: usize, row: usize, column: usize) -> (usize, Option<usize>) {
         match column < fan_in {
             true => (row * fan_in + column, Some(column)),
             false => (rows * fan_in + row, None),

@@ -47,7 +47,7 @@ pub(crate) fn chosen(runs: &[Columns<'_>]) -> Result<&'static str, String> {
 
 impl Grouping {
     /// All `examples` of a run by `by`; the reason if it cannot be told from the study alone.
-    pub(crate) fn of(by: &str, examples: usize, columns: Columns<'_>) -> Result<Grouping, String> {
+    pub(crate) fn new(by: &str, examples: usize, columns: Columns<'_>) -> Result<Grouping, String> {
         if by == "learned" {
             let column = columns("learned_step")?;
             let steps = integers(&column).ok_or("the run does not say when examples were learned")?;
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn groups_by_hand() {
-        let groups = |by| Grouping::of(by, 5, &column).unwrap();
+        let groups = |by| Grouping::new(by, 5, &column).unwrap();
         assert_eq!(groups("pristine").of, [0, 1, 1, 0, 0]);
         assert_eq!(groups("label").names, ["3", "7", "10"]);
         assert_eq!(groups("label").of, [0, 2, 0, 1, 2]);
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(groups("source").names, ["a", "web", "missing"]);
         assert_eq!(groups("source").of, [1, 2, 2, 1, 0]);
         assert_eq!(groups("all"), Grouping { names: vec!["all".into()], of: vec![0; 5] });
-        assert!(Grouping::of("nowhere.csv", 5, &column).is_err());
+        assert!(Grouping::new("nowhere.csv", 5, &column).is_err());
         let labels = column("label").unwrap().unwrap();
         assert_eq!(classes(&labels, &[1, 2, 4]), Some((vec!["3".into(), "10".into()], vec![1, 0, 1])));
         assert_eq!(classes(&column("rare").unwrap().unwrap(), &[0, 1]), None);
@@ -236,12 +236,12 @@ mod tests {
         // The boundaries are 1, 1 and 2: nothing is between the first two.
         assert_eq!(of(&[1, 1, 1, 1, 2, 3], 4).names, ["≤ 1", "1 – 2", "> 2"]);
         assert_eq!(of(&[7, 7, 7], 4).names, ["≤ 7"]);
-        let tokens = Grouping::of("tokens:2", 5, &column).unwrap();
+        let tokens = Grouping::new("tokens:2", 5, &column).unwrap();
         assert_eq!(
             (tokens.names, tokens.of),
             (vec!["≤ 0.5".into(), "> 0.5".into(), "missing".into()], vec![0, 1, 2, 1, 0])
         );
-        assert!(Grouping::of("original_label:2", 5, &column).is_err());
+        assert!(Grouping::new("original_label:2", 5, &column).is_err());
     }
 
     #[test]
@@ -258,11 +258,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("groups.csv");
         std::fs::write(&path, "example_id,group\n0,10\n1,9\n2,10\n4,9\n").unwrap();
-        let grouping = Grouping::of(path.to_str().unwrap(), 5, &column).unwrap();
+        let grouping = Grouping::new(path.to_str().unwrap(), 5, &column).unwrap();
         assert_eq!(grouping.names, ["9", "10"]);
         assert_eq!(grouping.of, [1, 0, 1, UNNAMED, 0]);
         assert!(grouping.check(&[0, 1]).is_ok() && grouping.check(&[3]).is_err());
         std::fs::write(&path, "example_id,group\n7,10\n").unwrap();
-        assert!(Grouping::of(path.to_str().unwrap(), 5, &column).is_err());
+        assert!(Grouping::new(path.to_str().unwrap(), 5, &column).is_err());
     }
 }

@@ -129,7 +129,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// Weight and bias of a layer.
-    fn of(&self, layer: &str) -> Result<[&Tensor; 2]> {
+    fn tensors(&self, layer: &str) -> Result<[&Tensor; 2]> {
         Ok([self.network.var(&format!("{layer}.weight"))?, self.network.var(&format!("{layer}.bias"))?])
     }
 
@@ -164,20 +164,20 @@ impl Pass<'_> {
     }
 
     fn dense(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
-        let [weight, bias] = self.of(layer)?;
+        let [weight, bias] = self.tensors(layer)?;
         input.matmul(&weight.t()?)?.broadcast_add(bias)
     }
 
     /// The logits, whose sizes are the sums of the last layer's absolute terms, times what the layers before may lose.
     fn head(&self, units: &Tensor) -> Result<Tensor> {
-        let [weight, bias] = self.of("head")?;
+        let [weight, bias] = self.tensors("head")?;
         let sizes = (units.abs()?.matmul(&weight.abs()?.t()?)?.broadcast_add(&bias.abs()?)? * LAYERS)?;
         *self.sizes.borrow_mut() = sizes.flatten_all()?.to_vec1()?;
         self.dense(units, "head")
     }
 
     fn convolution(&self, input: &Tensor, layer: &str, stride: usize) -> Result<Tensor> {
-        let [weight, bias] = self.of(layer)?;
+        let [weight, bias] = self.tensors(layer)?;
         let output = input.conv2d(weight, weight.dim(2)? / 2, stride, 1, 1)?;
         output.broadcast_add(&bias.reshape((1, (), 1, 1))?)
     }
@@ -201,7 +201,7 @@ impl Pass<'_> {
     /// A convolution and a group normalisation.
     fn normalised(&self, input: &Tensor, block: &str, stride: usize, groups: usize) -> Result<Tensor> {
         let output = self.convolution(input, &format!("{block}.conv"), stride)?;
-        let [scale, shift] = self.of(&format!("{block}.norm"))?;
+        let [scale, shift] = self.tensors(&format!("{block}.norm"))?;
         let grouped = standardised(&output.reshape((1, groups, ()))?)?.reshape(output.shape())?;
         grouped.broadcast_mul(&scale.reshape((1, (), 1, 1))?)?.broadcast_add(&shift.reshape((1, (), 1, 1))?)
     }
@@ -226,7 +226,7 @@ impl Pass<'_> {
     }
 
     fn layer_norm(&self, input: &Tensor, layer: &str) -> Result<Tensor> {
-        let [scale, shift] = self.of(layer)?;
+        let [scale, shift] = self.tensors(layer)?;
         standardised(input)?.broadcast_mul(scale)?.broadcast_add(shift)
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct Moments {
 
 impl Moments {
     /// `None` if a score is not finite.
-    pub(crate) fn of(Scores { values: scores, zero }: &Scores) -> Option<Moments> {
+    pub(crate) fn new(Scores { values: scores, zero }: &Scores) -> Option<Moments> {
         let n = scores.len() as f64;
         let mut largest = 0.0_f64;
         for &score in scores {

@@ -50,7 +50,7 @@ pub(crate) struct Backward {
 
 /// Where a parameter's value stands in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct WeightPosition {
     pub layer: usize,
     /// Output unit.
     pub row: usize,
@@ -58,17 +58,17 @@ pub(crate) struct Place {
     pub column: Option<usize>,
 }
 
-impl Place {
+impl WeightPosition {
     /// Of the value at `index` of `layer.N.weight` or `layer.N.bias`; `None` of any other.
-    pub(crate) fn of(parameter: &Parameter, index: u64) -> Option<Place> {
+    pub(crate) fn new(parameter: &Parameter, index: u64) -> Option<WeightPosition> {
         let (layer, of) = parameter.name.strip_prefix("layer.")?.split_once('.')?;
         let (layer, index) = (layer.parse().ok()?, usize::try_from(index).ok()?);
         match (of, &parameter.shape[..]) {
             ("weight", &[_, width]) => {
                 let width = usize::try_from(width).ok().filter(|width| *width > 0)?;
-                Some(Place { layer, row: index / width, column: Some(index % width) })
+                Some(WeightPosition { layer, row: index / width, column: Some(index % width) })
             }
-            ("bias", [_]) => Some(Place { layer, row: index, column: None }),
+            ("bias", [_]) => Some(WeightPosition { layer, row: index, column: None }),
             _ => None,
         }
     }
@@ -76,7 +76,7 @@ impl Place {
 
 impl Network {
     /// Of a snapshot's `layer.N.weight` and `layer.N.bias`; `None` if they are not those of a network of these widths.
-    pub(crate) fn of(snapshot: &[Tensor], widths: &[usize]) -> Option<Network> {
+    pub(crate) fn new(snapshot: &[Tensor], widths: &[usize]) -> Option<Network> {
         let values = |name: String, shape: &[usize]| {
             let tensor = snapshot.iter().find(|tensor| tensor.name == name && tensor.shape == shape)?;
             Some(tensor.values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>())
@@ -234,7 +234,7 @@ mod tests {
     fn gradients_are_the_differences_of_the_loss() {
         let (input, label) = ([0.5, 0.0, 0.25], 1);
         let widths = [3, 5, 4, 3];
-        let mut network = Network::of(&snapshot(&widths), &widths).unwrap();
+        let mut network = Network::new(&snapshot(&widths), &widths).unwrap();
         let forward = network.forward(&input);
         let backward = network.backward(&forward, label, &[]);
         let step = 1e-6;
@@ -256,9 +256,9 @@ mod tests {
 
     #[test]
     fn tensors_of_other_names_or_shapes_are_no_network() {
-        assert!(Network::of(&snapshot(&[3, 5, 2]), &[3, 4, 2]).is_none());
-        assert!(Network::of(&snapshot(&[3, 5])[..1], &[3, 5]).is_none());
-        assert!(Network::of(&[], &[]).is_none());
+        assert!(Network::new(&snapshot(&[3, 5, 2]), &[3, 4, 2]).is_none());
+        assert!(Network::new(&snapshot(&[3, 5])[..1], &[3, 5]).is_none());
+        assert!(Network::new(&[], &[]).is_none());
     }
 
     #[test]
@@ -269,9 +269,9 @@ mod tests {
             layer: "layer.1".into(),
             kind: None,
         };
-        let place = |layer, row, column| Some(Place { layer, row, column });
-        assert_eq!(Place::of(&parameter("layer.1.weight", &[5, 3]), 7), place(1, 2, Some(1)));
-        assert_eq!(Place::of(&parameter("layer.0.bias", &[5]), 4), place(0, 4, None));
-        assert_eq!(Place::of(&parameter("conv1.weight", &[5, 3]), 0), None);
+        let place = |layer, row, column| Some(WeightPosition { layer, row, column });
+        assert_eq!(WeightPosition::new(&parameter("layer.1.weight", &[5, 3]), 7), place(1, 2, Some(1)));
+        assert_eq!(WeightPosition::new(&parameter("layer.0.bias", &[5]), 4), place(0, 4, None));
+        assert_eq!(WeightPosition::new(&parameter("conv1.weight", &[5, 3]), 0), None);
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Gram {
 
 impl Gram {
     /// Of gradients, one row an example.
-    pub(crate) fn of(rows: &[Vec<f64>]) -> Gram {
+    pub(crate) fn new(rows: &[Vec<f64>]) -> Gram {
         let examples = rows.len();
         let mut inner = vec![0.0; examples * examples];
         for i in 0..examples {
@@ -154,7 +154,7 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    pub(crate) fn of(gram: &Gram) -> Pairs {
+    pub(crate) fn new(gram: &Gram) -> Pairs {
         let n = gram.examples;
         let has_cosine = (0..n).map(|i| gram.at(i, i) > 0.0).collect();
         let mut pairs = Pairs { examples: n, all: vec![[0.0; 2]; n * n], has_cosine, doubtful: Vec::new() };
@@ -239,11 +239,11 @@ mod tests {
     #[test]
     fn four_gradients_by_hand() {
         let rows = [vec![3.0, 4.0], vec![-4.0, 3.0], vec![6.0, 8.0], vec![0.0, 0.0]];
-        let gram = Gram::of(&rows);
+        let gram = Gram::new(&rows);
         assert_eq!(gram.inner[..8], [25.0, 0.0, 50.0, 0.0, 0.0, 25.0, 0.0, 0.0]);
         let groups = Groups { of: vec![1, 0, 0, 1], count: 2 };
         let apart = Groups { of: vec![0, 1, 2, 3], count: 4 };
-        let (summed, of_each) = Pairs::of(&gram).sum(&cells(&[0, 2, 1, 3], [&groups, &apart]), [2, 4]);
+        let (summed, of_each) = Pairs::new(&gram).sum(&cells(&[0, 2, 1, 3], [&groups, &apart]), [2, 4]);
         let between = summed.of_pair(0, 1);
         assert_eq!((between.pairs, between.sign().value, between.cosine().value), (4.0, 0.25, 0.5));
         assert!(summed.of_pair(1, 1).cosine().value.is_nan());

@@ -196,7 +196,7 @@ impl<'a> Scores<'a> {
         let mut spreads = vec![None; rows];
         for (row, scores) in series.iter().enumerate() {
             let Some(scores) = scores else { continue };
-            let Some(moments) = Moments::of(scores).filter(|moments| !moments.is_constant()) else { continue };
+            let Some(moments) = Moments::new(scores).filter(|moments| !moments.is_constant()) else { continue };
             spreads[row] = Some(moments.spread);
             for (example, score) in moments.centred.iter().enumerate() {
                 centred[example * rows + row] = *score;

@@ -60,7 +60,7 @@ fn percent(run: &Evidence) -> Option<f64> {
 
 impl<'a> Grid<'a> {
     /// Of all runs: those of plain and winsorized SGD at a noise level, by noise, then by c.
-    pub(crate) fn of(runs: &[&'a Evidence]) -> Grid<'a> {
+    pub(crate) fn new(runs: &[&'a Evidence]) -> Grid<'a> {
         let mut cells: Vec<Cell<'a>> = Vec::new();
         let mut others: BTreeSet<String> = BTreeSet::new();
         for run in runs {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn points(runs: &[Evidence], prediction: &str) -> Vec<Point> {
-        Grid::of(&runs.iter().collect::<Vec<_>>()).points(prediction).unwrap()
+        Grid::new(&runs.iter().collect::<Vec<_>>()).points(prediction).unwrap()
     }
 
     fn judged(points: &[Point]) -> Vec<Option<Comparison>> {
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(found.iter().map(|point| point.winsorization).collect::<Vec<_>>(), [Some(0.0), Some(2.0)]);
         assert_eq!(judged(&found), [None, Some(Some(true))]);
         assert_eq!(judged(&points(&runs, "proper_accuracy")), [Some(Some(false))]);
-        assert!(Grid::of(&[]).points("anything").is_none());
+        assert!(Grid::new(&[]).points("anything").is_none());
     }
 
     #[test]

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn neighbours_and_blocks_by_hand() {
-        let gram = Gram::of(&[vec![3.0, 4.0], vec![-4.0, 3.0], vec![6.0, 8.0], vec![0.0, 0.0], vec![3.0, 4.0]]);
+        let gram = Gram::new(&[vec![3.0, 4.0], vec![-4.0, 3.0], vec![6.0, 8.0], vec![0.0, 0.0], vec![3.0, 4.0]]);
         let near = neighbours(&gram);
         assert_eq!((near[0][0].candidates.clone(), near[0][2].candidates.clone()), (vec![2, 4], vec![1]));
         assert!(near[3].is_empty() && near[1].iter().all(|of| of.cosine.abs() < 1e-12));

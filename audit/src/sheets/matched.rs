@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Study;
 use crate::evidence::Evidence;
-use crate::plain::matched::{Place, place};
+use crate::plain::matched::{Reached, first_reached};
 use crate::plain::overfit::largest;
 use crate::sheet::{Key, Sheet, Value};
 
@@ -23,8 +23,8 @@ pub(super) fn sheet(study: &Study<'_>) -> Result<Sheet, String> {
         let reached: Option<Vec<f64>> = of_level.values().flatten().map(|run| largest(&run.overfit)).collect();
         let Some(level) = reached.and_then(|reached| reached.into_iter().reduce(f64::min)) else { continue };
         for (key, runs) in of_level {
-            let places: Vec<Place> = runs.iter().filter_map(|run| place(&run.overfit, level)).collect();
-            let mean = |of: fn(&Place) -> Option<f64>| {
+            let places: Vec<Reached> = runs.iter().filter_map(|run| first_reached(&run.overfit, level)).collect();
+            let mean = |of: fn(&Reached) -> Option<f64>| {
                 let values: Vec<f64> = places.iter().filter_map(of).collect();
                 Value::near((!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64), 1.0)
             };

@@ -16,7 +16,7 @@ pub(super) fn sheet(study: &Study<'_>) -> Result<Sheet, String> {
     if let Some(why) = runs.iter().find_map(|run| run.groups.as_ref().err()) {
         return Err(why.clone());
     }
-    let grid = Grid::of(runs);
+    let grid = Grid::new(runs);
     for prediction in &PREDICTIONS {
         let name = prediction.name;
         let points = grid.points(name).ok_or_else(|| format!("the audit does not judge `{name}` yet"))?;

@@ -68,7 +68,7 @@ class Engine:
         contributions = self._columns(run)
         with torch.no_grad():
             for name in self.ruled:
-                for use, role in run.of(name):
+                for use, role in run.uses_of(name):
                     contributions[self._layers[name]] += use.rule.contribution(use, role, total[name])
         for layer, column in enumerate(contributions):
             direction = {
@@ -91,10 +91,10 @@ class Engine:
     def _self_terms(self, weights: Weights, batch: Any, run: Pass) -> Tensor:
         """Self terms do not add up over the uses of a parameter: those used more than once are left to autograd."""
         columns = self._columns(run)
-        once = [name for name in self.ruled if len(run.of(name)) <= 1]
+        once = [name for name in self.ruled if len(run.uses_of(name)) <= 1]
         with torch.no_grad():
             for name in once:
-                for use, role in run.of(name):
+                for use, role in run.uses_of(name):
                     columns[self._layers[name]] += use.rule.self_term(use, role)
         rest = [name for name in self._layers if name not in once]
         if rest:
@@ -108,7 +108,7 @@ class Engine:
     def _by_rule(self, run: Pass, name: str) -> Tensor:
         """The gradients of a parameter at its places, added up over its uses."""
         place = self._places[name]
-        parts = [use.rule.gradient_at(use, role, place) for use, role in run.of(name)]
+        parts = [use.rule.gradient_at(use, role, place) for use, role in run.uses_of(name)]
         return sum(parts[1:], parts[0]) if parts else run.losses.new_zeros(len(run.losses), len(place))
 
     def _pass(self, weights: Weights, batch: Any, names: Collection[str]) -> Pass:

@@ -98,7 +98,7 @@ class Pass:
         for use, delta in zip(self.uses, (delta for delta in found if delta is not None), strict=True):
             use.bind_gradient(delta, len(self.losses))
 
-    def of(self, name: str) -> list[tuple[Use, str]]:
+    def uses_of(self, name: str) -> list[tuple[Use, str]]:
         """The uses of a parameter, each with its role there."""
         return [(use, role) for use in self.uses for role, own in use.roles.items() if own == name]
 

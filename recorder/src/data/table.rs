@@ -66,11 +66,11 @@ impl Table {
             cograd_files::open_regular(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
         let is_csv = path.extension().is_some_and(|ending| ending == "csv");
         let rows = if is_csv { from_csv(file) } else { from_parquet(file) };
-        let table = rows.map_err(|error| error.to_string()).and_then(|rows| Table::of(&path, &rows));
+        let table = rows.map_err(|error| error.to_string()).and_then(|rows| Table::new(&path, &rows));
         table.map_err(|problem| DataError::Table { path, problem })
     }
 
-    fn of(path: &Path, rows: &RecordBatch) -> Result<Table, String> {
+    fn new(path: &Path, rows: &RecordBatch) -> Result<Table, String> {
         if rows.num_rows() == 0 {
             return Err("it has 0 rows".to_string());
         }

@@ -208,7 +208,7 @@ impl Experiment {
 
     /// An error about a swept setting, or about one of its values.
     fn impossible_setting(&self, key: &str, place: Option<usize>, problem: String) -> ExperimentError {
-        let place = self.origin.place(self.span_of(key, place));
+        let place = self.origin.line_of(self.span_of(key, place));
         ExperimentError::Impossible { place, key: key.to_string(), problem }
     }
 

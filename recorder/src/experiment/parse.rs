@@ -67,7 +67,7 @@ impl Origin {
     /// file alone if it is not written there.
     pub(super) fn place_of(&self, key: &str) -> String {
         let swept = self.swept.iter().find(|(swept, _)| is_within(key, swept));
-        self.place(swept.map_or_else(|| self.span_of(key.split('.')), |(_, span)| span.clone()))
+        self.line_of(swept.map_or_else(|| self.span_of(key.split('.')), |(_, span)| span.clone()))
     }
 
     /// With values that stand in the grid.
@@ -75,7 +75,7 @@ impl Origin {
         Origin { swept, ..self.clone() }
     }
 
-    pub(super) fn place(&self, span: Option<Range<usize>>) -> String {
+    pub(super) fn line_of(&self, span: Option<Range<usize>>) -> String {
         let Some(span) = span else { return self.name.clone() };
         let before = self.text.get(..span.start).unwrap_or_default();
         format!("{}, line {}", self.name, before.matches('\n').count() + 1)
@@ -114,7 +114,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentEr
         Err(error) => {
             let span = span_of_rule(text, &error).or(error.span());
             let problem = explained(text, span.clone(), error.message()).unwrap_or_else(|| problem(error.message()));
-            Err(ExperimentError::Toml { place: origin.place(span), problem })
+            Err(ExperimentError::Toml { place: origin.line_of(span), problem })
         }
     }
 }

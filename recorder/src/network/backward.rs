@@ -45,7 +45,7 @@ impl Network {
             layers.push(above.apply_op3_no_bwd(&layer.weight, inputs, &BackPropagate)?);
         }
         layers.reverse();
-        Ok(Deltas { layers, evaluation: Evaluation::of(outcomes) })
+        Ok(Deltas { layers, evaluation: Evaluation::new(outcomes) })
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
             let (inputs, labels) = batch(&network, examples, density, seed.into());
             let pass = network.forward(&inputs).unwrap();
             let deltas = network.backward(&pass, &labels).unwrap();
-            let reference = Reference::of(&network);
+            let reference = Reference::new(&network);
             let (rows, logits) = (inputs.to_vec2::<f32>().unwrap(), pass.logits().to_vec2::<f32>().unwrap());
             for (i, (input, &label)) in rows.iter().zip(&labels).enumerate() {
                 let trail = reference.trail(input, label);
@@ -111,7 +111,7 @@ mod tests {
         let (inputs, labels) = batch(&network, 3, 0.7, 8);
         let pass = network.forward(&inputs).unwrap();
         let deltas = network.backward(&pass, &labels).unwrap();
-        let (rows, reference, step) = (inputs.to_vec2::<f32>().unwrap(), Reference::of(&network), 1e-6);
+        let (rows, reference, step) = (inputs.to_vec2::<f32>().unwrap(), Reference::new(&network), 1e-6);
         for (l, (activations, deltas)) in pass.layer_inputs().iter().zip(deltas.layers()).enumerate() {
             let activations = activations.to_vec2::<f32>().unwrap();
             for (i, deltas) in deltas.to_vec2::<f32>().unwrap().iter().enumerate() {

@@ -14,7 +14,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    pub(super) fn of(outcomes: Vec<Outcome>) -> Evaluation {
+    pub(super) fn new(outcomes: Vec<Outcome>) -> Evaluation {
         let mut evaluation = Evaluation::default();
         evaluation.extend(outcomes);
         evaluation
@@ -34,7 +34,7 @@ impl Evaluation {
         if examples != labels.len() || classes == 0 || classes > CLASSES {
             bail!("logits of the shape {:?} for {} labels", logits.dims(), labels.len());
         }
-        Ok(Evaluation::of(with_values(logits, |logits| cross_entropy(logits, classes, labels, None))?))
+        Ok(Evaluation::new(with_values(logits, |logits| cross_entropy(logits, classes, labels, None))?))
     }
 
     /// Adds the losses and predictions of further examples.

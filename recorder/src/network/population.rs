@@ -184,7 +184,7 @@ mod tests {
     /// Fails unless the closed form gives what the definition does; false if f32 and f64 may differ in a ReLU.
     fn check(network: &Network, values: &[u8], labels: &[u8]) -> bool {
         let population = network.population(pixels(values, network), labels).unwrap();
-        let reference = Reference::of(network);
+        let reference = Reference::new(network);
         let inputs = values.chunks(network.widths()[0]);
         let input = |values: &[u8]| values.iter().map(|&value| f32::from(value) / 255.0).collect::<Vec<f32>>();
         let trails: Vec<Trail> =

@@ -26,7 +26,7 @@ pub(crate) struct Trail {
 }
 
 impl Reference {
-    pub(crate) fn of(network: &Network) -> Reference {
+    pub(crate) fn new(network: &Network) -> Reference {
         let layers =
             network.layer_parameters().unwrap().into_iter().map(|LayerParameters { fan_in, weight, bias, .. }| {
                 let numbers = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();

@@ -43,7 +43,7 @@ mod tests {
             widths in prop::collection::vec(1usize..50, 2..5), examples in 1usize..12, seed in any::<u32>(),
         ) {
             let mut network = network(&widths, seed.into());
-            let mut reference = Reference::of(&network);
+            let mut reference = Reference::new(&network);
             for number in 0..3 {
                 let (inputs, labels) = batch(&network, examples, 0.5, u64::from(seed) + number);
                 let rows = inputs.to_vec2::<f32>().unwrap();

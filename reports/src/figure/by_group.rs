@@ -36,14 +36,14 @@ fn figures(
     };
     let drawn_shares = Figure::new(section, shares, format!("{title} in the squared norm of the gradient"), &["shares", "groups"])
         .saying(format!("The gradient is that {whose}; a share is, to first order, also that in the reduction of the loss by a step along it. Top row: the actual groups; below, null worlds in which {explained} dealt out anew at random, the same for all steps. Dashed: the groups’ sizes, around which the shares of a null world stay. Triangles at the edge mark values outside the axis."))
-        .of(study, |condition| has(condition, "share", estimator), |sheet| share_panels(study, sheet, estimator))?;
+        .sheets(study, |condition| has(condition, "share", estimator), |sheet| share_panels(study, sheet, estimator))?;
     let title = match designations {
         true => "Cumulative contributions iᵖ and iᶜ of the mean pristine and the mean corrupt example",
         false => "Cumulative contributions of the mean example of every group",
     };
     let drawn_contributions = Figure::new(section, contributions, title, &["cumulative"])
         .saying(format!("To loss reduction over the first ten steps, summed from step 0: to first order, along the summed gradient {whose}, and per unit of the learning rate η. Each column has its own vertical scale."))
-        .of(study, |condition| has(condition, "cumulative", estimator), |sheet| contribution_panels(study, sheet, estimator))?;
+        .sheets(study, |condition| has(condition, "cumulative", estimator), |sheet| contribution_panels(study, sheet, estimator))?;
     Ok([drawn_shares, drawn_contributions].into_iter().flatten().collect())
 }
 
@@ -76,7 +76,7 @@ fn share_names(study: &Study) -> Vec<String> {
 
 fn share_panels(study: &Study, sheet: &Sheet, estimator: &str) -> Panels {
     let curves = |condition: &Condition, world: u64| {
-        let key = |group: &str| Key::of("share", estimator).world(world).group(group);
+        let key = |group: &str| Key::estimated("share", estimator).world(world).group(group);
         of_groups(study.groups(), false, width(study), |group| condition.series(&key(group)))
     };
     let worlds = worlds(sheet, "share", estimator);
@@ -107,13 +107,13 @@ fn share_panels(study: &Study, sheet: &Sheet, estimator: &str) -> Panels {
     };
     let rows = worlds.iter().zip(rows).map(row).collect();
     let legend = legend_of(share_names(study).into_iter(), study.groups().len());
-    Panels::of(sheet, legend.with_reference("group sizes"), rows)
+    Panels::new(sheet, legend.with_reference("group sizes"), rows)
 }
 
 fn contribution_panels(study: &Study, sheet: &Sheet, estimator: &str) -> Panels {
     let early = |series: Vec<Series>| series.into_iter().map(|series| series.before(FIRST_STEPS)).collect();
     let curves = |condition: &Condition, world: u64| {
-        let key = |group: &str| Key::of("cumulative", estimator).world(world).group(group);
+        let key = |group: &str| Key::estimated("cumulative", estimator).world(world).group(group);
         of_groups(study.groups(), true, width(study), |group| early(condition.series(&key(group))))
     };
     let worlds = worlds(sheet, "cumulative", estimator);
@@ -121,7 +121,7 @@ fn contribution_panels(study: &Study, sheet: &Sheet, estimator: &str) -> Panels 
         worlds.iter().map(|&world| sheet.conditions().map(|condition| curves(condition, world)).collect()).collect();
     let of_column = |column: usize| {
         let curves = rows.iter().flat_map(|row| &row[column]);
-        curves.flat_map(|drawn: &super::Drawn| drawn.series.curve.values()).collect()
+        curves.flat_map(|drawn: &super::StyledCurve| drawn.series.curve.values()).collect()
     };
     let (scales, exponent) = whole_scales(&(0..sheet.columns.len()).map(of_column).collect::<Vec<_>>());
     let x = Scale::whole(FIRST_STEPS - 1.0, 5);
@@ -136,5 +136,5 @@ fn contribution_panels(study: &Study, sheet: &Sheet, estimator: &str) -> Panels 
         true => format!("mean {group} example"),
         false => short_name(group),
     });
-    Panels::of(sheet, legend_of(names, study.groups().len()), rows)
+    Panels::new(sheet, legend_of(names, study.groups().len()), rows)
 }

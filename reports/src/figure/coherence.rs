@@ -6,13 +6,13 @@
 use std::rc::Rc;
 
 use super::heat_map::{self, Shade};
-use super::layout::{Drawn, Marks, Panels, Row};
+use super::layout::{Marks, Panels, Row, StyledCurve};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{INK, PRISTINE, group_look, group_looks};
+use super::style::{INK, PRISTINE, group_style, group_styles};
 use super::{COHERENCE, Figure, Figures, file_name, fitting, short_name, similarity, stiffness_by_class, values};
 use crate::axes::Scale;
 use crate::canvas::{Dash, Marker, Stroke};
-use crate::curve_names::CurveLook;
+use crate::curve_names::CurveStyle;
 use crate::curves::{Banded, EXACT, Key, PAPER, POPULATION, Series};
 use crate::study::{Condition, Sheet, Study};
 use crate::{ReportError, distinct};
@@ -47,9 +47,9 @@ pub fn figures(study: &Study) -> Figures {
         _ => 2,
     });
     for name in names {
-        let look = CurveLook::of(&study.summary, name);
-        figures.extend(of_layers(study, name, &look)?);
-        figures.extend(of_pairs(study, name, &look)?);
+        let style = CurveStyle::new(&study.summary, name);
+        figures.extend(of_layers(study, name, &style)?);
+        figures.extend(of_pairs(study, name, &style)?);
     }
     figures.extend(stiffness_by_class::figure(study)?);
     Ok(figures)
@@ -60,16 +60,20 @@ fn figure(name: &str, ending: &str, title: String, about: &str) -> Figure {
     Figure { linked: is_repetition(name), ..figure.saying(about) }
 }
 
-fn of_layers(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure>, ReportError> {
+fn of_layers(study: &Study, name: &str, style: &CurveStyle) -> Result<Option<Figure>, ReportError> {
     let shown = |key: &Key| &*key.curve == name && key.is_whole() && key.world == 0;
     let panels = |sheet: &Sheet| {
         let keys: Vec<&Key> = sheet.conditions().flat_map(Condition::keys).filter(|key| shown(key)).collect();
         let layers = distinct(keys.iter().filter_map(|key| key.layer.as_ref()));
         // A single layer is all layers.
         let layers = if layers.len() > 1 { layers } else { Vec::new() };
-        ByLayer { sheet, name, look, kinds: kinds(&keys), layers }.panels()
+        ByLayer { sheet, name, style, kinds: kinds(&keys), layers }.panels()
     };
-    figure(name, "", look.name.clone(), &look.about).of(study, |condition| condition.has(|key| shown(key)), panels)
+    figure(name, "", style.name.clone(), &style.about).sheets(
+        study,
+        |condition| condition.has(|key| shown(key)),
+        panels,
+    )
 }
 
 /// A row of a figure: its name, and the estimators that it shows.
@@ -97,7 +101,7 @@ fn kinds(keys: &[&Key]) -> Vec<Kind> {
 struct ByLayer<'a> {
     sheet: &'a Sheet<'a>,
     name: &'a str,
-    look: &'a CurveLook,
+    style: &'a CurveStyle,
     kinds: Vec<Kind>,
     layers: Vec<&'a Rc<str>>,
 }
@@ -107,51 +111,53 @@ impl ByLayer<'_> {
         let mapped = self.layers.len() > FEW_LAYERS;
         let in_curves = if mapped { &[] } else { &self.layers[..] };
         let rows: Vec<Row> = self.kinds.iter().map(|kind| self.curves(kind, in_curves)).collect();
-        let panels = Panels::of(self.sheet, self.legend(in_curves), rows).over_the_same_steps();
+        let panels = Panels::new(self.sheet, self.legend(in_curves), rows).over_the_same_steps();
         if mapped { self.with_maps(panels) } else { panels }
     }
 
     fn curves(&self, (kind, estimators): &Kind, layers: &[&Rc<str>]) -> Row {
         let both = estimators.len() > 1;
-        let of_estimator = |condition: &Condition, estimator: &str| -> Vec<Drawn> {
+        let of_estimator = |condition: &Condition, estimator: &str| -> Vec<StyledCurve> {
             let is_estimate = both && estimator == POPULATION;
             // Where the exact curves of layers are known, estimates of them would only hide them.
             let places = (0..layers.len()).rev().filter(|_| !is_estimate).map(Some).chain([None]);
             let drawn = places.flat_map(|place| {
-                let (stroke, marker) = look(place, is_estimate);
+                let (stroke, marker) = layer_style(place, is_estimate);
                 let phase = place.map_or(0.1, |place| 0.35 + 0.25 * (place % 3) as f64);
                 // The exact curve and its estimate may coincide: one of them carries the markers.
                 let marks = (!is_estimate).then_some((marker, Marks::Few(phase)));
                 let series = self.series(condition, estimator, place.map(|place| layers[place]));
                 let with_interval = |series: Series| if place.is_none() { series } else { series.without_interval() };
-                Drawn::all(series.into_iter().map(with_interval).collect(), stroke, marks)
+                StyledCurve::all(series.into_iter().map(with_interval).collect(), stroke, marks)
             });
             drawn.collect()
         };
-        let of_condition = |condition: &Condition| -> Vec<Drawn> {
+        let of_condition = |condition: &Condition| -> Vec<StyledCurve> {
             estimators.iter().flat_map(|estimator| of_estimator(condition, estimator)).collect()
         };
         // An estimate may be far out where there is little to estimate: the axis is the exact curves'.
-        let counts = |drawn: &&Drawn| !both || drawn.stroke.dash == Dash::Solid;
-        let all: Vec<Vec<Drawn>> = self.sheet.conditions().map(of_condition).collect();
+        let counts = |drawn: &&StyledCurve| !both || drawn.stroke.dash == Dash::Solid;
+        let all: Vec<Vec<StyledCurve>> = self.sheet.conditions().map(of_condition).collect();
         let y = fitting(&values(all.iter().flatten().filter(counts)));
-        Row::of_curves(self.look.y_axis.clone(), y, all).named(kind.as_str())
+        Row::of_curves(self.style.y_axis.clone(), y, all).named(kind.as_str())
     }
 
     fn series(&self, condition: &Condition, estimator: &str, layer: Option<&Rc<str>>) -> Vec<Series> {
-        condition.series(&Key::of(self.name, estimator).layer(layer.cloned()))
+        condition.series(&Key::estimated(self.name, estimator).layer(layer.cloned()))
     }
 
     fn legend(&self, layers: &[&Rc<str>]) -> Legend {
         let line = |(place, name): (Option<usize>, String)| {
-            let (stroke, marker) = look(place, false);
+            let (stroke, marker) = layer_style(place, false);
             (name, stroke, marker)
         };
         let all = (!layers.is_empty()).then(|| (None, "all layers".to_owned()));
         let each = layers.iter().enumerate().map(|(place, layer)| (Some(place), short_name(layer)));
-        let legend = Legend::of(all.into_iter().chain(each).map(line));
+        let legend = Legend::of_lines(all.into_iter().chain(each).map(line));
         match self.kinds.last().map(|(_, estimators)| &estimators[..]) {
-            Some([_, _]) => legend.with(LegendKey::Line(look(None, true).0), "population: estimated from the sample"),
+            Some([_, _]) => {
+                legend.with(LegendKey::Line(layer_style(None, true).0), "population: estimated from the sample")
+            }
             Some([only]) if **only == *POPULATION => {
                 legend.with(LegendKey::Words, "population: estimated from the sample")
             }
@@ -174,37 +180,49 @@ impl ByLayer<'_> {
             self.sheet.conditions().map(of_condition).collect()
         };
         let all: Vec<Vec<Vec<(String, Banded)>>> = self.kinds.iter().map(of_kind).collect();
+        // Each kind has its own colours: there may be powers of ten between a sample and the population.
+        let shades: Vec<Shade> =
+            all.iter().map(|layers| shade(layers.iter().flatten().map(|(_, curve)| curve))).collect();
         let curves = || all.iter().flatten().flatten().map(|(_, curve)| curve);
-        let shade = Shade::of(&curves().flat_map(|curve| &curve.line).filter_map(|point| point.1).collect::<Vec<_>>());
         let shown = panels.rows.iter().flat_map(|row| &row.plots).flat_map(|plot| &plot.curves);
         let last = curves().chain(shown.map(|drawn| &drawn.series.curve)).map(Banded::last_step).fold(1.0, f64::max);
         let x = Scale::steps(last);
         let rows = std::mem::take(&mut panels.rows);
-        for (((kind, _), layers), row) in self.kinds.iter().zip(&all).zip(rows) {
+        for ((((kind, _), layers), row), shade) in self.kinds.iter().zip(&all).zip(rows).zip(&shades) {
+            panels.rows.push(row);
             let most = layers.iter().map(Vec::len).max().unwrap_or(0);
-            let plots = layers.iter().map(|layers| heat_map::layers(layers, &x, &shade)).collect();
+            if most == 0 {
+                continue;
+            }
+            let plots = layers.iter().map(|layers| heat_map::layers(layers, &x, shade)).collect();
             let map = Row::new(heat_map::height(most), x.step_axis(), "", plots).named(kind.as_str());
-            panels.rows.extend([row, map]);
+            panels.rows.push(map);
+            let of_kind = if kind.is_empty() { String::new() } else { format!(", {kind}") };
+            panels.legend = panels.legend.and(shade.legend(&format!("{} by layer{of_kind}", self.style.y_axis)));
         }
-        panels.legend = panels.legend.and(shade.legend(&format!("{} by layer", self.look.y_axis)));
         panels
     }
 }
 
+/// Colours for the values of curves.
+fn shade<'a>(curves: impl Iterator<Item = &'a Banded>) -> Shade {
+    Shade::new(&curves.flat_map(|curve| &curve.line).filter_map(|point| point.1).collect::<Vec<_>>())
+}
+
 /// All layers together in ink, an estimate beside the exact curve in blue; layers in colours of their own.
-fn look(layer: Option<usize>, is_estimate: bool) -> (Stroke, Marker) {
+fn layer_style(layer: Option<usize>, is_estimate: bool) -> (Stroke, Marker) {
     match layer {
         None if is_estimate => (Stroke { dash: Dash::Dashed, ..Stroke::solid(PRISTINE, 1.25) }, Marker::Cross),
         None => (Stroke::solid(INK, 1.25), Marker::Disc),
         Some(index) => {
-            let (colour, marker) = group_look(index);
+            let (colour, marker) = group_style(index);
             (Stroke::solid(colour, 0.75), if marker == Marker::Disc { Marker::Triangle } else { marker })
         }
     }
 }
 
 /// Of groups or pairs of groups, or of classes; all layers together.
-fn of_pairs(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure>, ReportError> {
+fn of_pairs(study: &Study, name: &str, style: &CurveStyle) -> Result<Option<Figure>, ReportError> {
     let of_any = |key: &Key| &*key.curve == name && !key.is_whole() && key.layer.is_none() && key.world == 0;
     let keys = || study.conditions.iter().flat_map(Condition::keys).filter(|key| of_any(key));
     let Some(first) = keys().find(|key| key.is_of(PAPER)).or_else(|| keys().next()) else { return Ok(None) };
@@ -214,14 +232,14 @@ fn of_pairs(study: &Study, name: &str, look: &CurveLook) -> Result<Option<Figure
     let names = group_names(study, &all);
     let pairs = all.iter().any(|key| key.groups[1].is_some());
     let of_groups = names.iter().all(|name| study.groups().contains(name));
-    let title = format!("{}, {}", look.name, if of_groups { "within and between groups" } else { "by pair" });
-    let about = format!("{} Of all layers together.", look.about);
-    figure(name, if of_groups { "-groups" } else { "-pairs" }, title, about.trim()).of(
+    let title = format!("{}, {}", style.name, if of_groups { "within and between groups" } else { "by pair" });
+    let about = format!("{} Of all layers together.", style.about);
+    figure(name, if of_groups { "-groups" } else { "-pairs" }, title, about.trim()).sheets(
         study,
         |condition| condition.has(|key| shown(key)),
         |sheet| match pairs && names.len() > FEW_GROUPS {
-            true => heat_map::matrices(sheet, &look.y_axis, &names, |a, b| Key::of(name, estimator).pair(a, b)),
-            false => group_curves(sheet, look, &names, &all),
+            true => heat_map::matrices(sheet, &style.y_axis, &names, |a, b| Key::estimated(name, estimator).pair(a, b)),
+            false => group_curves(sheet, style, &names, &all),
         },
     )
 }
@@ -237,20 +255,20 @@ fn group_names(study: &Study, keys: &[&Key]) -> Vec<String> {
 }
 
 /// A line a group or pair, those within a group solid.
-fn group_curves(sheet: &Sheet, look: &CurveLook, names: &[String], keys: &[&Key]) -> Panels {
+fn group_curves(sheet: &Sheet, style: &CurveStyle, names: &[String], keys: &[&Key]) -> Panels {
     let of = distinct(keys.iter().copied());
-    let looks = group_looks(names.len());
+    let styles = group_styles(names.len());
     let look_of = |index: usize, key: &Key| {
         let within = key.groups[1].is_none() || key.groups[0] == key.groups[1];
         let place = names.iter().position(|name| key.groups[0].as_deref() == Some(name)).filter(|_| within);
-        let (colour, marker) = place.map_or_else(|| group_look(names.len() + index), |place| looks[place]);
+        let (colour, marker) = place.map_or_else(|| group_style(names.len() + index), |place| styles[place]);
         (Stroke { dash: if within { Dash::Solid } else { Dash::Dashed }, ..Stroke::solid(colour, 1.25) }, marker)
     };
-    let curves = |condition: &Condition| -> Vec<Drawn> {
+    let curves = |condition: &Condition| -> Vec<StyledCurve> {
         let drawn = of.iter().enumerate().flat_map(|(index, key)| {
             let (stroke, marker) = look_of(index, key);
             let marks = Marks::Few((index as f64 + 0.5) / of.len() as f64);
-            Drawn::all(condition.series(key), stroke, Some((marker, marks)))
+            StyledCurve::all(condition.series(key), stroke, Some((marker, marks)))
         });
         drawn.collect()
     };
@@ -258,10 +276,10 @@ fn group_curves(sheet: &Sheet, look: &CurveLook, names: &[String], keys: &[&Key]
         let (stroke, marker) = look_of(index, key);
         (pair_name(key), stroke, marker)
     };
-    let legend = Legend::of(of.iter().enumerate().map(line));
-    let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
-    let row = Row::of_curves(look.y_axis.clone(), fitting(&values(all.iter().flatten())), all);
-    Panels::of(sheet, legend, vec![row])
+    let legend = Legend::of_lines(of.iter().enumerate().map(line));
+    let all: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
+    let row = Row::of_curves(style.y_axis.clone(), fitting(&values(all.iter().flatten())), all);
+    Panels::new(sheet, legend, vec![row])
 }
 
 /// `within pristine`, `pristine with corrupt`, or the name of a group.

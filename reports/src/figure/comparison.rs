@@ -1,13 +1,13 @@
 //! Curves of several studies over each other: a column a condition, a row a layer or group, a line a study.
 
-use super::layout::{Drawn, Marks, Panels, Row};
+use super::layout::{Marks, Panels, Row, StyledCurve};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{INK, group_look};
+use super::style::{INK, group_style};
 use super::{Figure, Figures, file_name, fitting, linear, short_name, values};
 use crate::ReportError;
 use crate::canvas::Stroke;
 use crate::comparison::{Comparison, Tested};
-use crate::curve_names::{CurveLook, PERCENT};
+use crate::curve_names::{CurveStyle, PERCENT};
 use crate::curves::{Key, Series};
 use crate::numbers::capital;
 use crate::numbers::{self, MISSING};
@@ -23,7 +23,7 @@ const LEVEL: f64 = 0.05;
 /// Every figure, in the order of the comparison.
 pub fn draw_all(comparison: &Comparison) -> Figures {
     let figures = comparison.figures();
-    let figures = figures.iter().map(|keys| Overlay::of(comparison, keys).draw());
+    let figures = figures.iter().map(|keys| Overlay::new(comparison, keys).draw());
     Ok(figures.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
@@ -33,26 +33,26 @@ struct Overlay<'a> {
     /// By layer and groups.
     keys: &'a [&'a Key],
     tests: Vec<&'a Tested>,
-    look: CurveLook,
+    style: CurveStyle,
     name: String,
 }
 
 impl<'a> Overlay<'a> {
-    fn of(comparison: &'a Comparison, keys: &'a [&'a Key]) -> Overlay<'a> {
-        let look = CurveLook::of(&comparison.summary, &keys[0].curve);
+    fn new(comparison: &'a Comparison, keys: &'a [&'a Key]) -> Overlay<'a> {
+        let style = CurveStyle::new(&comparison.summary, &keys[0].curve);
         let name = match &keys[0].estimator {
-            Some(estimator) => format!("{} ({estimator})", look.name),
-            None => look.name.clone(),
+            Some(estimator) => format!("{} ({estimator})", style.name),
+            None => style.name.clone(),
         };
         let tests = comparison.tests.iter().filter(|test| keys.contains(&&test.key)).collect();
-        Overlay { comparison, keys, tests, look, name }
+        Overlay { comparison, keys, tests, style, name }
     }
 
     fn draw(self) -> Result<Option<Figure>, ReportError> {
         let first = self.keys[0];
         let file = first.estimator.iter().fold(file_name(&first.curve), |file, of| format!("{file}-{}", file_name(of)));
         let shown = self.shown();
-        let mut caption = self.look.about.clone();
+        let mut caption = self.style.about.clone();
         if shown.len() < self.keys.len() {
             let left_out = format!(
                 " The figure shows {} of {} layers and groups; the tables have all.",
@@ -70,7 +70,7 @@ impl<'a> Overlay<'a> {
         Figure::new("", file, self.name.clone(), tables)
             .saying(caption.trim())
             .with_numbers(self.numbers())
-            .drawn(sheets)
+            .with_pictures(sheets)
     }
 
     fn has(&self, condition: usize) -> bool {
@@ -90,21 +90,21 @@ impl<'a> Overlay<'a> {
     fn panels(&self, conditions: &[usize], shown: &[&Key]) -> Panels {
         let studies = &self.comparison.studies;
         let row = |key: &&Key| {
-            let curves = |condition: usize| -> Vec<Drawn> {
+            let curves = |condition: usize| -> Vec<StyledCurve> {
                 let of_study = |study: usize| {
                     let curve = self.comparison.curve(condition, study, key)?.clone();
-                    let series = Series { curve, one_of_several: false }.scaled(self.look.factor);
-                    let (colour, marker) = group_look(study);
+                    let series = Series { curve, one_of_several: false }.scaled(self.style.factor);
+                    let (colour, marker) = group_style(study);
                     let marks = Marks::Few((study as f64 + 0.5) / studies.len() as f64);
-                    Some(Drawn { series, stroke: Stroke::solid(colour, 1.25), marks: Some((marker, marks)) })
+                    Some(StyledCurve { series, stroke: Stroke::solid(colour, 1.25), marks: Some((marker, marks)) })
                 };
                 (0..studies.len()).filter_map(of_study).collect()
             };
-            let all: Vec<Vec<Drawn>> = conditions.iter().map(|&condition| curves(condition)).collect();
+            let all: Vec<Vec<StyledCurve>> = conditions.iter().map(|&condition| curves(condition)).collect();
             let values = values(all.iter().flatten());
             // Accuracies and losses are read on a linear axis, as where a study is reported.
             let y = if key.estimator.is_none() { linear(&values) } else { fitting(&values) };
-            let mut row = Row::of_curves(self.look.y_axis.clone(), y, all);
+            let mut row = Row::of_curves(self.style.y_axis.clone(), y, all);
             for (plot, condition) in row.plots.iter_mut().zip(conditions) {
                 let here = |test: &&&Tested| test.condition == *condition && test.key == **key;
                 let significant = self.tests.iter().filter(here).filter(|test| self.marks(test));
@@ -121,10 +121,10 @@ impl<'a> Overlay<'a> {
             }
         }
         let line = |(index, study): (usize, &String)| {
-            let (colour, marker) = group_look(index);
+            let (colour, marker) = group_style(index);
             (study.clone(), Stroke::solid(colour, 1.25), marker)
         };
-        let mut legend = Legend::of(studies.iter().enumerate().map(line));
+        let mut legend = Legend::of_lines(studies.iter().enumerate().map(line));
         if self.tests.iter().any(|test| self.marks(test)) {
             legend = legend.with(LegendKey::Tick(INK), "differ, Holm-corrected p ≤ 0.05");
         }
@@ -146,13 +146,13 @@ impl<'a> Overlay<'a> {
     fn numbers(&self) -> Option<Numbers> {
         let Comparison { summary, studies, conditions, .. } = self.comparison;
         let varying = self.comparison.varying();
-        let in_percent = self.look.factor == PERCENT;
+        let in_percent = self.style.factor == PERCENT;
         let mut head: Vec<String> =
             varying.iter().map(|&place| capital(&setting::name(&summary.conditions[place].name))).collect();
         let difference =
             if in_percent { "Difference in points [95\u{a0}%]" } else { "Difference of means [95\u{a0}%]" };
         head.extend(["Of", "Studies", "Seeds", difference, "p", "Steps with p\u{a0}≤\u{a0}0.05"].map(str::to_owned));
-        let significant = |value: f64| numbers::significant(self.look.factor * value, 3);
+        let significant = |value: f64| numbers::significant(self.style.factor * value, 3);
         let row = |test: &Tested| {
             let value = |&place: &usize| match &conditions[test.condition][place] {
                 Some(value) => setting::value(&summary.conditions[place].name, value),

@@ -11,10 +11,10 @@ pub fn figures(study: &Study) -> Figures {
     let several = |condition: &Condition| condition.runs.iter().any(|run| run.filled_groups() > 1);
     let figure = Figure::new(SHARES, "cross-terms", "Who pulls with whom", &["cross_terms"])
         .saying("The inner products of the groups’ summed gradients as fractions of ‖g‖²: they add up to 1 over a matrix, and along a row to the share of its group. Green: the two groups’ gradients agree; purple: they oppose each other. Of the sampled examples and weights.")
-        .of(
+        .sheets(
             study,
             |condition| has(condition, CURVE, PAPER) && several(condition),
-            |sheet| heat_map::matrices(sheet, "⟨g of row, g of column⟩ / ‖g‖²", study.groups(), |a, b| Key::of(CURVE, PAPER).pair(a, b)),
+            |sheet| heat_map::matrices(sheet, "⟨g of row, g of column⟩ / ‖g‖²", study.groups(), |a, b| Key::estimated(CURVE, PAPER).pair(a, b)),
         )?;
     Ok(figure.into_iter().collect())
 }

@@ -2,8 +2,8 @@
 
 use super::layout::{Cell, Panels, Plot, Row};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{GRID, diverging, sequential};
 use super::short_name;
+use super::style::{GRID, diverging, sequential};
 use crate::axes::{Scale, robust_range, spans_decades};
 use crate::curves::{Banded, Key};
 use crate::numbers;
@@ -49,7 +49,7 @@ enum Kind {
 
 impl Shade {
     /// For values; a few far out must not fade all others.
-    pub fn of(values: &[f64]) -> Shade {
+    pub fn new(values: &[f64]) -> Shade {
         let kind = match values.iter().any(|&value| value < 0.0) {
             true => Kind::Diverging,
             false if spans_decades(values) => Kind::Logarithmic,
@@ -117,23 +117,25 @@ impl Shade {
 pub fn layers(curves: &[(String, Banded)], x: &Scale, shade: &Shade) -> Plot {
     let names: Vec<String> = curves.iter().map(|(name, _)| short_name(name)).collect();
     let y = Scale::names(&names, true);
-    let mut cells: Vec<Cell> = Vec::new();
+    let (mut cells, mut numbers): (Vec<Cell>, Vec<_>) = (Vec::new(), Vec::new());
     let steps =
         spread(&common(curves.iter().flat_map(|(_, curve)| &curve.line).map(|point| point.0)), COLUMNS, |step| {
             x.position(step)
         });
-    for (index, (_, curve)) in curves.iter().enumerate() {
+    for (index, (layer, curve)) in curves.iter().enumerate() {
         for (place, &step) in steps.iter().enumerate() {
             let edge = |other: Option<&f64>| other.map_or(step, |&other| x.between(step.min(other), step.max(other)));
             let across = [edge(place.checked_sub(1).and_then(|before| steps.get(before))), edge(steps.get(place + 1))];
-            let colour = curve.at(step).map_or(GRID, |value| shade.colour(value));
+            let value = curve.at(step);
+            let colour = value.map_or(GRID, |value| shade.colour(value));
+            numbers.push((layer.clone(), step as i64, value));
             match cells.last_mut() {
                 Some(last) if last.y == y.slot(index) && last.colour == colour => last.x[1] = across[1],
                 _ => cells.push(Cell { x: across, y: y.slot(index), colour, text: String::new() }),
             }
         }
     }
-    Plot { cells, ..Plot::new(x.clone(), y) }
+    Plot { cells, numbers, ..Plot::new(x.clone(), y) }
 }
 
 /// How high a map of so many layers is.
@@ -163,9 +165,9 @@ pub fn matrices(sheet: &Sheet, quantity: &str, names: &[String], key: impl Fn(&s
     // Where numbers fade by steps, colours stand for those of a step.
     let sizes: Vec<f64> = values.iter().map(|values| largest(values)).collect();
     let fading = sizes.iter().any(|size| FADED * size < largest(&sizes));
-    let whole = Shade::of(&values.concat());
+    let whole = Shade::new(&values.concat());
     let shades: Vec<Shade> = match fading {
-        true => values.iter().map(|values| Shade { names: Some(OF_STEP), ..Shade::of(values) }).collect(),
+        true => values.iter().map(|values| Shade { names: Some(OF_STEP), ..Shade::new(values) }).collect(),
         false => vec![whole.clone(); steps.len()],
     };
     let short: Vec<String> = names.iter().map(|name| short_name(name)).collect();
@@ -240,14 +242,14 @@ mod tests {
 
     #[test]
     fn colours_follow_the_values() {
-        let signed = Shade::of(&[-0.5, 0.0, 0.25]);
+        let signed = Shade::new(&[-0.5, 0.0, 0.25]);
         assert_eq!(signed.ends(), ["−0.50", "0.50"]);
         assert_eq!(signed.colour(0.0), diverging(0.0));
-        let decades = Shade::of(&[0.1, 1.0, 10.0, 100.0]);
+        let decades = Shade::new(&[0.1, 1.0, 10.0, 100.0]);
         assert_eq!(decades.ends(), ["0.10", "100"]);
         assert_eq!(decades.colour(100.0), sequential(1.0));
         assert_eq!(decades.colour(0.0), sequential(0.0));
-        assert_eq!(Shade::of(&[]).ends().len(), 2, "nothing is drawn, nothing fails");
-        assert_eq!(Shade::of(&[3.0]).ends(), ["2.5", "3.5"]);
+        assert_eq!(Shade::new(&[]).ends().len(), 2, "nothing is drawn, nothing fails");
+        assert_eq!(Shade::new(&[3.0]).ends(), ["2.5", "3.5"]);
     }
 }

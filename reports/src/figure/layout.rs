@@ -3,8 +3,8 @@
 use plotters::style::{RGBColor, WHITE};
 
 use super::legend::{Key, Legend};
-use super::look::{BAND_OPACITY, COLUMN_WIDTH, FULL_WIDTH, INK, NULL_BAND, QUIET, curve_width};
 use super::steps;
+use super::style::{BAND_OPACITY, COLUMN_WIDTH, FULL_WIDTH, INK, NULL_BAND, QUIET, curve_width};
 use crate::ReportError;
 use crate::axes::{Panel, Scale};
 use crate::canvas::{self, Align, BODY, Canvas, Drawing, Font, Marker, PAPER, SCREEN, SMALL, Stroke, wrapped};
@@ -73,7 +73,7 @@ pub struct Plot {
     pub levels: Vec<(f64, Stroke)>,
     pub uprights: Vec<(f64, Stroke)>,
     /// The last on top.
-    pub curves: Vec<Drawn>,
+    pub curves: Vec<StyledCurve>,
     /// Steps marked at the bottom edge.
     pub marked: Vec<f64>,
     /// What stands where there is nothing.
@@ -92,7 +92,7 @@ pub struct Cell {
 
 /// A curve and how it looks.
 #[derive(Clone)]
-pub struct Drawn {
+pub struct StyledCurve {
     pub series: Series,
     pub stroke: Stroke,
     pub marks: Option<(Marker, Marks)>,
@@ -108,18 +108,18 @@ pub enum Marks {
     Last,
 }
 
-impl Drawn {
+impl StyledCurve {
     /// Each of the series alike; thinner where they are single seeds.
-    pub fn all(series: Vec<Series>, stroke: Stroke, marks: Option<(Marker, Marks)>) -> Vec<Drawn> {
+    pub fn all(series: Vec<Series>, stroke: Stroke, marks: Option<(Marker, Marks)>) -> Vec<StyledCurve> {
         let drawn = series.into_iter().map(|series| {
             let width = if series.one_of_several { stroke.width.min(curve_width(2)) } else { stroke.width };
-            Drawn { series, stroke: Stroke { width, ..stroke }, marks }
+            StyledCurve { series, stroke: Stroke { width, ..stroke }, marks }
         });
         drawn.collect()
     }
 }
 
-impl Drawn {
+impl StyledCurve {
     /// What tells it from other curves: its colour and its dashes.
     fn attributes(&self) -> String {
         format!("data-s=\"{}\"", self.stroke.name())
@@ -172,7 +172,7 @@ impl Row {
     }
 
     /// A row of curves over training, a panel for each list, with one vertical axis.
-    pub fn of_curves(y_axis: impl Into<String>, y: Scale, all: Vec<Vec<Drawn>>) -> Row {
+    pub fn of_curves(y_axis: impl Into<String>, y: Scale, all: Vec<Vec<StyledCurve>>) -> Row {
         let x = steps(all.iter().flatten());
         let plot = |curves| Plot { curves, ..Plot::new(x.clone(), y.clone()) };
         Row::new(MIDDLE, x.step_axis(), y_axis, all.into_iter().map(plot).collect())
@@ -263,7 +263,7 @@ impl Places {
 
 impl Panels {
     /// Of a sheet, with its conditions over the first row.
-    pub fn of(sheet: &Sheet, legend: Legend, rows: Vec<Row>) -> Panels {
+    pub fn new(sheet: &Sheet, legend: Legend, rows: Vec<Row>) -> Panels {
         let labels = sheet.columns.iter().map(|(label, _)| label.clone());
         Panels { legend, interval: sheet.interval(), rows }.headed(labels)
     }
@@ -388,7 +388,7 @@ impl Layout<'_> {
         let bottom = top + legend.map_or(0.0, |legend| legend.height(places.legend_width()));
         let height = bottom + (0..self.rows.len()).map(|row| self.height_of(row)).sum::<f64>();
         canvas::draw((places.width, height), scale, units, title, |canvas| {
-            let font = Font { bold: true, ..Font::of(BODY) };
+            let font = Font { bold: true, ..Font::new(BODY) };
             for (line, text) in heading.iter().enumerate() {
                 canvas.text(text, (places.lefts[0], HEADING * (line as f64 + 1.0) - 1.0), Align::Left, font)?;
             }
@@ -425,7 +425,7 @@ impl Layout<'_> {
     }
 
     fn draw_row(&self, canvas: &Canvas, row: &Row, index: usize, y: f64) -> Result<(), ReportError> {
-        let (places, font) = (&self.places, Font::of(BODY));
+        let (places, font) = (&self.places, Font::new(BODY));
         let (width, height) = (places.panel_width, row.height.unwrap_or(places.panel_width));
         let top = y + row.above(width);
         let axis = self.has_x_labels(index);
@@ -463,7 +463,7 @@ impl Plot {
         lines: usize,
         width: f64,
     ) -> Result<(), ReportError> {
-        let font = Font { bold: true, ..Font::of(BODY) };
+        let font = Font { bold: true, ..Font::new(BODY) };
         let centre = left + width / 2.0;
         let heading = wrapped(&self.heading, width, BODY);
         let first = lines - heading.len().min(lines);
@@ -509,7 +509,7 @@ impl Plot {
             let band = || panel.interval(&curve.series, curve.stroke.colour);
             panel.canvas.group(&curve.attributes(), band)?;
         }
-        let draw = |curve: &Drawn| panel.canvas.group(&curve.attributes(), || curve.draw(panel));
+        let draw = |curve: &StyledCurve| panel.canvas.group(&curve.attributes(), || curve.draw(panel));
         self.curves.iter().try_for_each(draw)
     }
 }

@@ -1,13 +1,13 @@
 //! Figure 1 of the paper: how the networks of each condition learn; a panel a curve, a line a condition.
 
-use super::layout::{Drawn, Marks, Panels, Plot, Row, TALL};
+use super::layout::{Marks, Panels, Plot, Row, StyledCurve, TALL};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{group_look, noise_colour};
+use super::style::{group_style, noise_colour};
 use super::{Figure, Figures};
 use super::{LEARNING, steps, values};
 use crate::axes::{Scale, whole_range};
 use crate::canvas::Stroke;
-use crate::curve_names::{CurveLook, PERCENT};
+use crate::curve_names::{CurveStyle, PERCENT};
 use crate::curves::Key;
 use crate::distinct;
 use crate::numbers;
@@ -25,7 +25,7 @@ pub fn figures(study: &Study) -> Figures {
     let figure = Figure::new(LEARNING, "learning", "How the networks learn", &["curves"])
         .saying(caption(study))
         .with_numbers(last_numbers(study))
-        .of(study, |condition| condition.has(is_shown), |sheet| panels(study, sheet))?;
+        .sheets(study, |condition| condition.has(is_shown), |sheet| panels(study, sheet))?;
     Ok(figure.into_iter().collect())
 }
 
@@ -74,29 +74,30 @@ fn names(sheet: &Sheet) -> Vec<String> {
 fn panels(study: &Study, sheet: &Sheet) -> Panels {
     let names = names(sheet);
     let strokes = strokes(study, sheet);
-    let curves = |curve: &str, factor: f64| -> Vec<Drawn> {
+    let curves = |curve: &str, factor: f64| -> Vec<StyledCurve> {
         let of_condition = |(index, condition): (usize, &Condition)| {
             let series = condition.series(&Key::new(curve)).into_iter().map(|series| series.scaled(factor));
             let (stroke, marker) = strokes[index];
             let phase = (index as f64 + 0.5) / strokes.len() as f64;
-            Drawn::all(series.collect(), stroke, marker.map(|marker| (marker, Marks::Few(phase))))
+            StyledCurve::all(series.collect(), stroke, marker.map(|marker| (marker, Marks::Few(phase))))
         };
         sheet.conditions().enumerate().flat_map(of_condition).collect()
     };
-    let looks: Vec<CurveLook> = names.iter().map(|name| CurveLook::of(&study.summary, name)).collect();
-    let all: Vec<Vec<Drawn>> = names.iter().zip(&looks).map(|(name, look)| curves(name, look.factor)).collect();
+    let styles: Vec<CurveStyle> = names.iter().map(|name| CurveStyle::new(&study.summary, name)).collect();
+    let all: Vec<Vec<StyledCurve>> =
+        names.iter().zip(&styles).map(|(name, style)| curves(name, style.factor)).collect();
     let x = steps(all.iter().flatten());
-    let plot = |(index, (curves, look)): (usize, (Vec<Drawn>, CurveLook))| {
+    let plot = |(index, (curves, style)): (usize, (Vec<StyledCurve>, CurveStyle))| {
         let values = values(curves.iter());
         let (low, high) = whole_range(&values);
-        let y = match look.factor == PERCENT && look.name != OVERFIT {
+        let y = match style.factor == PERCENT && style.name != OVERFIT {
             true => Scale::linear(low.min(-2.0), high.max(102.0), 5, 0),
             false => Scale::linear(low, high, 5, 0),
         };
         let letter = char::from(b'a' + (index % 26) as u8);
-        Plot { heading: format!("({letter}) {}", look.name), y_axis: look.y_axis, curves, ..Plot::new(x.clone(), y) }
+        Plot { heading: format!("({letter}) {}", style.name), y_axis: style.y_axis, curves, ..Plot::new(x.clone(), y) }
     };
-    let mut plots = all.into_iter().zip(looks).enumerate().map(plot);
+    let mut plots = all.into_iter().zip(styles).enumerate().map(plot);
     let mut rows = Vec::new();
     loop {
         let row: Vec<Plot> = plots.by_ref().take(SIDE_BY_SIDE).collect();
@@ -108,19 +109,19 @@ fn panels(study: &Study, sheet: &Sheet) -> Panels {
     Panels { legend: legend(study, sheet, &strokes), interval: sheet.interval(), rows }
 }
 
-type Look = (Stroke, Option<crate::canvas::Marker>);
+type LineStyle = (Stroke, Option<crate::canvas::Marker>);
 
 /// Ordered colours where conditions are ordered: they differ in one number.
-fn strokes(study: &Study, sheet: &Sheet) -> Vec<Look> {
+fn strokes(study: &Study, sheet: &Sheet) -> Vec<LineStyle> {
     let number = sheet.columns.len();
-    let look = |index: usize| match ordered(study, sheet) {
+    let style = |index: usize| match ordered(study, sheet) {
         Some(_) => (Stroke::solid(noise_colour(index, number), 1.25), None),
         None => {
-            let (colour, marker) = group_look(index);
+            let (colour, marker) = group_style(index);
             (Stroke::solid(colour, 1.25), Some(marker))
         }
     };
-    (0..number).map(look).collect()
+    (0..number).map(style).collect()
 }
 
 /// The only condition that the columns of a sheet differ in, if it is a number.
@@ -134,7 +135,7 @@ fn ordered(study: &Study, sheet: &Sheet) -> Option<usize> {
     settings.iter().all(is_number).then_some(only)
 }
 
-fn legend(study: &Study, sheet: &Sheet, looks: &[Look]) -> Legend {
+fn legend(study: &Study, sheet: &Sheet, styles: &[LineStyle]) -> Legend {
     let conditions = &study.summary.conditions;
     let ordered = ordered(study, sheet);
     let words = ordered.map(|place| crate::numbers::capital(&setting::name(&conditions[place].name)));
@@ -146,7 +147,7 @@ fn legend(study: &Study, sheet: &Sheet, looks: &[Look]) -> Legend {
         }
         None => label.clone(),
     };
-    let keys = sheet.columns.iter().zip(looks).filter(|(column, _)| !name(column).is_empty());
+    let keys = sheet.columns.iter().zip(styles).filter(|(column, _)| !name(column).is_empty());
     keys.fold(legend, |legend, (column, (stroke, marker))| match marker {
         Some(marker) => legend.with(LegendKey::MarkedLine(*stroke, *marker), name(column)),
         None => legend.with(LegendKey::Line(Stroke { width: 1.75, ..*stroke }), name(column)),

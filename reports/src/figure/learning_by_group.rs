@@ -3,7 +3,7 @@
 use super::layout::{MIDDLE, Panels, Plot, Row};
 use super::{Figure, Figures, LEARNING, legend_of, of_groups, short_name, steps, values};
 use crate::axes::{Scale, whole_range};
-use crate::curve_names::{CurveLook, PERCENT};
+use crate::curve_names::{CurveStyle, PERCENT};
 use crate::curves::Key;
 use crate::distinct;
 use crate::study::{Condition, Sheet, Study};
@@ -17,7 +17,7 @@ pub fn figures(study: &Study) -> Figures {
     };
     let figure = Figure::new(LEARNING, "learning-groups", "When the examples of each group are learned", &["curves"])
         .saying(what)
-        .of(study, |condition| condition.has(is_shown), |sheet| panels(study, sheet))?;
+        .sheets(study, |condition| condition.has(is_shown), |sheet| panels(study, sheet))?;
     Ok(figure.into_iter().collect())
 }
 
@@ -32,20 +32,20 @@ fn panels(study: &Study, sheet: &Sheet) -> Panels {
     names.sort_by_key(|name| *name != "learned");
     let groups = study.groups();
     let row = |name: &&str| {
-        let look = CurveLook::of(&study.summary, name);
+        let style = CurveStyle::new(&study.summary, name);
         let curves = |condition: &Condition| {
             of_groups(groups, false, 1.0, |group| {
                 let series = condition.series(&Key::new(name).group(group));
-                series.into_iter().map(|series| series.scaled(look.factor)).collect()
+                series.into_iter().map(|series| series.scaled(style.factor)).collect()
             })
         };
         let all: Vec<_> = sheet.conditions().map(curves).collect();
         let (low, high) = whole_range(&values(all.iter().flatten()));
-        let y = if look.factor == PERCENT { Scale::linear(-2.0, 102.0, 4, 0) } else { Scale::linear(low, high, 4, 0) };
+        let y = if style.factor == PERCENT { Scale::linear(-2.0, 102.0, 4, 0) } else { Scale::linear(low, high, 4, 0) };
         let x = steps(all.iter().flatten());
         let plot = |curves| Plot { curves, ..Plot::new(x.clone(), y.clone()) };
-        Row::new(MIDDLE, x.step_axis(), look.title(), all.into_iter().map(plot).collect())
+        Row::new(MIDDLE, x.step_axis(), style.title(), all.into_iter().map(plot).collect())
     };
     let legend = legend_of(groups.iter().map(|group| short_name(group)), groups.len());
-    Panels::of(sheet, legend, names.iter().map(row).collect())
+    Panels::new(sheet, legend, names.iter().map(row).collect())
 }

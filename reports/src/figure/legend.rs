@@ -3,9 +3,9 @@
 use plotters::style::RGBColor;
 
 use super::heat_map::Shade;
-use super::look::{BAND_OPACITY, QUIET};
+use super::style::{BAND_OPACITY, QUIET};
 use crate::ReportError;
-use crate::canvas::{self, Align, BODY, Canvas, Drawing, Font, Marker, Place, SCREEN, Stroke, text_width, wrapped};
+use crate::canvas::{self, Align, BODY, Canvas, Drawing, Font, Marker, Position, SCREEN, Stroke, text_width, wrapped};
 
 const ROW: f64 = 14.0;
 const SAMPLE: f64 = 16.0;
@@ -41,7 +41,7 @@ impl Legend {
     }
 
     /// Of marked lines, each with what it stands for.
-    pub fn of(lines: impl IntoIterator<Item = (String, Stroke, Marker)>) -> Legend {
+    pub fn of_lines(lines: impl IntoIterator<Item = (String, Stroke, Marker)>) -> Legend {
         let line = |legend: Legend, (text, stroke, marker)| legend.with(Key::MarkedLine(stroke, marker), text);
         lines.into_iter().fold(Legend::new(), line)
     }
@@ -91,7 +91,7 @@ impl Legend {
         ROW * self.rows(width).len() as f64 + 4.0
     }
 
-    pub fn draw(&self, canvas: &Canvas, (left, top): Place, width: f64) -> Result<(), ReportError> {
+    pub fn draw(&self, canvas: &Canvas, (left, top): Position, width: f64) -> Result<(), ReportError> {
         for (row, items) in self.rows(width).into_iter().enumerate() {
             let y = top + ROW * (row as f64 + 0.5) + 2.0;
             let mut x = left;
@@ -141,10 +141,10 @@ fn bar_width(shade: &Shade) -> f64 {
     BAR + shade.ends().iter().map(|end| text_width(end, BODY) + 5.0).sum::<f64>()
 }
 
-fn draw_bar(canvas: &Canvas, shade: &Shade, (x, y): Place) -> Result<(), ReportError> {
+fn draw_bar(canvas: &Canvas, shade: &Shade, (x, y): Position) -> Result<(), ReportError> {
     const PIECES: u32 = 30;
     let [low, high] = shade.ends();
-    let font = Font::of(BODY);
+    let font = Font::new(BODY);
     canvas.label(&low, (x, y), Align::Left, font)?;
     let left = x + text_width(&low, BODY) + 5.0;
     for piece in 0..PIECES {
@@ -155,17 +155,17 @@ fn draw_bar(canvas: &Canvas, shade: &Shade, (x, y): Place) -> Result<(), ReportE
     canvas.label(&high, (left + BAR + 5.0, y), Align::Left, font)
 }
 
-fn draw_item(canvas: &Canvas, key: &Key, text: &str, (x, y): Place) -> Result<(), ReportError> {
+fn draw_item(canvas: &Canvas, key: &Key, text: &str, (x, y): Position) -> Result<(), ReportError> {
     draw_sample(canvas, key, (x, y))?;
     let text_left = match key {
         Key::Words => x,
         Key::Bar(shade) => x + bar_width(shade) + 8.0,
         _ => x + SAMPLE + 4.0,
     };
-    canvas.label(text, (text_left, y), Align::Left, Font::of(BODY))
+    canvas.label(text, (text_left, y), Align::Left, Font::new(BODY))
 }
 
-fn draw_sample(canvas: &Canvas, key: &Key, (x, y): Place) -> Result<(), ReportError> {
+fn draw_sample(canvas: &Canvas, key: &Key, (x, y): Position) -> Result<(), ReportError> {
     let line = [(x, y), (x + SAMPLE, y)];
     match key {
         Key::Words | Key::More => {}

@@ -1,8 +1,8 @@
 //! Conditions at matched training accuracy: test accuracy and overfit against training accuracy, a curve a condition.
 
-use super::layout::{Drawn, Marks, Panels, Plot, Row, TALL};
+use super::layout::{Marks, Panels, Plot, Row, StyledCurve, TALL};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{QUIET, line_look};
+use super::style::{QUIET, line_style};
 use super::{Figure, Figures, MATCHED, values};
 use crate::axes::{Scale, whole_range, wide_range};
 use crate::canvas::{Dash, Stroke};
@@ -38,12 +38,12 @@ pub fn figures(study: &Study) -> Figures {
         .saying(format!("Each curve is a condition from its first evaluation to its last, which the marker shows; the higher its test accuracy and the lower its overfit at the same training accuracy, the better it generalises from what it has fitted. Upright lines: the proper accuracy, dotted, and the largest training accuracy that every run at that noise level reached, solid, at which the table compares the conditions (interpolated between evaluations, means over seeds).{sentence}"))
         .with_numbers(matched_numbers(study, &levels));
     let sheets = levels.chunks(MOST_COLUMNS).map(|levels| (String::new(), panels(study, &conditions(study), levels)));
-    Ok(figure.drawn(sheets.collect())?.into_iter().collect())
+    Ok(figure.with_pictures(sheets.collect())?.into_iter().collect())
 }
 
 fn levels(study: &Study) -> Vec<Level<'_>> {
     let Some(rows) = &study.matched else { return Vec::new() };
-    let noise = study.place(NOISE);
+    let noise = study.condition_index(NOISE);
     let mut levels: Vec<Level> = Vec::new();
     for row in 0..rows.len() {
         let setting = setting::of_row(rows, row, &study.summary);
@@ -67,12 +67,12 @@ fn levels(study: &Study) -> Vec<Level<'_>> {
 
 /// What tells the conditions of a noise level apart.
 fn label(study: &Study, condition: &Condition) -> String {
-    let noise = study.place(NOISE);
+    let noise = study.condition_index(NOISE);
     let others: Vec<usize> = study.varying().into_iter().filter(|place| Some(*place) != noise).collect();
     setting::label(&study.summary, &condition.setting, &others)
 }
 
-/// The labels of all conditions, in order: each has its look in every panel.
+/// The labels of all conditions, in order: each has its style in every panel.
 fn conditions(study: &Study) -> Vec<String> {
     distinct(study.conditions.iter().map(|condition| label(study, condition)))
 }
@@ -90,24 +90,24 @@ fn matched() -> Stroke {
 }
 
 fn panels(study: &Study, labels: &[String], levels: &[Level]) -> Panels {
-    let look = |condition: &Condition| {
+    let style = |condition: &Condition| {
         let label = label(study, condition);
-        let (colour, dash, marker) = line_look(labels.iter().position(|known| *known == label).unwrap_or(0));
+        let (colour, dash, marker) = line_style(labels.iter().position(|known| *known == label).unwrap_or(0));
         (Stroke { dash, ..Stroke::solid(colour, 1.25) }, marker)
     };
-    let of_level = |level: &Level, curve: &str| -> Vec<Drawn> {
+    let of_level = |level: &Level, curve: &str| -> Vec<StyledCurve> {
         let drawn = level.matches.iter().flat_map(|of| {
-            let (stroke, marker) = look(of.condition);
+            let (stroke, marker) = style(of.condition);
             // Where training ended: early in training the curves of all conditions coincide.
-            Drawn::all(against_training(of.condition, curve), stroke, Some((marker, Marks::Last)))
+            StyledCurve::all(against_training(of.condition, curve), stroke, Some((marker, Marks::Last)))
         });
         drawn.collect()
     };
     let row = |(curve, title): (&str, &str)| {
-        let all: Vec<Vec<Drawn>> = levels.iter().map(|level| of_level(level, curve)).collect();
+        let all: Vec<Vec<StyledCurve>> = levels.iter().map(|level| of_level(level, curve)).collect();
         let (low, high) = whole_range(&values(all.iter().flatten()));
         let y = Scale::linear(low, high.max(10.0), 5, 0);
-        let plot = |(level, curves): (&Level, Vec<Drawn>)| {
+        let plot = |(level, curves): (&Level, Vec<StyledCurve>)| {
             let accuracies = curves.iter().flat_map(|drawn| drawn.series.curve.line.iter().map(|point| point.0));
             let accuracies: Vec<f64> = accuracies.collect();
             let reached = level.matches.first().and_then(|of| of.train_accuracy).map(|accuracy| 100.0 * accuracy);
@@ -129,10 +129,10 @@ fn panels(study: &Study, labels: &[String], levels: &[Level]) -> Panels {
     let shown = |row: &Row| row.plots.iter().any(|plot| !plot.curves.is_empty());
     let rows = rows.into_iter().filter(shown).collect();
     let line = |(index, label): (usize, &String)| {
-        let (colour, dash, marker) = line_look(index);
+        let (colour, dash, marker) = line_style(index);
         (label.clone(), Stroke { dash, ..Stroke::solid(colour, 1.25) }, marker)
     };
-    let legend = Legend::of(labels.iter().enumerate().map(line))
+    let legend = Legend::of_lines(labels.iter().enumerate().map(line))
         .with(LegendKey::Line(proper()), "proper accuracy")
         .with(LegendKey::Line(matched()), "matched accuracy");
     Panels { legend, interval: OVER_SEEDS, rows }.headed(levels.iter().map(heading))

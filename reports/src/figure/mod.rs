@@ -9,13 +9,13 @@ mod layout;
 mod learning;
 mod learning_by_group;
 mod legend;
-pub mod look;
 mod matched;
 mod null_bands;
 pub mod overview;
 mod population;
 mod similarity;
 mod stiffness_by_class;
+pub mod style;
 mod winsorization;
 
 use std::collections::HashSet;
@@ -29,9 +29,9 @@ use crate::numbers_of_runs::Numbers;
 use crate::study::{Condition, Sheet, Study};
 
 pub use layout::Size;
-use layout::{Drawn, Marks, Panels, Plot};
+use layout::{Marks, Panels, Plot, StyledCurve};
 use legend::Legend;
-use look::group_looks;
+use style::group_styles;
 
 /// The figures of a kind.
 type Figures = Result<Vec<Figure>, ReportError>;
@@ -116,7 +116,7 @@ impl Picture {
         for (names, plot) in self.plots() {
             let panel = names.map(quoted).join(",");
             let nulls = plot.null.iter().map(|curve| ("null worlds", curve));
-            let name = |drawn: &Drawn| self.panels.legend.name_of(&drawn.stroke);
+            let name = |drawn: &StyledCurve| self.panels.legend.name_of(&drawn.stroke);
             let curves = plot.curves.iter().map(|drawn| (name(drawn), &drawn.series.curve));
             for (name, curve) in nulls.chain(curves) {
                 write_points(&mut text, &format!("{panel},{}", quoted(name)), curve);
@@ -144,7 +144,7 @@ impl Picture {
         parts.join(". ")
     }
 
-    fn ends(&self, [heading, row, axis]: [&str; 3], drawn: &Drawn) -> Option<String> {
+    fn ends(&self, [heading, row, axis]: [&str; 3], drawn: &StyledCurve) -> Option<String> {
         let mut known = drawn.series.curve.line.iter().filter_map(|point| Some((point.0, point.1?)));
         let first = known.next()?;
         let last = known.next_back().unwrap_or(first);
@@ -208,7 +208,7 @@ impl Figure {
     }
 
     /// Draws a sheet after the other of the conditions that have something to show; none if no condition has.
-    fn of(
+    fn sheets(
         self,
         study: &Study,
         shown: impl Fn(&Condition) -> bool,
@@ -217,7 +217,7 @@ impl Figure {
         let sheets = study.sheets(shown);
         let over_seeds = sheets.iter().flat_map(Sheet::conditions).any(|condition| condition.runs.len() > 1);
         let drawn = sheets.into_iter().map(|sheet| (sheet.heading.clone(), panels(&sheet))).collect();
-        let mut figure = self.drawn(drawn)?;
+        let mut figure = self.with_pictures(drawn)?;
         if let Some(figure) = figure.as_mut().filter(|_| over_seeds) {
             figure.tables.push("over_seeds");
         }
@@ -225,7 +225,7 @@ impl Figure {
     }
 
     /// Draws panels under their headings, those with nothing to show left out.
-    fn drawn(mut self, mut sheets: Vec<(String, Panels)>) -> Result<Option<Figure>, ReportError> {
+    fn with_pictures(mut self, mut sheets: Vec<(String, Panels)>) -> Result<Option<Figure>, ReportError> {
         sheets.retain(|(_, panels)| !panels.is_empty());
         let several = sheets.len() > 1;
         for (number, (heading, panels)) in sheets.into_iter().enumerate() {
@@ -278,12 +278,12 @@ fn of_groups(
     every: bool,
     width: f64,
     series: impl Fn(&str) -> Vec<crate::curves::Series>,
-) -> Vec<Drawn> {
-    let looks = group_looks(names.len());
+) -> Vec<StyledCurve> {
+    let looks = group_styles(names.len());
     let number = names.len().max(1) as f64;
     let drawn = names.iter().zip(looks).enumerate().rev().flat_map(|(index, (name, (colour, marker)))| {
         let marks = if every { Marks::Every } else { Marks::Few((index as f64 + 0.5) / number) };
-        Drawn::all(series(name), Stroke::solid(colour, width), Some((marker, marks)))
+        StyledCurve::all(series(name), Stroke::solid(colour, width), Some((marker, marks)))
     });
     drawn.collect()
 }
@@ -291,16 +291,16 @@ fn of_groups(
 /// A legend of groups, each with what it is called.
 fn legend_of(names: impl Iterator<Item = String>, number: usize) -> Legend {
     let line = |(name, (colour, marker))| (name, Stroke::solid(colour, 1.25), marker);
-    Legend::of(names.zip(group_looks(number)).map(line))
+    Legend::of_lines(names.zip(group_styles(number)).map(line))
 }
 
 /// The values of curves, without their intervals.
-fn values<'a>(curves: impl Iterator<Item = &'a Drawn>) -> Vec<f64> {
+fn values<'a>(curves: impl Iterator<Item = &'a StyledCurve>) -> Vec<f64> {
     curves.flat_map(|drawn| &drawn.series.curve.line).filter_map(|point| point.1).collect()
 }
 
 /// The steps of curves.
-fn steps<'a>(curves: impl Iterator<Item = &'a Drawn>) -> Scale {
+fn steps<'a>(curves: impl Iterator<Item = &'a StyledCurve>) -> Scale {
     Scale::steps(curves.map(|drawn| drawn.series.curve.last_step()).fold(1.0, f64::max))
 }
 

@@ -1,9 +1,9 @@
 //! Figures 2 and 3 in our version: shares of groups and differences of their cumulative contributions against the band that
 //! no null world leaves, with p-values.
 
-use super::layout::{Drawn, MIDDLE, Marks, Panels, Plot, Row, TALL};
+use super::layout::{MIDDLE, Marks, Panels, Plot, Row, StyledCurve, TALL};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{NULL_BAND, PRISTINE};
+use super::style::{NULL_BAND, PRISTINE};
 use super::{Figure, Figures, POPULATION, SHARES, groups_name, values, whole_scales};
 use crate::axes::{Scale, axis_title, wide_range};
 use crate::canvas::{Marker, Stroke};
@@ -30,7 +30,7 @@ fn figures(study: &Study, estimator: &str, section: &'static str, names: [&'stat
     let groups = study.most_telling(SHARE, estimator, all_groups.clone());
     let pairs = study.most_telling(DIFFERENCE, estimator, all_pairs.clone());
     let has = |statistic: &'static str, shown: &[Groups]| {
-        let keys: Vec<Key> = shown.iter().map(|groups| Key::of(statistic, estimator).groups(groups)).collect();
+        let keys: Vec<Key> = shown.iter().map(|groups| Key::estimated(statistic, estimator).groups(groups)).collect();
         move |condition: &Condition| condition.has(|key| keys.contains(key))
     };
     let worlds = numbers::count(study.summary.options.null_worlds as u64);
@@ -41,12 +41,12 @@ fn figures(study: &Study, estimator: &str, section: &'static str, names: [&'stat
         .saying(format!("{share} with the band that the shares of 95 % of {worlds} null worlds never leave at any step. The crossover is the mean of a share over the first tenth of the recorded steps minus its mean over the last tenth; the simultaneous p-value is of its largest standardised distance from its null mean over all steps. With {worlds} worlds no p-value can be below {smallest}: where it is written “≤”, no null world was as extreme. Where there are several seeds, the panel gives the largest p-value. In brackets: how far simulating finitely many worlds leaves p uncertain (95 % Clopper–Pearson interval).{}", left_out(&groups, &all_groups, "groups")))
         .with_numbers(share_numbers(study, estimator))
         .with_numbers(mean_share_numbers(study, estimator))
-        .of(study, has(SHARE, &groups), |sheet| panels(study, sheet, SHARE, estimator, &groups))?;
+        .sheets(study, has(SHARE, &groups), |sheet| panels(study, sheet, SHARE, estimator, &groups))?;
     let difference = if study.by_designation() { "D = iᵖ − iᶜ" } else { "D, of one group less another," };
     let differences = Figure::new(section, names[1], format!("The differences of the cumulative contributions{whose}, tested"), &["differences", "null", "tests"])
         .saying(format!("The difference {difference} with its simultaneous 95 % null band, at every step recorded without a gap from step 0: the simultaneous p-value is over the same steps. D₁₀ is the difference after the first ten steps, with its two-sided p-value.{}", left_out(&pairs, &all_pairs, "pairs of groups")))
         .with_numbers(difference_numbers(study, estimator))
-        .of(study, has(DIFFERENCE, &pairs), |sheet| panels(study, sheet, DIFFERENCE, estimator, &pairs))?;
+        .sheets(study, has(DIFFERENCE, &pairs), |sheet| panels(study, sheet, DIFFERENCE, estimator, &pairs))?;
     Ok([shares, differences].into_iter().flatten().collect())
 }
 
@@ -70,14 +70,14 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn row(&self, study: &Study, sheet: &Sheet) -> Row {
-        let key = Key::of(self.statistic, self.estimator).groups(self.groups);
+        let key = Key::estimated(self.statistic, self.estimator).groups(self.groups);
         let series = |condition: &Condition| condition.series(&key);
         let last = sheet.conditions().flat_map(series).map(|series| series.curve.last_step()).fold(1.0, f64::max);
         let few = last <= LINEAR_STEPS;
         let x = if few { Scale::whole(last, 5) } else { Scale::steps(last) };
         let marks = if few { Marks::Every } else { Marks::Few(0.5) };
-        let curves = |condition| Drawn::all(series(condition), statistic_stroke(), Some((Marker::Disc, marks)));
-        let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
+        let curves = |condition| StyledCurve::all(series(condition), statistic_stroke(), Some((Marker::Disc, marks)));
+        let all: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
         let of_panels: Vec<Vec<f64>> =
             sheet.conditions().zip(&all).map(|(condition, curves)| self.values(condition, curves)).collect();
         let (scales, title) = match self.statistic {
@@ -91,7 +91,7 @@ impl Shown<'_> {
                 (scales, axis_title("Difference D", "loss/η", exponent))
             }
         };
-        let plot = |((condition, curves), y): ((&Condition, Vec<Drawn>), Scale)| Plot {
+        let plot = |((condition, curves), y): ((&Condition, Vec<StyledCurve>), Scale)| Plot {
             curves,
             null: self.nulls(condition).cloned().collect(),
             notes: self.notes(condition),
@@ -110,7 +110,7 @@ impl Shown<'_> {
     }
 
     /// Of the curves and the bands of a condition.
-    fn values(&self, condition: &Condition, curves: &[Drawn]) -> Vec<f64> {
+    fn values(&self, condition: &Condition, curves: &[StyledCurve]) -> Vec<f64> {
         values(curves.iter()).into_iter().chain(self.nulls(condition).flat_map(|null| null.values())).collect()
     }
 
@@ -137,11 +137,11 @@ fn panels(study: &Study, sheet: &Sheet, statistic: &str, estimator: &str, all: &
         (_, [pair]) => format!("D, {}", groups_name(pair)),
         _ => "D, of one group less another".to_owned(),
     };
-    let legend = Legend::of([(name, statistic_stroke(), Marker::Disc)])
+    let legend = Legend::of_lines([(name, statistic_stroke(), Marker::Disc)])
         .with_reference(if statistic == SHARE { "null mean, the group size" } else { "null mean" })
         .with(LegendKey::Band(NULL_BAND), "95 % simultaneous null band");
     let rows = all.iter().map(|groups| Shown { statistic, estimator, groups }.row(study, sheet)).collect();
-    Panels::of(sheet, legend, rows)
+    Panels::new(sheet, legend, rows)
 }
 
 fn share_numbers(study: &Study, estimator: &str) -> Option<Numbers> {
@@ -152,7 +152,7 @@ fn share_numbers(study: &Study, estimator: &str) -> Option<Numbers> {
     let head = ["Group size", first, last, "Crossover", "p of crossover [95\u{a0}%]"];
     numbers_of(study, "", ["Group", SHARE], estimator, &head, study.telling_groups(), |run, groups| {
         let group = groups[0].as_deref();
-        let share = group.and_then(|group| run.curves.get(&Key::of(SHARE, estimator).group(group)));
+        let share = group.and_then(|group| run.curves.get(&Key::estimated(SHARE, estimator).group(group)));
         let value = |point: Option<&crate::curves::Point>| point.and_then(|point| point.1);
         let [first, last] =
             share.map(|share| [value(share.line.first()), value(share.line.last())]).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! A whole study at a glance: a column a condition, a row a question, and what was found in three sentences.
 
-use super::layout::{Drawn, LOW, Panels, Plot, Row};
+use super::layout::{LOW, Panels, Plot, Row, StyledCurve};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{INK, NULL_BAND, PRISTINE, TEST};
+use super::style::{INK, NULL_BAND, PRISTINE, TEST};
 use super::{Figure, Figures, OVERVIEW, fitting, groups_name, steps, values};
 use crate::axes::{Scale, wide_range};
 use crate::canvas::Stroke;
@@ -27,10 +27,10 @@ const STATISTICS: [(&str, &str); 4] = [
 
 pub fn figures(study: &Study) -> Figures {
     let mut keys: Vec<Key> = FROM_TRAINING.iter().flat_map(|(_, names, _)| names.map(Key::new)).collect();
-    keys.extend(STATISTICS.iter().map(|(_, name)| Key::of(name, PAPER)));
+    keys.extend(STATISTICS.iter().map(|(_, name)| Key::estimated(name, PAPER)));
     let figure = Figure::new(OVERVIEW, "overview", "The study at a glance", &["curves", "null"])
         .saying("A column a condition, a row a question. Grey bands hold 95 % of the null worlds at all steps at once: a curve that leaves its band differs from chance.")
-        .of(study, |condition| keys.iter().any(|key| condition.has(|of| of == key)), |sheet| panels(study, sheet))?;
+        .sheets(study, |condition| keys.iter().any(|key| condition.has(|of| of == key)), |sheet| panels(study, sheet))?;
     Ok(figure.into_iter().collect())
 }
 
@@ -54,7 +54,8 @@ fn panels(study: &Study, sheet: &Sheet) -> Panels {
     rows.extend(group.as_ref().and_then(|group| tested(sheet, "share", group, "Share of ‖g‖²")));
     rows.extend(pair.as_ref().and_then(|pair| tested(sheet, "difference", pair, "D (loss/η)")));
     rows.extend(STATISTICS.iter().filter_map(|(title, name)| {
-        let curves = |condition: &Condition| Drawn::all(condition.series(&Key::of(name, PAPER)), of_sample(), None);
+        let curves =
+            |condition: &Condition| StyledCurve::all(condition.series(&Key::estimated(name, PAPER)), of_sample(), None);
         row(sheet, title, curves)
     }));
     rows.extend(learned);
@@ -71,14 +72,14 @@ fn panels(study: &Study, sheet: &Sheet) -> Panels {
             )
             .with(LegendKey::Band(NULL_BAND), "95 % null band");
     }
-    Panels::of(sheet, legend, rows).over_the_same_steps()
+    Panels::new(sheet, legend, rows).over_the_same_steps()
 }
 
 fn from_training(sheet: &Sheet, (title, names, factor): &(&str, [&str; 2], f64)) -> Option<Row> {
-    let curves = |condition: &Condition| -> Vec<Drawn> {
+    let curves = |condition: &Condition| -> Vec<StyledCurve> {
         let of = |(name, stroke): (&&str, Stroke)| {
             let series = condition.series(&Key::new(name)).into_iter().map(|series| series.scaled(*factor));
-            Drawn::all(series.collect(), stroke, None)
+            StyledCurve::all(series.collect(), stroke, None)
         };
         names.iter().zip([training(), test()]).flat_map(of).collect()
     };
@@ -86,17 +87,17 @@ fn from_training(sheet: &Sheet, (title, names, factor): &(&str, [&str; 2], f64))
 }
 
 /// None where no condition has a curve.
-fn row(sheet: &Sheet, title: &str, curves: impl Fn(&Condition) -> Vec<Drawn>) -> Option<Row> {
-    let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
+fn row(sheet: &Sheet, title: &str, curves: impl Fn(&Condition) -> Vec<StyledCurve>) -> Option<Row> {
+    let all: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
     let known = all.iter().any(|curves| !curves.is_empty());
     let y = fitting(&values(all.iter().flatten()));
     known.then(|| Row { height: Some(LOW), ..Row::of_curves(title, y, all) })
 }
 
 fn tested(sheet: &Sheet, statistic: &str, groups: &Groups, title: &str) -> Option<Row> {
-    let key = Key::of(statistic, PAPER).groups(groups);
-    let curves = |condition: &Condition| Drawn::all(condition.series(&key), of_sample(), None);
-    let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
+    let key = Key::estimated(statistic, PAPER).groups(groups);
+    let curves = |condition: &Condition| StyledCurve::all(condition.series(&key), of_sample(), None);
+    let all: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
     let nulls = |condition: &Condition| -> Vec<Banded> {
         condition.runs.iter().filter_map(|run| run.null(statistic, PAPER, groups)).cloned().collect()
     };
@@ -152,7 +153,7 @@ fn of_shares(study: &Study, conditions: &[(String, &Condition)]) -> Option<Strin
     let found = tested.iter().filter(|(_, _, (_, p))| *p < LEVEL).count();
     let (name, condition, _) = tested.iter().max_by(|a, b| a.2.0.abs().total_cmp(&b.2.0.abs()))?;
     let run = condition.runs.first()?;
-    let curve = run.curves.get(&Key::of("share", PAPER).groups(&group))?;
+    let curve = run.curves.get(&Key::estimated("share", PAPER).groups(&group))?;
     let known: Vec<(f64, f64)> = curve.line.iter().filter_map(|point| Some((point.0, point.1?))).collect();
     let (first, last) = (known.first()?, known.last()?);
     let size = numbers::percent(run.size(group[0].as_deref()?, PAPER));

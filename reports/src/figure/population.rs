@@ -1,9 +1,9 @@
 //! The sample against the population: exact shares and differences of all examples and parameters, what the paper's estimator
 //! makes of the sample, and the population's values estimated from it.
 
-use super::layout::{Drawn, Marks, Panels, Plot, Row, TALL, reference};
+use super::layout::{Marks, Panels, Plot, Row, StyledCurve, TALL, reference};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{ESTIMATE, INK, PAPER_ESTIMATE};
+use super::style::{ESTIMATE, INK, PAPER_ESTIMATE};
 use super::{Figure, Figures, POPULATION as SECTION, groups_name, has, steps, values, whole_scales};
 use crate::axes::{Scale, axis_title, wide_range};
 use crate::canvas::{Marker, Stroke};
@@ -24,7 +24,7 @@ pub fn figures(study: &Study) -> Figures {
     let figure = Figure::new(SECTION, "population", "How far the sample was from the truth", &["shares", "differences", "groups", "coverage"])
         .saying(format!("Exact: the contributions of all training examples over all parameters, biases included. From the sample of examples and weights, on the one hand as the paper estimates {share}, unscaled, and on the other an estimate of the population’s value, its layers scaled to their size and its diagonal terms to the number of examples, with a 95 % interval from random halves of the examples and of the recorded weights. Over the panels: at how many of the recorded steps the interval covers the exact value. D is the difference of the cumulative mean contributions; the paper’s estimate of it has other units and is not shown."))
         .with_numbers(population_numbers(study))
-        .of(study, |condition| has(condition, "share", EXACT), |sheet| panels(study, sheet, &groups, &pairs))?;
+        .sheets(study, |condition| has(condition, "share", EXACT), |sheet| panels(study, sheet, &groups, &pairs))?;
     Ok(figure.into_iter().collect())
 }
 
@@ -53,10 +53,16 @@ fn panels(study: &Study, sheet: &Sheet, groups: &[Groups], pairs: &[Groups]) -> 
     let mut rows: Vec<Row> =
         groups.iter().map(|groups| shares(sheet, groups, [share, letter]).named(name(groups))).collect();
     rows.extend(pairs.iter().filter_map(|pair| Some(differences(sheet, pair)?.named(name(pair)))));
-    Panels::of(sheet, legend, rows)
+    Panels::new(sheet, legend, rows)
 }
 
-fn curves(condition: &Condition, statistic: &str, groups: &Groups, every: bool, estimators: &[&str]) -> Vec<Drawn> {
+fn curves(
+    condition: &Condition,
+    statistic: &str,
+    groups: &Groups,
+    every: bool,
+    estimators: &[&str],
+) -> Vec<StyledCurve> {
     let marks = |phase| if every { Marks::Every } else { Marks::Few(phase) };
     let looks = [
         (PAPER, paper(), None),
@@ -65,7 +71,7 @@ fn curves(condition: &Condition, statistic: &str, groups: &Groups, every: bool, 
     ];
     let wanted = looks.into_iter().filter(|(estimator, ..)| estimators.contains(estimator));
     let drawn = wanted.flat_map(|(estimator, stroke, marks)| {
-        Drawn::all(condition.series(&Key::of(statistic, estimator).groups(groups)), stroke, marks)
+        StyledCurve::all(condition.series(&Key::estimated(statistic, estimator).groups(groups)), stroke, marks)
     });
     drawn.collect()
 }
@@ -81,7 +87,8 @@ fn covered(condition: &Condition, statistic: &str, groups: &Groups) -> String {
 
 fn shares(sheet: &Sheet, groups: &Groups, [title, letter]: [&str; 2]) -> Row {
     let of = |condition: &Condition, estimators: &[&str]| curves(condition, "share", groups, false, estimators);
-    let all: Vec<Vec<Drawn>> = sheet.conditions().map(|condition| of(condition, &[PAPER, POPULATION, EXACT])).collect();
+    let all: Vec<Vec<StyledCurve>> =
+        sheet.conditions().map(|condition| of(condition, &[PAPER, POPULATION, EXACT])).collect();
     // Late in training the estimate and its interval are many times the share: they leave the panel, so that it stays legible.
     let legible: Vec<f64> =
         values(sheet.conditions().flat_map(|condition| of(condition, &[PAPER, EXACT])).collect::<Vec<_>>().iter());
@@ -89,7 +96,7 @@ fn shares(sheet: &Sheet, groups: &Groups, [title, letter]: [&str; 2]) -> Row {
     let stretched = estimates.fold((0.0_f64, 1.0_f64), |(low, high), value| (low.min(value), high.max(value)));
     let (low, high) = wide_range(legible.into_iter(), &[stretched.0, stretched.1]);
     let x = steps(all.iter().flatten());
-    let plot = |(condition, curves): (&Condition, Vec<Drawn>)| {
+    let plot = |(condition, curves): (&Condition, Vec<StyledCurve>)| {
         let size = |run: &Run| groups[0].as_deref().and_then(|group| run.size(group, EXACT));
         Plot {
             notes: vec![format!("{letter} {}", covered(condition, "share", groups))],
@@ -104,15 +111,15 @@ fn shares(sheet: &Sheet, groups: &Groups, [title, letter]: [&str; 2]) -> Row {
 
 /// Over the steps that the population has without a gap; none if it has none. The paper's D is of other units.
 fn differences(sheet: &Sheet, pair: &Groups) -> Option<Row> {
-    let key = Key::of("difference", EXACT).groups(pair);
+    let key = Key::estimated("difference", EXACT).groups(pair);
     let exact = sheet.conditions().flat_map(|condition| condition.series(&key));
     let last = exact.map(|series| series.curve.last_step()).reduce(f64::max)?;
-    let curves = |condition: &Condition| -> Vec<Drawn> {
+    let curves = |condition: &Condition| -> Vec<StyledCurve> {
         let curves = curves(condition, "difference", pair, last <= LINEAR_STEPS / 3.0, &[POPULATION, EXACT]);
-        curves.into_iter().map(|drawn| Drawn { series: drawn.series.before(last + 0.5), ..drawn }).collect()
+        curves.into_iter().map(|drawn| StyledCurve { series: drawn.series.before(last + 0.5), ..drawn }).collect()
     };
-    let curves: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
-    let values = |curves: &Vec<Drawn>| curves.iter().flat_map(|drawn| drawn.series.curve.values()).collect();
+    let curves: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
+    let values = |curves: &Vec<StyledCurve>| curves.iter().flat_map(|drawn| drawn.series.curve.values()).collect();
     let (scales, exponent) = whole_scales(&curves.iter().map(values).collect::<Vec<Vec<f64>>>());
     let x = if last <= LINEAR_STEPS { Scale::whole(last, 5) } else { Scale::steps(last) };
     let plot = |((condition, curves), y)| Plot {

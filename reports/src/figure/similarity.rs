@@ -2,7 +2,7 @@
 
 use super::heat_map::{Shade, spread};
 use super::layout::{Cell, Panels, Plot, Row};
-use super::look::GRID;
+use super::style::GRID;
 use super::{COHERENCE, Figure, Figures};
 use crate::ReportError;
 use crate::axes::Scale;
@@ -51,7 +51,7 @@ pub fn figures(study: &Study) -> Figures {
 fn of_order(study: &Study, figure: Figure, order: &str) -> Result<Option<Figure>, ReportError> {
     let shown = |condition: &Condition| matrices(condition, order).next().is_some();
     let sheets = study.sheets(shown).into_iter();
-    figure.drawn(sheets.map(|sheet| (sheet.heading.clone(), panels(&sheet, order))).collect())
+    figure.with_pictures(sheets.map(|sheet| (sheet.heading.clone(), panels(&sheet, order))).collect())
 }
 
 /// Those of the first run that has some.
@@ -64,7 +64,7 @@ fn matrices<'a>(condition: &'a Condition, order: &'a str) -> impl Iterator<Item 
 fn found(study: &Study) -> String {
     let percent = |value: f64| format!("{} %", numbers::significant(100.0 * value, 2));
     let of = |condition: &Condition, curve: &str| -> Option<(f64, f64, f64)> {
-        let series = condition.series(&Key::of(curve, PAPER)).into_iter().next()?;
+        let series = condition.series(&Key::estimated(curve, PAPER)).into_iter().next()?;
         let mut known = series.curve.line.into_iter().filter_map(|point| Some((point.0, point.1?)));
         let first = known.next()?;
         let last = known.next_back().unwrap_or(first);
@@ -103,7 +103,7 @@ fn panels(sheet: &Sheet, order: &str) -> Panels {
     let shown = |matrix: &&&Matrix| steps.contains(&(matrix.step as f64));
     let values: Vec<f64> =
         all.iter().flatten().filter(shown).flat_map(|matrix| matrix.cells.iter().filter_map(|cell| cell.2)).collect();
-    let shade = Shade::of(&values);
+    let shade = Shade::new(&values);
     let row = |((label, _), matrices): (&(String, &Condition), &Vec<&Matrix>)| Row {
         name: label.clone(),
         x_axis: if order == "class" { "Class" } else { "Learned at step" }.to_owned(),

@@ -1,8 +1,8 @@
 //! Stiffness within and between classes over training, by the labels trained on.
 
-use super::layout::{Drawn, Marks, Panels, Row};
+use super::layout::{Marks, Panels, Row, StyledCurve};
 use super::legend::Legend;
-use super::look::{INK, OVERFIT, TEST};
+use super::style::{INK, OVERFIT, TEST};
 use super::{COHERENCE, Figure, fitting, values};
 use crate::ReportError;
 use crate::canvas::{Dash, Marker, Stroke};
@@ -25,7 +25,7 @@ fn name(kind: &str, ending: &str) -> String {
 pub fn figure(study: &Study) -> Result<Option<Figure>, ReportError> {
     Figure::new(COHERENCE, "coherence-stiffness-classes", "Stiffness within and between classes", &["curves"])
         .saying("Over pairs of different examples, by the labels trained on.")
-        .of(study, |condition| condition.has(|key| shows(&key.curve) && key.layer.is_none()), panels)
+        .sheets(study, |condition| condition.has(|key| shows(&key.curve) && key.layer.is_none()), panels)
 }
 
 fn panels(sheet: &Sheet) -> Panels {
@@ -35,16 +35,20 @@ fn panels(sheet: &Sheet) -> Panels {
         ("all pairs", "", Stroke { dash: Dash::Dotted, ..Stroke::solid(INK, 1.25) }, Marker::Cross),
     ];
     let row = |kind: &&str| {
-        let curves = |condition: &Condition| -> Vec<Drawn> {
+        let curves = |condition: &Condition| -> Vec<StyledCurve> {
             let drawn = looks.iter().enumerate().flat_map(|(index, (_, ending, stroke, marker))| {
                 let marks = Marks::Few((index as f64 + 0.5) / looks.len() as f64);
-                Drawn::all(condition.series(&Key::of(&name(kind, ending), PAPER)), *stroke, Some((*marker, marks)))
+                StyledCurve::all(
+                    condition.series(&Key::estimated(&name(kind, ending), PAPER)),
+                    *stroke,
+                    Some((*marker, marks)),
+                )
             });
             drawn.collect()
         };
-        let all: Vec<Vec<Drawn>> = sheet.conditions().map(curves).collect();
+        let all: Vec<Vec<StyledCurve>> = sheet.conditions().map(curves).collect();
         Row::of_curves(format!("Mean {kind}"), fitting(&values(all.iter().flatten())), all)
     };
-    let legend = Legend::of(looks.map(|(text, _, stroke, marker)| (text.to_owned(), stroke, marker)));
-    Panels::of(sheet, legend, KINDS.iter().map(row).collect())
+    let legend = Legend::of_lines(looks.map(|(text, _, stroke, marker)| (text.to_owned(), stroke, marker)));
+    Panels::new(sheet, legend, KINDS.iter().map(row).collect())
 }

@@ -1,8 +1,8 @@
 //! Figure 4 of the paper: training accuracy, test accuracy and overfit under winsorized gradients; a row a level c.
 
-use super::layout::{Drawn, LOW, Marks, Panels, Plot, Row};
+use super::layout::{LOW, Marks, Panels, Plot, Row, StyledCurve};
 use super::legend::{Key as LegendKey, Legend};
-use super::look::{INK, OVERFIT, QUIET, TEST};
+use super::style::{INK, OVERFIT, QUIET, TEST};
 use super::{Figure, Figures, RULES, steps};
 use crate::axes::Scale;
 use crate::canvas::{Dash, Marker, Stroke};
@@ -27,12 +27,12 @@ struct Grid<'a> {
 }
 
 pub fn figures(study: &Study) -> Figures {
-    let Some(grid) = Grid::of(study) else { return Ok(Vec::new()) };
+    let Some(grid) = Grid::new(study) else { return Ok(Vec::new()) };
     let figure = Figure::new(RULES, "winsorization", "Training accuracy, test accuracy and overfit of winsorized SGD", &["curves", "runs"])
         .saying(format!("Rows: the winsorization level c, the percentage of a minibatch’s per-example gradients that is clipped at each end, for every weight on its own; c = 0 is plain SGD. Overfit is the training accuracy less the accuracy that the network would have on fresh data with the same label noise. Dotted: the proper accuracy, which a network reaches that gets every original label right and learns none that the noise changed. {}Growth is the slope of the least-squares line through the overfit of all evaluations of a run, in percentage points per 1 000 steps. Test accuracy and overfit in the table are those after the last update.", grid.changes()))
         .with_numbers(grid.numbers());
     let sheets = grid.columns.chunks(MOST_COLUMNS).map(|columns| (String::new(), grid.panels(columns)));
-    Ok(figure.drawn(sheets.collect())?.into_iter().collect())
+    Ok(figure.with_pictures(sheets.collect())?.into_iter().collect())
 }
 
 fn training() -> Stroke {
@@ -57,9 +57,9 @@ fn percent(condition: &Condition, curve: &str) -> Vec<Series> {
 
 impl<'a> Grid<'a> {
     /// None without a run that has a level of winsorization.
-    fn of(study: &'a Study) -> Option<Grid<'a>> {
-        let level = study.place(WINSORIZATION)?;
-        let rule = study.place(RULE);
+    fn new(study: &'a Study) -> Option<Grid<'a>> {
+        let level = study.condition_index(WINSORIZATION)?;
+        let rule = study.condition_index(RULE);
         let without = |setting: &Setting| -> Setting {
             let kept = |(place, value): (usize, &Option<String>)| {
                 value.clone().filter(|_| place != level && Some(place) != rule)
@@ -92,7 +92,7 @@ impl<'a> Grid<'a> {
     fn at(&self, column: &Setting, level: f64) -> Option<&'a Condition> {
         let here = self.conditions.iter().filter(|(_, c, setting)| setting == column && *c == level);
         here.map(|(condition, ..)| *condition).max_by_key(|condition| {
-            self.study.place(WINSORIZATION).is_some_and(|place| condition.setting[place].is_some())
+            self.study.condition_index(WINSORIZATION).is_some_and(|place| condition.setting[place].is_some())
         })
     }
 
@@ -101,7 +101,7 @@ impl<'a> Grid<'a> {
         let differs = |place: &usize| self.columns.iter().any(|other| other[*place] != column[*place]);
         let mut places: Vec<usize> = (0..column.len()).filter(differs).collect();
         if places.is_empty() {
-            places.extend(self.study.place(NOISE));
+            places.extend(self.study.condition_index(NOISE));
         }
         setting::label(&self.study.summary, column, &places)
     }
@@ -109,13 +109,13 @@ impl<'a> Grid<'a> {
     fn panels(&self, columns: &[Setting]) -> Panels {
         let curves = |condition: &Condition| {
             let mut curves =
-                Drawn::all(percent(condition, "overfit"), overfit(), Some((Marker::Disc, Marks::Few(0.5))));
-            curves.extend(Drawn::all(percent(condition, "train_accuracy"), training(), None));
-            curves.extend(Drawn::all(percent(condition, "test_accuracy"), test(), None));
+                StyledCurve::all(percent(condition, "overfit"), overfit(), Some((Marker::Disc, Marks::Few(0.5))));
+            curves.extend(StyledCurve::all(percent(condition, "train_accuracy"), training(), None));
+            curves.extend(StyledCurve::all(percent(condition, "test_accuracy"), test(), None));
             curves
         };
         let places = || self.levels.iter().flat_map(|&c| columns.iter().filter_map(move |column| self.at(column, c)));
-        let all: Vec<Drawn> = places().flat_map(curves).collect();
+        let all: Vec<StyledCurve> = places().flat_map(curves).collect();
         // From 0 to 100 %, or from below where overfit is negative.
         let lowest = all.iter().flat_map(|drawn| drawn.series.curve.values()).fold(0.0, f64::min);
         let (x, y) = (steps(all.iter()), Scale::linear(lowest - 3.0, 103.0, 3, 0));

@@ -12,7 +12,7 @@ use plotters_backend::{
 };
 
 use crate::canvas::{Drawing, SMALL};
-use crate::figure::look::INK;
+use crate::figure::style::INK;
 
 const FONTS: &str = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif";
 
@@ -167,12 +167,12 @@ impl Body {
             FontTransform::Rotate270 => format!("transform=\"translate({x} {y})rotate(-90)\""),
             _ => format!("x=\"{x}\" y=\"{y}\""),
         };
-        let _ = writeln!(self.text, "<text {place}{}>{}</text>", look(style, self.font_size), escaped(text));
+        let _ = writeln!(self.text, "<text {place}{}>{}</text>", text_attributes(style, self.font_size), escaped(text));
     }
 }
 
 /// The attributes in which a text differs from most.
-fn look(style: &impl BackendTextStyle, font_size: f64) -> String {
+fn text_attributes(style: &impl BackendTextStyle, font_size: f64) -> String {
     let mut look = match style.anchor().h_pos {
         HPos::Left => " text-anchor=\"start\"".to_owned(),
         HPos::Center => String::new(),
@@ -197,7 +197,7 @@ pub struct Backend {
     pub body: Rc<RefCell<Body>>,
 }
 
-type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+type Outcome = Result<(), DrawingErrorKind<Infallible>>;
 
 impl DrawingBackend for Backend {
     type ErrorType = Infallible;
@@ -206,19 +206,19 @@ impl DrawingBackend for Backend {
         self.size
     }
 
-    fn ensure_prepared(&mut self) -> Drawn {
+    fn ensure_prepared(&mut self) -> Outcome {
         Ok(())
     }
 
-    fn present(&mut self) -> Drawn {
+    fn present(&mut self) -> Outcome {
         Ok(())
     }
 
-    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Drawn {
+    fn draw_pixel(&mut self, (x, y): BackendCoord, colour: BackendColor) -> Outcome {
         self.fill_polygon([(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)], &colour)
     }
 
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Outcome {
         let mut body = self.body.borrow_mut();
         let paint =
             Paint::Stroke { colour: style.color().rgb, width: style.stroke_width(), dashes: body.dashes.clone() };
@@ -226,26 +226,26 @@ impl DrawingBackend for Backend {
         Ok(())
     }
 
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Outcome {
         self.draw_path([from, to], style)
     }
 
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, places: I, style: &S) -> Drawn {
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, places: I, style: &S) -> Outcome {
         self.body.borrow_mut().polygon(places, filled(style.color()));
         Ok(())
     }
 
-    fn draw_rect<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S, fill: bool) -> Drawn {
+    fn draw_rect<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S, fill: bool) -> Outcome {
         let corners = [from, (to.0, from.1), to, (from.0, to.1)];
         if fill { self.fill_polygon(corners, style) } else { self.draw_path(corners.into_iter().chain([from]), style) }
     }
 
-    fn draw_circle<S: BackendStyle>(&mut self, centre: BackendCoord, radius: u32, style: &S, _: bool) -> Drawn {
+    fn draw_circle<S: BackendStyle>(&mut self, centre: BackendCoord, radius: u32, style: &S, _: bool) -> Outcome {
         self.body.borrow_mut().circle(centre, radius, style.color());
         Ok(())
     }
 
-    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, place: BackendCoord) -> Drawn {
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, place: BackendCoord) -> Outcome {
         self.body.borrow_mut().letters(text, style, place);
         Ok(())
     }

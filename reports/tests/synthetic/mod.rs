@@ -307,7 +307,7 @@ pub struct Key {
 }
 
 impl Key {
-    fn of(built: &Built, run: usize) -> Key {
+    fn new(built: &Built, run: usize) -> Key {
         let Run { conditions, seed, .. } = &built.summary.runs[run];
         let number = |name: &str| conditions.get(name).and_then(Value::as_f64);
         let plain = conditions.get("rule").is_none_or(|rule| rule == "sgd");
@@ -322,7 +322,7 @@ impl Key {
 }
 
 fn add_run(built: &mut Built, study: &Study, run: usize) {
-    let key = Key::of(built, run);
+    let key = Key::new(built, run);
     let mut random = Noise(key.seed * 1000 + (key.noise * 100.0) as u64 + 1 + (10.0 * key.suppression) as u64);
     add_learning(built, study, &key);
     add_facts(built, study, &key);

@@ -222,7 +222,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn of(steps: &[i64]) -> Rows {
+    pub fn new(steps: &[i64]) -> Rows {
         let ids = |_: &i64| SAMPLED.map(Some);
         let rows = |step: &i64| gradients(*step).chunks(COORDINATES).map(some).collect::<Vec<_>>();
         Rows {
@@ -255,7 +255,7 @@ impl Rows {
 
     /// Those of some of the sampled examples alone, by their places.
     pub fn of_worker(steps: &[i64], places: &[usize]) -> Rows {
-        let all = Rows::of(steps);
+        let all = Rows::new(steps);
         let rows = (0..steps.len()).flat_map(|step| places.iter().map(move |place| step * SAMPLED.len() + place));
         let rows: Vec<usize> = rows.collect();
         Rows {
@@ -298,7 +298,7 @@ pub struct PopulationTable {
 }
 
 impl PopulationTable {
-    pub fn of(steps: &[i64]) -> PopulationTable {
+    pub fn new(steps: &[i64]) -> PopulationTable {
         let rows = || steps.iter().flat_map(|step| (0..TRAIN).map(|row| (population(*step), row)));
         let lists =
             |place: usize| rows().map(move |(all, row)| Some(vec![Some(all[place][row]), Some(all[place + 2][row])]));

@@ -24,7 +24,12 @@ pub(super) trait Statistic: Sync {
     /// The statistic of each coordinate of one input unit, of a panel of output units.
     ///
     /// To be inlined: it is called with the instructions of `simd` enabled.
-    fn of<S: Simd, const N: usize>(&self, simd: S, unit: Unit<'_, S, N>, scratch: &mut [[S::f32s; N]]) -> [S::f32s; N];
+    fn compute<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        unit: Unit<'_, S, N>,
+        scratch: &mut [[S::f32s; N]],
+    ) -> [S::f32s; N];
 }
 
 /// The per-example gradients of one input unit's weights to a panel of output units.
@@ -230,7 +235,7 @@ impl<T: Statistic> TileWork<'_, T> {
                 // Every gradient is zero, and so is every statistic of them.
                 continue;
             }
-            let statistic = tile.statistic.of(simd, Unit { active, deltas: packed }, scratch);
+            let statistic = tile.statistic.compute(simd, Unit { active, deltas: packed }, scratch);
             // SAFETY: the tasks of one step have disjoint rows or disjoint columns, and a task holds one segment at a time.
             let segment = unsafe { tile.parameters.segment(row, tile.columns.clone()) };
             let mut parameters = load::<S, N>(simd, segment);

@@ -25,7 +25,12 @@ impl Statistic for MedianOfMeans {
     }
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(&self, simd: S, unit: Unit<'_, S, N>, scratch: &mut [[S::f32s; N]]) -> [S::f32s; N] {
+    fn compute<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        unit: Unit<'_, S, N>,
+        scratch: &mut [[S::f32s; N]],
+    ) -> [S::f32s; N] {
         let (groups, examples) = (self.groups, unit.deltas.len());
         let mut active = unit.active;
         for group in 0..groups {

@@ -95,7 +95,12 @@ impl<const M: usize, const B: usize> Statistic for Extremes<M, B> {
     /// where they are too few, with copies of the M-th largest product so far. Of at least 2 M − 1 products the M-th
     /// largest is not below the M-th smallest, so a copy is among neither the M − 1 largest nor the M − 1 smallest.
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(&self, simd: S, unit: Unit<'_, S, N>, scratch: &mut [[S::f32s; N]]) -> [S::f32s; N] {
+    fn compute<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        unit: Unit<'_, S, N>,
+        scratch: &mut [[S::f32s; N]],
+    ) -> [S::f32s; N] {
         let mut top = [[simd.splat_f32s(f32::NEG_INFINITY); M]; N];
         let mut bottom = [[simd.splat_f32s(f32::INFINITY); M]; N];
         let (blocks, rest) = unit.active.as_chunks::<B>();
@@ -188,7 +193,12 @@ impl Statistic for Selection {
     }
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(&self, simd: S, unit: Unit<'_, S, N>, scratch: &mut [[S::f32s; N]]) -> [S::f32s; N] {
+    fn compute<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        unit: Unit<'_, S, N>,
+        scratch: &mut [[S::f32s; N]],
+    ) -> [S::f32s; N] {
         let (products, keys) = scratch.split_at_mut(unit.deltas.len());
         let (products, keys) = (&mut products[..unit.active.len()], &mut keys[..unit.active.len()]);
         for ((&entry, product), keys) in unit.active.iter().zip(&mut *products).zip(&mut *keys) {

@@ -48,7 +48,7 @@ const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Diamond, Mar
 
 /// Colour and marker of one of several groups, layers or studies: Okabe and Ito's colours and three of Tol's muted ones, of
 /// different lightness, then again with other markers.
-pub fn group_look(index: usize) -> (RGBColor, Marker) {
+pub fn group_style(index: usize) -> (RGBColor, Marker) {
     const COLOURS: [RGBColor; 10] = [
         RGBColor(0x00, 0x9e, 0x73),
         RGBColor(0xcc, 0x79, 0xa7),
@@ -66,10 +66,10 @@ pub fn group_look(index: usize) -> (RGBColor, Marker) {
 }
 
 /// The looks of so many groups; two are blue and vermilion, as the paper's pristine and corrupt examples.
-pub fn group_looks(number: usize) -> Vec<(RGBColor, Marker)> {
+pub fn group_styles(number: usize) -> Vec<(RGBColor, Marker)> {
     match number {
         0..=2 => [(PRISTINE, Marker::Disc), (CORRUPT, Marker::Square)][..number].to_vec(),
-        _ => (0..number).map(group_look).collect(),
+        _ => (0..number).map(group_style).collect(),
     }
 }
 
@@ -108,10 +108,10 @@ pub fn sequential(value: f64) -> RGBColor {
 }
 
 /// How one of several conditions looks: told from the others by its dashes and its marker, without colour too.
-pub fn line_look(index: usize) -> (RGBColor, Dash, Marker) {
+pub fn line_style(index: usize) -> (RGBColor, Dash, Marker) {
     const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Alternating, Dash::Dotted];
     // Four and five have no common factor: twenty conditions before a pair comes again.
-    (group_look(index).0, DASHES[index % DASHES.len()], MARKERS[index % MARKERS.len()])
+    (group_style(index).0, DASHES[index % DASHES.len()], MARKERS[index % MARKERS.len()])
 }
 
 #[cfg(test)]
@@ -121,14 +121,14 @@ mod tests {
     #[test]
     fn groups_are_told_apart_by_colour_and_marker() {
         let looks: Vec<_> =
-            (0..50).map(group_look).map(|(colour, marker)| (colour.0, colour.1, colour.2, marker)).collect();
+            (0..50).map(group_style).map(|(colour, marker)| (colour.0, colour.1, colour.2, marker)).collect();
         let twice = looks.iter().enumerate().any(|(index, look)| looks[..index].contains(look));
         assert!(!twice);
     }
 
     #[test]
     fn twenty_conditions_are_told_apart_without_colour() {
-        let looks: Vec<(Dash, Marker)> = (0..20).map(line_look).map(|(_, dash, marker)| (dash, marker)).collect();
+        let looks: Vec<(Dash, Marker)> = (0..20).map(line_style).map(|(_, dash, marker)| (dash, marker)).collect();
         let twice = looks.iter().enumerate().any(|(index, look)| looks[..index].contains(look));
         assert!(!twice);
     }
