@@ -14,10 +14,8 @@ use crate::trace::Trace;
 
 /// What f32 may lose of the norm of an example's gradient.
 const ROUNDING: f64 = 1e-4;
-/// The same where a unit may be on the other side of zero, or another value be the largest of a pooling.
-const OTHER_SIDE: f64 = 0.05;
 /// Parts of an example's gradient that are so small are rounded as the whole is.
-pub(super) const SMALL: f64 = 1e-2;
+const SMALL: f64 = 1e-2;
 
 /// Of a run of `kind`.
 pub(crate) fn check(trace: &Trace, kind: &NetworkKind, subject: &str) -> Vec<Claim> {
@@ -40,85 +38,115 @@ pub(crate) fn check(trace: &Trace, kind: &NetworkKind, subject: &str) -> Vec<Cla
     }
 }
 
+/// What an example's gradient says at a snapshot: learned step, recorded gradient, and self terms by layer.
+type OfExample = (Tally, Tally, Vec<Number>);
+
 /// Learned steps, gradients and self terms.
 fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<[Tally; 3], String> {
     let inputs =
         trace.inputs.as_ref().ok_or("the run has no inputs.parquet, which holds those of the sampled examples")?;
     let sampled = &trace.examples.sampled;
-    let mut gradients: BTreeMap<i64, Vec<Gradient>> = BTreeMap::new();
+    let evaluated = learned_steps::evaluated(&trace.metrics);
+    let (mut learned, mut gradients) = (Tally::default(), Tally::default());
+    let mut self_terms: BTreeMap<i64, Vec<Vec<Number>>> = BTreeMap::new();
     for step in trace.run.snapshots() {
         let network = trace.run.weights(step).map_err(|error| error.to_string())?;
         let network = Layered::new(kind, &network).map_err(|error| error.to_string())?;
-        let of_example = |(example, input): (&usize, &Vec<f32>)| {
-            let label = trace.examples.class(*example).ok_or("an example has no class")?;
-            network.gradient(input, label).map_err(|error| error.to_string())
+        let (values, is_told) = (recorded(trace, step)?, evaluated.contains(&step));
+        let of_example = |place: usize| -> Result<OfExample, String> {
+            let (example, mut tallies) = (sampled[place], [Tally::default(), Tally::default()]);
+            let label = trace.examples.class(example).ok_or("an example has no class")?;
+            let gradient = network.gradient(&inputs[place], label).map_err(|error| error.to_string())?;
+            learned_steps::check(&trace.examples, example, step, &gradient.logits, is_told, &mut tallies[0]);
+            let width = trace.coordinates.len();
+            if let Some(row) = values.get(place * width..(place + 1) * width).filter(|row| !row.is_empty()) {
+                of_gradient(trace, &gradient, row, (step, example), &mut tallies[1]);
+            }
+            let [learned, recorded] = tallies;
+            Ok((learned, recorded, trace.layers.iter().map(|layer| self_term(&gradient, &layer.name)).collect()))
         };
-        let of_step: Result<Vec<Gradient>, String> = sampled.par_iter().zip(inputs).map(of_example).collect();
-        gradients.insert(step, of_step?);
-    }
-    let (mut learned, evaluated) = (Tally::default(), learned_steps::evaluated(&trace.metrics));
-    for (&step, of_step) in &gradients {
-        for (example, gradient) in sampled.iter().zip(of_step) {
-            let is_told = evaluated.contains(&step);
-            learned_steps::check(&trace.examples, *example, step, &gradient.logits, is_told, &mut learned);
+        let places = 0..sampled.len().min(inputs.len());
+        let found: Vec<OfExample> = places.into_par_iter().map(of_example).collect::<Result<_, String>>()?;
+        let at_step = self_terms.entry(step).or_default();
+        for (of_learned, of_gradient, of_layers) in found {
+            learned.add(of_learned);
+            gradients.add(of_gradient);
+            at_step.push(of_layers);
         }
     }
-    let mut tally = Tally::default();
-    let steps = trace.run.map_steps(|of_step| {
-        let found = gradients.get(&of_step.step)?;
-        let mut tally = Tally::default();
-        let rows = of_step.values.chunks_exact(of_step.coordinates.max(1));
-        for ((gradient, row), example) in found.iter().zip(rows).zip(sampled) {
-            of_gradient(trace, gradient, row, (of_step.step, *example), &mut tally);
-        }
-        Some(tally)
-    });
-    steps.map_err(|error| error.to_string())?.into_iter().flatten().for_each(|of_step| tally.add(of_step));
-    let mut population = Tally::default();
+    Ok([learned, gradients, population(trace, &self_terms)?])
+}
+
+/// The gradients of a step, a row an example; none if the step was not recorded.
+fn recorded(trace: &Trace, step: i64) -> Result<Vec<f32>, String> {
+    let steps = &trace.manifest().recorded_steps;
+    let Ok(place) = steps.binary_search(&step) else { return Ok(Vec::new()) };
+    let values = trace.run.map_steps_at(place..place + 1, |mut step| Ok(step.read(None)?.to_vec()));
+    Ok(values.map_err(|error| error.to_string())?.into_iter().flatten().collect())
+}
+
+/// The recorded self terms of the sampled examples against those of the snapshots, by step, example and layer.
+fn population(trace: &Trace, self_terms: &BTreeMap<i64, Vec<Vec<Number>>>) -> Result<Tally, String> {
     let steps = trace.run.map_population(|of_step| {
-        let found = gradients.get(&of_step.step)?;
+        let found = self_terms.get(&of_step.step)?;
         let mut tally = Tally::default();
-        for (gradient, example) in found.iter().zip(sampled) {
+        for (of_example, example) in found.iter().zip(&trace.examples.sampled) {
             let Ok(place) = trace.examples.population.binary_search(example) else { continue };
-            let whole = gradient.norm_sq(|_| true);
-            for (layer, of_layer) in of_step.layers.iter().zip(&trace.layers).map(|(of, layer)| (layer, of)) {
+            for ((of_layer, layer), expected) in of_step.layers.iter().zip(&trace.layers).zip(of_example) {
                 let Some(self_terms) = of_layer.self_terms else { continue };
-                let is_of_layer = |name: &str| name.rsplit_once('.').is_some_and(|(of, _)| of == layer.name);
-                let value = gradient.norm_sq(is_of_layer);
-                let allowed = 2.0 * allowed(gradient);
-                let expected = Number { value, scale: value.max(SMALL * whole).max(f64::MIN_POSITIVE), allowed };
                 let at = || format!("self term of example {example} in {} at step {}", layer.name, of_step.step);
-                tally.close(self_terms[place], expected, at);
+                tally.close(self_terms[place], *expected, at);
             }
         }
         Some(tally)
     });
-    steps.map_err(|error| error.to_string())?.into_iter().flatten().for_each(|of_step| population.add(of_step));
-    Ok([learned, tally, population])
+    let mut tally = Tally::default();
+    steps.map_err(|error| error.to_string())?.into_iter().flatten().for_each(|of_step| tally.add(of_step));
+    Ok(tally)
 }
 
-/// What the norm of an example's recorded gradient may be off by, as a part of it.
-pub(super) fn allowed(gradient: &Gradient) -> f64 {
-    if gradient.is_on_edge { OTHER_SIDE } else { ROUNDING }
+/// Whether a parameter is of a layer.
+pub(super) fn is_of(layer: &str, parameter: &str) -> bool {
+    parameter.rsplit_once('.').is_some_and(|(of, _)| of == layer)
+}
+
+/// The norm of an example's gradient over a layer, or a small part of that of all.
+pub(super) fn size(gradient: &Gradient, layer: &str) -> f64 {
+    let whole = gradient.norm_sq(|_| true).sqrt();
+    gradient.norm_sq(|name| is_of(layer, name)).sqrt().max(SMALL * whole)
+}
+
+/// By how much f32 may have that gradient otherwise.
+pub(super) fn off_by(gradient: &Gradient, layer: &str) -> f64 {
+    ROUNDING * size(gradient, layer) + gradient.slack_sq(|name| is_of(layer, name)).sqrt()
+}
+
+/// The squared norm of an example's gradient over a layer.
+pub(super) fn self_term(gradient: &Gradient, layer: &str) -> Number {
+    let off_by = off_by(gradient, layer);
+    let scale = (2.0 * size(gradient, layer) + off_by) * off_by;
+    Number { value: gradient.norm_sq(|name| is_of(layer, name)), scale: scale.max(f64::MIN_POSITIVE), allowed: 1.0 }
 }
 
 /// The distance of an example's recorded gradient from the one computed here, parameter by parameter.
 fn of_gradient(trace: &Trace, gradient: &Gradient, row: &[f32], (step, example): (i64, usize), tally: &mut Tally) {
-    // By parameter: squared distance, and squared norm of what is expected.
-    let mut sums: BTreeMap<usize, [f64; 2]> = BTreeMap::new();
+    // By parameter: squared distance, squared norm of what is expected, and of its slack.
+    let mut sums: BTreeMap<usize, [f64; 3]> = BTreeMap::new();
     for ((parameter, index), &found) in trace.coordinates.iter().zip(row) {
-        let values = gradient.values.get(&trace.parameters[*parameter].name);
-        let expected = values.and_then(|values| values.get(*index as usize)).copied().unwrap_or(f64::NAN);
-        let [distance, norm] = sums.entry(*parameter).or_default();
+        let name = &trace.parameters[*parameter].name;
+        let at = |values: &BTreeMap<String, Vec<f64>>| values.get(name)?.get(*index as usize).copied();
+        let expected = at(&gradient.values).unwrap_or(f64::NAN);
+        let [distance, norm, slack] = sums.entry(*parameter).or_default();
         *distance += (f64::from(found) - expected).powi(2);
         *norm += expected * expected;
+        *slack += at(&gradient.slack).unwrap_or(0.0).powi(2);
     }
-    let whole: f64 = sums.values().map(|[_, norm]| norm).sum();
-    for (parameter, [distance, norm]) in sums {
-        let scale = norm.max(SMALL * SMALL * whole).sqrt().max(f64::MIN_POSITIVE);
+    let whole: f64 = sums.values().map(|[_, norm, _]| norm).sum();
+    for (parameter, [distance, norm, slack]) in sums {
+        let norm = norm.max(SMALL * SMALL * whole).sqrt();
         let name = &trace.parameters[parameter].name;
-        let at = || format!("distance of the gradient of example {example} at {name}, step {step}, of norm {scale:e}:");
-        let expected = Number { value: 0.0, scale, allowed: allowed(gradient) };
-        tally.close(distance.sqrt(), expected, at);
+        let at = || format!("distance of the gradient of example {example} at {name}, step {step}, of norm {norm:e}:");
+        let scale = (ROUNDING * norm + slack.sqrt()).max(f64::MIN_POSITIVE);
+        tally.close(distance.sqrt(), Number { value: 0.0, scale, allowed: 1.0 }, at);
     }
 }

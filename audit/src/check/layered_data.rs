@@ -7,7 +7,7 @@ use cograd_recorder::{Experiment, NetworkKind};
 use rayon::prelude::*;
 
 use crate::check::data::{self, Claims, Data};
-use crate::check::layered::{SMALL, allowed};
+use crate::check::layered::{is_of, off_by, self_term, size};
 use crate::claim::Claim;
 use crate::plain::layered::{Gradient, Layered};
 use crate::plain::rule::Rule;
@@ -109,21 +109,6 @@ impl Sum {
     }
 }
 
-fn is_of(layer: &str, parameter: &str) -> bool {
-    parameter.rsplit_once('.').is_some_and(|(of, _)| of == layer)
-}
-
-/// The norm of an example's gradient over a layer, or a small part of that of all.
-fn size(gradient: &Gradient, layer: &str) -> f64 {
-    let whole = gradient.norm_sq(|_| true).sqrt();
-    gradient.norm_sq(|name| is_of(layer, name)).sqrt().max(SMALL * whole)
-}
-
-/// By how much f32 may have that gradient otherwise.
-fn off_by(gradient: &Gradient, layer: &str) -> f64 {
-    allowed(gradient) * size(gradient, layer)
-}
-
 /// Contributions and self terms of all examples at the snapshots.
 fn contributions(trace: &Trace, networks: &BTreeMap<i64, Layered>, train: &Data<'_>) -> Result<Tally, String> {
     let layers: Vec<&str> = trace.layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -136,10 +121,7 @@ fn contributions(trace: &Trace, networks: &BTreeMap<i64, Layered>, train: &Data<
                 let at = |what: &str| format!("{what} of example {example} over {layer} at step {}", step.step);
                 tally.close(recorded.contributions[place], sum.contribution(&own, layer, index), || at("contribution"));
                 if let Some(self_terms) = recorded.self_terms {
-                    let (value, size) = (own.norm_sq(|name| is_of(layer, name)), size(&own, layer));
-                    let scale = (size * size).max(f64::MIN_POSITIVE);
-                    let expected = Number { value, scale, allowed: 2.0 * allowed(&own) };
-                    tally.close(self_terms[place], expected, || at("self term"));
+                    tally.close(self_terms[place], self_term(&own, layer), || at("self term"));
                 }
             }
             Ok(tally)

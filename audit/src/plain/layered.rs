@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use candle_core::{D, DType, Device, Result, Tensor, Var, bail};
 use cograd_recorder::NetworkKind;
@@ -10,7 +11,13 @@ use cograd_recorder::NetworkKind;
 use crate::plain::network::Logits;
 
 /// A unit this close to zero, relative to the largest of its layer, may be on either side in f32.
-const EDGE: f64 = 2e-6;
+const EDGE: f64 = 4e-6;
+/// Units on the edge that are put on the other side one by one; the rest are together.
+const MOST_EDGES: usize = 8;
+/// What f32 loses of a probability near 1, of which the derivative of the loss is what is missing to 1.
+const OF_PROBABILITY: f64 = 2.4e-7;
+/// From where on that is more than other rounding.
+const CONFIDENT: f64 = 0.97;
 /// ε under the root of normalisations.
 const EPSILON: f64 = 1e-5;
 /// What f32 may lose on the way through the layers, in roundings of the last one.
@@ -26,17 +33,35 @@ pub(crate) struct Layered {
 pub(crate) struct Gradient {
     /// By parameter.
     pub values: BTreeMap<String, Vec<f64>>,
-    /// Whether a unit is so near to zero, or two values of a pooling so near to each other, that f32 may see it on the other side.
-    pub is_on_edge: bool,
+    /// By how much f32 may have each value otherwise, beside the rounding of the whole; of no parameter if by nothing. A unit so near to
+    /// zero, or two values of a pooling so near to each other, that f32 may see them on the other side, have another derivative there;
+    /// and where an example is fitted, little is left of the derivative of its loss.
+    pub slack: BTreeMap<String, Vec<f64>>,
     /// What the network answers.
     pub logits: Logits,
 }
 
 impl Gradient {
     /// The squared norm over all parameters whose names begin so.
-    pub(crate) fn norm_sq(&self, of: impl Fn(&str) -> bool) -> f64 {
-        self.values.iter().filter(|(name, _)| of(name)).flat_map(|(_, values)| values).map(|value| value * value).sum()
+    pub(crate) fn norm_sq(&self, is_chosen: impl Fn(&str) -> bool) -> f64 {
+        norm_sq(&self.values, is_chosen)
     }
+
+    /// The squared norm of the slack over these.
+    pub(crate) fn slack_sq(&self, is_chosen: impl Fn(&str) -> bool) -> f64 {
+        norm_sq(&self.slack, is_chosen)
+    }
+
+    fn add_slack(&mut self, differences: impl Iterator<Item = (String, Vec<f64>)>) {
+        for (name, differences) in differences {
+            let slack = self.slack.entry(name).or_insert_with(|| vec![0.0; differences.len()]);
+            slack.iter_mut().zip(differences).for_each(|(slack, difference)| *slack += difference.abs());
+        }
+    }
+}
+
+fn norm_sq(values: &BTreeMap<String, Vec<f64>>, is_chosen: impl Fn(&str) -> bool) -> f64 {
+    values.iter().filter(|(name, _)| is_chosen(name)).flat_map(|(_, values)| values).map(|value| value * value).sum()
 }
 
 impl Layered {
@@ -50,11 +75,32 @@ impl Layered {
 
     /// The gradient of the cross-entropy of one example.
     pub(crate) fn gradient(&self, input: &[f32], label: usize) -> Result<Gradient> {
-        let pass = Pass { network: self, is_on_edge: Cell::new(false), sizes: RefCell::default() };
+        let pass = Pass::new(self, 0..0);
         let logits = self.forward(&pass, input)?;
-        let shifted = logits.broadcast_sub(&logits.max(0)?.detach())?;
-        let loss = (shifted.exp()?.sum(0)?.log()? - shifted.get(label)?)?;
-        let gradients = loss.backward()?;
+        let loss = loss(&logits, label)?;
+        let (values, edges) = (self.derivative(&loss)?, pass.edges.get());
+        let answer = Logits { values: logits.to_vec1()?, sizes: pass.sizes.take() };
+        let mut gradient = Gradient { values, slack: BTreeMap::new(), logits: answer };
+        for edge in (0..edges).take(MOST_EDGES + 1) {
+            let flipped = if edge < MOST_EDGES { edge..edge + 1 } else { edge..edges };
+            let other = self.forward(&Pass::new(self, flipped), input)?;
+            let mut other = self.derivative(&self::loss(&other, label)?)?;
+            for (name, values) in &mut other {
+                values.iter_mut().zip(&gradient.values[name]).for_each(|(other, value)| *other -= value);
+            }
+            gradient.add_slack(other.into_iter());
+        }
+        if (-loss.to_scalar::<f64>()?).exp() > CONFIDENT {
+            let mut of_logit = self.derivative(&logits.get(label)?)?;
+            of_logit.values_mut().flatten().for_each(|value| *value *= OF_PROBABILITY);
+            gradient.add_slack(of_logit.into_iter());
+        }
+        Ok(gradient)
+    }
+
+    /// The derivative by every parameter.
+    fn derivative(&self, value: &Tensor) -> Result<BTreeMap<String, Vec<f64>>> {
+        let gradients = value.backward()?;
         let values = |(name, var): (&String, &Var)| {
             let values = match gradients.get(var.as_tensor()) {
                 Some(gradient) => gradient.flatten_all()?.to_vec1()?,
@@ -62,14 +108,12 @@ impl Layered {
             };
             Ok((name.clone(), values))
         };
-        let values = self.vars.iter().map(values).collect::<Result<_>>()?;
-        let logits = Logits { values: logits.to_vec1()?, sizes: pass.sizes.take() };
-        Ok(Gradient { values, is_on_edge: pass.is_on_edge.get(), logits })
+        self.vars.iter().map(values).collect()
     }
 
     /// What it answers to one example.
     pub(crate) fn logits(&self, input: &[f32]) -> Result<Logits> {
-        let pass = Pass { network: self, is_on_edge: Cell::new(false), sizes: RefCell::default() };
+        let pass = Pass::new(self, 0..0);
         Ok(Logits { values: self.forward(&pass, input)?.to_vec1()?, sizes: pass.sizes.take() })
     }
 
@@ -119,32 +163,49 @@ impl Layered {
     }
 }
 
+/// The cross-entropy of one example.
+fn loss(logits: &Tensor, label: usize) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.max(0)?.detach())?;
+    shifted.exp()?.sum(0)?.log()? - shifted.get(label)?
+}
+
 /// One example's way through a network.
 struct Pass<'a> {
     network: &'a Layered,
-    is_on_edge: Cell<bool>,
+    /// Units, and comparisons of a pooling, that are on the edge so far.
+    edges: Cell<usize>,
+    /// Those of them that are put on the other side.
+    flipped: Range<usize>,
     /// Of the logits.
     sizes: RefCell<Vec<f64>>,
 }
 
 impl Pass<'_> {
+    fn new(network: &Layered, flipped: Range<usize>) -> Pass<'_> {
+        Pass { network, edges: Cell::new(0), flipped, sizes: RefCell::default() }
+    }
+
     /// Weight and bias of a layer.
     fn tensors(&self, layer: &str) -> Result<[&Tensor; 2]> {
         Ok([self.network.var(&format!("{layer}.weight"))?, self.network.var(&format!("{layer}.bias"))?])
     }
 
     fn relu(&self, input: &Tensor) -> Result<Tensor> {
-        self.note_edges(input, input)?;
-        input * input.gt(0.0)?.to_dtype(DType::F64)?
+        input * self.is_positive(input, input)?.to_dtype(DType::F64)?
     }
 
-    /// Whether a difference, but for none at all, is so small beside the largest of `values` that f32 may see its sign otherwise.
-    fn note_edges(&self, differences: &Tensor, values: &Tensor) -> Result<()> {
-        let sizes = |of: &Tensor| of.abs()?.flatten_all()?.to_vec1::<f64>();
-        let largest = sizes(values)?.into_iter().fold(0.0, f64::max);
-        let is_near = |size: &f64| *size > 0.0 && *size <= EDGE * largest;
-        self.is_on_edge.set(self.is_on_edge.get() || sizes(differences)?.iter().any(is_near));
-        Ok(())
+    /// 1 where a difference is positive. On the edge is one, but for none at all, so small beside the largest of `values` that f32 may see
+    /// its sign otherwise.
+    fn is_positive(&self, differences: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let flat = |of: &Tensor| of.flatten_all()?.to_vec1::<f64>();
+        let largest = flat(values)?.into_iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let side = |difference: f64| {
+            let is_on_edge = difference != 0.0 && difference.abs() <= EDGE * largest;
+            let number = self.edges.replace(self.edges.get() + usize::from(is_on_edge));
+            u8::from((difference > 0.0) != (is_on_edge && self.flipped.contains(&number)))
+        };
+        let sides: Vec<u8> = flat(differences)?.into_iter().map(side).collect();
+        Tensor::from_vec(sides, differences.shape(), &Device::Cpu)
     }
 
     /// The largest value of every square of 2×2; of equal ones the first takes the gradient. (candle's pooling gives a quarter of the
@@ -155,10 +216,8 @@ impl Pass<'_> {
         let whole = image.narrow(2, 0, 2 * rows)?.narrow(3, 0, 2 * columns)?.contiguous()?;
         let whole = whole.reshape((channels, rows, 2, columns, 2))?;
         let corner = |row, column| whole.narrow(2, row, 1)?.narrow(4, column, 1)?.contiguous();
-        let larger = |first: Tensor, second: Tensor| {
-            self.note_edges(&(&second - &first)?, image)?;
-            second.gt(&first)?.where_cond(&second, &first)
-        };
+        let larger =
+            |first: Tensor, second: Tensor| self.is_positive(&(&second - &first)?, image)?.where_cond(&second, &first);
         let largest = larger(larger(corner(0, 0)?, corner(0, 1)?)?, larger(corner(1, 0)?, corner(1, 1)?)?)?;
         largest.reshape((1, channels, rows, columns))
     }
@@ -271,4 +330,50 @@ impl Pass<'_> {
 fn standardised(input: &Tensor) -> Result<Tensor> {
     let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
     centred.broadcast_div(&(centred.sqr()?.mean_keepdim(D::Minus1)? + EPSILON)?.sqrt()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two pixels that are not black, each in a channel of its own: a pooling takes the one with the larger weight.
+    fn gradient(weights: [f32; 2], head: f32) -> Gradient {
+        let tensor = |name: &str, shape: &[usize], values: &[f32]| cograd_trace::Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        let snapshot = [
+            tensor("conv1.weight", &[1, 2, 1, 1], &weights),
+            tensor("conv1.bias", &[1], &[0.0]),
+            tensor("head.weight", &[2, 1], &[head, -head]),
+            tensor("head.bias", &[2], &[0.0, 0.0]),
+        ];
+        let kind = NetworkKind::Convnet { channels: vec![1], kernel: 1, hidden: vec![] };
+        let network = Layered::new(&kind, &snapshot).unwrap();
+        network.gradient(&[1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0], 0).unwrap()
+    }
+
+    #[test]
+    fn only_what_f32_may_see_otherwise_has_slack() {
+        assert!(gradient([1.0, 1.1], 1.0).slack.is_empty());
+    }
+
+    #[test]
+    fn two_pixels_that_f32_may_order_otherwise_may_each_have_the_gradient() {
+        let found = gradient([1.0, 1.000_001], 1.0);
+        // δ = p − y of the logits 1 and −1, times the head's weights.
+        let delta = 2.0 * (1.0 / (1.0 + (-2.000_002_f64).exp()) - 1.0);
+        let close = |found: &[f64], expected: [f64; 2]| found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close(&found.values["conv1.weight"], [0.0, delta]), "{:?}", found.values);
+        assert!(close(&found.slack["conv1.weight"], [delta.abs(); 2]), "{:?}", found.slack);
+        assert!(found.slack["conv1.bias"][0] < 1e-5, "it is the same for both");
+    }
+
+    #[test]
+    fn of_a_fitted_example_little_is_left_of_the_derivative() {
+        let found = gradient([1.0, 1.1], 10.0);
+        assert!(found.values["head.bias"][0].abs() < 1e-8);
+        assert_eq!(found.slack["head.bias"], [OF_PROBABILITY, 0.0]);
+    }
 }
