@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use cograd_analysis::{ExampleSelection, Shard, Span};
+use cograd_fetch::{SOURCES, Source};
 use cograd_recorder::Selection;
 
 /// The statistics of per-example gradients: record once, analyse many times.
@@ -37,6 +38,7 @@ pub enum Command {
     Inspect(Inspect),
     Audit(Audit),
     Watch(Watch),
+    Data(Data),
     Import(Import),
     Completions(Completions),
 }
@@ -402,6 +404,44 @@ pub struct Watch {
     pub port: u16,
 }
 
+/// Public data sets: list them, download one
+///
+/// Every file is compared with its SHA-256 before it is used. Downloads are part of a cograd that is built with `--features fetch`;
+/// another one checks files that are there, and prints how to download them.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd data list\n  cograd data fetch mnist --out data/mnist")]
+pub struct Data {
+    #[command(subcommand)]
+    pub action: DataAction,
+}
+
+#[derive(Subcommand)]
+pub enum DataAction {
+    /// Print every data set with its size and licence
+    List,
+    Fetch(Fetch),
+}
+
+/// Download a data set
+///
+/// Files that are there already, and right, are not downloaded again. No file is overwritten.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cograd data fetch mnist --out data/mnist")]
+pub struct Fetch {
+    /// The data set
+    #[arg(value_name = "NAME", value_parser = data_sets().try_map(data_set))]
+    pub source: &'static Source,
+
+    /// Directory of its files [default: data/NAME]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+
+    /// Address of a mirror, in place of scheme and host of the data set's own: `http://mirror.example/data` has
+    /// `http://mirror.example/data/cvdf-datasets/mnist/train-images-idx3-ubyte.gz`
+    #[arg(long, value_name = "URL", env = "COGRAD_MIRROR")]
+    pub mirror: Option<String>,
+}
+
 /// Make a run of what another program stored
 ///
 /// bergson: gradient stores that `bergson build` made of several checkpoints of one training, a directory each. The importers are part of
@@ -446,6 +486,14 @@ pub fn existing(study: &Path) -> anyhow::Result<&Path> {
 /// A span or a path, which may be any.
 fn examples(text: OsString) -> Result<ExampleSelection, String> {
     text.to_str().map_or_else(|| Ok(ExampleSelection::File(text.clone().into())), str::parse)
+}
+
+fn data_sets() -> PossibleValuesParser {
+    PossibleValuesParser::new(SOURCES.iter().map(|source| PossibleValue::new(source.name).help(source.about)))
+}
+
+fn data_set(name: String) -> Result<&'static Source, &'static str> {
+    SOURCES.iter().find(|source| source.name == name).ok_or("there is no such data set")
 }
 
 fn threads(text: &str) -> Result<usize, String> {

@@ -71,6 +71,7 @@ fn run(arguments: Arguments, output: &Output) -> anyhow::Result<()> {
         Command::Inspect(inspect) => command::inspect::run(&inspect, output),
         Command::Audit(audit) => command::audit::run(&audit, output),
         Command::Watch(watch) => command::watch::run(&watch, output),
+        Command::Data(data) => command::data::run(&data, output),
         Command::Import(import) => command::import::run(&import),
         Command::Completions(completions) => command::completions::run(&completions, output),
     }

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod audit;
 pub mod compare;
 pub mod completions;
+pub mod data;
 pub mod demo;
 pub mod export;
 pub mod import;

@@ -1,6 +1,8 @@
 //! Progress on standard error: bars on a terminal, plain lines elsewhere, nothing when quiet.
 
 mod analysis;
+#[cfg(feature = "fetch")]
+mod download;
 mod pace;
 mod recording;
 
@@ -10,6 +12,8 @@ use std::time::Duration;
 use indicatif::ProgressStyle;
 
 pub use self::analysis::Analysis;
+#[cfg(feature = "fetch")]
+pub use self::download::Download;
 pub use self::recording::Recording;
 use crate::output::Output;
 

@@ -2,8 +2,20 @@
 
 use crate::common::Workplace;
 
-const COMMANDS: [&str; 11] =
-    ["demo", "init", "record", "analyze", "report", "compare", "export", "inspect", "audit", "watch", "completions"];
+const COMMANDS: [&str; 12] = [
+    "demo",
+    "init",
+    "record",
+    "analyze",
+    "report",
+    "compare",
+    "export",
+    "inspect",
+    "audit",
+    "watch",
+    "data",
+    "completions",
+];
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("UTF-8")
@@ -249,4 +261,30 @@ fn a_run_that_cannot_be_read_is_not_unfinished() {
         let said = command == "audit" || message.contains("manifest.json") && message.contains("cannot read");
         assert!(said && !message.contains("not finished"), "{command}: {message}");
     }
+}
+
+#[test]
+fn data_sets_are_listed_with_size_and_licence() {
+    let listed = Place::new().cograd(["data", "list", "--quiet"]).assert().success();
+    let listed = text(listed.get_output().stdout.clone());
+    let mnist = listed.lines().find(|line| line.starts_with("mnist ")).expect("MNIST");
+    assert!(mnist.contains("11.59 MB") && mnist.contains("CC BY-SA 3.0"), "{listed}");
+    Place::new().cograd(["data", "fetch", "imagenet"]).assert().code(2);
+}
+
+#[cfg(not(feature = "fetch"))]
+#[test]
+fn a_build_without_downloads_prints_how_to_download() {
+    let place = Place::new();
+    let failed = place.cograd(["data", "fetch", "cifar100", "--out", "my data"]).assert().code(1);
+    let message = text(failed.get_output().stderr.clone());
+    let address = "--output-dir 'my data' -O 'https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz'\n";
+    let unpacked = "tar -xzf 'my data/cifar-100-binary.tar.gz' -C 'my data' --strip-components 1\n";
+    assert!(message.contains("--features fetch") && message.contains(address), "{message}");
+    assert!(message.ends_with(unpacked) && !place.path("my data").exists(), "{message}");
+    std::fs::create_dir(place.path("my data")).expect("a directory");
+    place.write("my data/train.bin", "another file");
+    let failed = place.cograd(["data", "fetch", "cifar100", "--out", "my data"]).assert().code(1);
+    let message = text(failed.get_output().stderr.clone());
+    assert!(message.contains("train.bin is there already and is another file"), "{message}");
 }
