@@ -12,7 +12,7 @@ use crate::kernel::null_world::NullWorlds;
 use crate::kernel::permutation::{self, Count, FamilyTest};
 use crate::kernel::scores::Scores;
 use crate::statistic::{Compute, Statistic, shares};
-use crate::{Estimator, Options, table};
+use crate::{Estimator, Options, frame, table};
 
 /// What is tested in null worlds, of a group or a pair of groups.
 #[derive(Clone, Debug)]
@@ -73,10 +73,14 @@ impl Sums<'_> {
         let families: Vec<&Family> = tested.iter().map(|tested| &tested.family).collect();
         let tests = permutation::test_families(&scores, &families, &null_worlds, options.null_worlds as u32);
         let mut found = Found::default();
-        let sums = self.frame(&null_worlds, options.kept_worlds)?;
-        for (_, tables) in of_contributions() {
-            for (name, table) in tables(sums.clone().lazy())? {
-                found.tables.push((name, table.collect()?));
+        let totals = self.contributions.totals();
+        let kept = (1..=options.kept_worlds as u64).map(|world| null_worlds.grouping(world));
+        for (world, grouping) in (0..).zip(std::iter::once(self.grouping.clone()).chain(kept)) {
+            let sums = self.frame(world, &grouping, &totals)?;
+            for (_, tables) in of_contributions() {
+                for (name, table) in tables(sums.clone().lazy())? {
+                    found.tables.push((name, table.collect()?));
+                }
             }
         }
         if !tested.is_empty() {
@@ -90,35 +94,27 @@ impl Sums<'_> {
         Ok(found)
     }
 
-    /// One row a world, step and group, worlds first: `estimator`, `step`, `world`, `group`, `order` (place of the group), `sum` of
-    /// the contributions of the group, `total` over all groups, `size` of the group, `several` (whether two groups have examples),
+    /// One row a step and group of a world: `estimator`, `step`, `world`, `group`, `order` (place of the group), `sum` of the
+    /// contributions of the group, `total` over all groups, `size` of the group, `several` (whether two groups have examples),
     /// `contiguous` (whether all steps from 0 on were recorded).
-    fn frame(&self, null_worlds: &NullWorlds, kept_worlds: usize) -> PolarsResult<DataFrame> {
+    fn frame(&self, world: u64, grouping: &Grouping, totals: &[f64]) -> PolarsResult<DataFrame> {
         let (groups, steps) = (self.grouping.groups(), self.contributions.steps());
-        let kept = (1..=kept_worlds as u64).map(|world| null_worlds.grouping(world));
-        let worlds: Vec<Grouping> = std::iter::once(self.grouping.clone()).chain(kept).collect();
-        let rows = worlds.len() * steps.len() * groups;
-        let mut sums = Vec::with_capacity(rows);
-        for world in &worlds {
-            self.contributions.by_step().for_each(|of_step| sums.extend(world.sums(of_step)));
-        }
-        let totals = self.contributions.totals();
+        let rows = || (0..steps.len() * groups).map(|row| (row / groups, row % groups));
         let contiguous = self.contributions.contiguous_steps();
-        let by_row = |row: usize| (row / (steps.len() * groups), row / groups % steps.len(), row % groups);
         let sizes = self.grouping.sizes();
         let names = self.grouping.names();
         df!(
-            "step" => (0..rows).map(|row| steps[by_row(row).1]).collect::<Vec<i64>>(),
-            "world" => (0..rows).map(|row| by_row(row).0 as u64).collect::<Vec<u64>>(),
-            "group" => (0..rows).map(|row| names[by_row(row).2].as_str()).collect::<Vec<&str>>(),
-            "order" => (0..rows).map(|row| by_row(row).2 as u64).collect::<Vec<u64>>(),
-            "sum" => sums,
-            "total" => (0..rows).map(|row| totals[by_row(row).1]).collect::<Vec<f64>>(),
-            "size" => (0..rows).map(|row| sizes[by_row(row).2] as u64).collect::<Vec<u64>>(),
-            "contiguous" => (0..rows).map(|row| by_row(row).1 < contiguous).collect::<Vec<bool>>(),
+            "step" => rows().map(|(step, _)| steps[step]).collect::<Vec<i64>>(),
+            "group" => rows().map(|(_, group)| names[group].as_str()).collect::<Vec<&str>>(),
+            "order" => rows().map(|(_, group)| group as u64).collect::<Vec<u64>>(),
+            "sum" => self.contributions.by_step().flat_map(|of_step| grouping.sums(of_step)).collect::<Vec<f64>>(),
+            "total" => rows().map(|(step, _)| totals[step]).collect::<Vec<f64>>(),
+            "size" => rows().map(|(_, group)| sizes[group] as u64).collect::<Vec<u64>>(),
+            "contiguous" => rows().map(|(step, _)| step < contiguous).collect::<Vec<bool>>(),
         )?
         .lazy()
         .with_columns([
+            frame::count(world).alias("world"),
             lit(self.estimator.as_str()).alias("estimator"),
             lit(self.grouping.has_several()).alias("several"),
         ])

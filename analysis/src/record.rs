@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use cograd_trace::{ExampleColumn, Metric, Run};
 use polars::prelude::*;
@@ -22,7 +23,9 @@ pub struct Record<'a> {
     sampled: &'a [u32],
     /// Their contributions; `None` if nobody asked for them.
     contributions: Option<&'a Contributions>,
-    metrics: OnceCell<Vec<Metric>>,
+    /// Which of their rows are wanted.
+    rows: Range<usize>,
+    metrics: OnceCell<DataFrame>,
 }
 
 impl<'a> Record<'a> {
@@ -32,7 +35,18 @@ impl<'a> Record<'a> {
         sampled: &'a [u32],
         contributions: Option<&'a Contributions>,
     ) -> Record<'a> {
-        Record { run, groups, sampled, contributions, metrics: OnceCell::new() }
+        let rows = 0..contributions.map_or(0, |all| all.steps().len() * all.examples());
+        Record { run, groups, sampled, contributions, rows, metrics: OnceCell::new() }
+    }
+
+    /// The same with no more rows of the contributions than these.
+    pub(crate) fn with_rows(&self, rows: Range<usize>) -> Record<'a> {
+        Record { rows, ..Record::new(self.run, self.groups, self.sampled, self.contributions) }
+    }
+
+    /// How many rows of the contributions there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     /// The evaluations: columns step, split, group, metric, value (null if it is not finite), examples.
@@ -40,16 +54,11 @@ impl<'a> Record<'a> {
     /// # Errors
     /// They cannot be read.
     pub fn metrics(&self) -> Result<LazyFrame, AnalysisError> {
-        let rows = self.read_metrics()?;
-        let frame = df!(
-            "step" => rows.iter().map(|row| row.step).collect::<Vec<_>>(),
-            "split" => rows.iter().map(|row| row.split.as_str()).collect::<Vec<_>>(),
-            "group" => rows.iter().map(|row| row.group.as_str()).collect::<Vec<_>>(),
-            "metric" => rows.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(),
-            "value" => rows.iter().map(|row| Some(row.value).filter(|value| value.is_finite())).collect::<Vec<_>>(),
-            "examples" => rows.iter().map(|row| row.examples).collect::<Vec<_>>(),
-        );
-        Ok(frame.map_err(AnalysisError::frame)?.lazy())
+        if self.metrics.get().is_none() {
+            let rows = self.run.metrics().map_err(|source| AnalysisError::in_run(self.run, source))?;
+            let _ = self.metrics.set(frame(&rows).map_err(AnalysisError::frame)?);
+        }
+        Ok(self.metrics.get().cloned().unwrap_or_default().lazy())
     }
 
     /// The evaluated steps, ascending, each once: column step.
@@ -57,10 +66,11 @@ impl<'a> Record<'a> {
     /// # Errors
     /// As [`Record::metrics`].
     pub fn evaluated_steps(&self) -> Result<LazyFrame, AnalysisError> {
-        let mut steps: Vec<i64> = self.read_metrics()?.iter().map(|row| row.step).collect();
-        steps.sort_unstable();
-        steps.dedup();
-        Ok(df!("step" => steps).map_err(AnalysisError::frame)?.lazy())
+        Ok(self
+            .metrics()?
+            .select([col("step")])
+            .unique(None, UniqueKeepStrategy::Any)
+            .sort(["step"], SortMultipleOptions::default()))
     }
 
     /// All examples together, then the groups in order, if there are others: columns group, order, examples (of all m).
@@ -110,17 +120,18 @@ impl<'a> Record<'a> {
     pub fn contributions(&self) -> Result<LazyFrame, AnalysisError> {
         let none = Contributions::new(0);
         let contributions = self.contributions.unwrap_or(&none);
-        let steps = contributions.steps();
+        let (steps, of_steps) = (contributions.steps(), contributions.of_steps());
         let examples = if contributions.examples() > 0 { self.sampled } else { &[] };
         let names = self.groups.names();
         let group = |id: &u32| self.groups.of_example()[*id as usize].map(|group| names[usize::from(group)].as_str());
         let groups: Vec<Option<&str>> = examples.iter().map(group).collect();
+        let rows = || self.rows.clone().map(|row| (row / examples.len(), row % examples.len()));
         let frame = df!(
-            "step" => steps.iter().flat_map(|&step| std::iter::repeat_n(step, examples.len())).collect::<Vec<i64>>(),
-            "example_id" => examples.iter().map(|&id| u64::from(id)).collect::<Vec<u64>>().repeat(steps.len()),
-            "group" => groups.repeat(steps.len()),
-            "contribution" => contributions.by_step().collect::<Vec<_>>().concat(),
-            "self_term" => contributions.self_terms_by_step().collect::<Vec<_>>().concat(),
+            "step" => rows().map(|(step, _)| steps[step]).collect::<Vec<i64>>(),
+            "example_id" => rows().map(|(_, place)| u64::from(examples[place])).collect::<Vec<u64>>(),
+            "group" => rows().map(|(_, place)| groups[place]).collect::<Vec<Option<&str>>>(),
+            "contribution" => rows().map(|(step, place)| of_steps[step].contributions[place]).collect::<Vec<f64>>(),
+            "self_term" => rows().map(|(step, place)| of_steps[step].self_terms[place]).collect::<Vec<f64>>(),
         );
         Ok(frame.map_err(AnalysisError::frame)?.lazy())
     }
@@ -189,12 +200,15 @@ impl<'a> Record<'a> {
     fn column(&self, name: &str) -> Result<Option<ExampleColumn>, AnalysisError> {
         self.run.example_column(name).map_err(|source| AnalysisError::in_run(self.run, source))
     }
+}
 
-    fn read_metrics(&self) -> Result<&[Metric], AnalysisError> {
-        if self.metrics.get().is_none() {
-            let rows = self.run.metrics().map_err(|source| AnalysisError::in_run(self.run, source))?;
-            let _ = self.metrics.set(rows);
-        }
-        Ok(self.metrics.get().map_or(&[], Vec::as_slice))
-    }
+fn frame(rows: &[Metric]) -> PolarsResult<DataFrame> {
+    df!(
+        "step" => rows.iter().map(|row| row.step).collect::<Vec<_>>(),
+        "split" => rows.iter().map(|row| row.split.as_str()).collect::<Vec<_>>(),
+        "group" => rows.iter().map(|row| row.group.as_str()).collect::<Vec<_>>(),
+        "metric" => rows.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(),
+        "value" => rows.iter().map(|row| Some(row.value).filter(|value| value.is_finite())).collect::<Vec<_>>(),
+        "examples" => rows.iter().map(|row| row.examples).collect::<Vec<_>>(),
+    )
 }

@@ -7,11 +7,12 @@ mod read;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use cograd_files::{FileError, read_regular, sha256_of_sealed};
 use cograd_results::tables::COHERENCE;
-use cograd_results::{TABLES, Table};
+use cograd_results::{TABLES, Table, table as definition};
 use cograd_trace::{Examples, Run};
 use polars::prelude::*;
 
@@ -33,6 +34,8 @@ const EXAMPLES_RESTRICTED: &str = "it has the contributions to the gradient of a
 
 /// Rows of a table of the statistics that are numbers of a step, at most, that are there at once.
 const ROWS: usize = 1 << 16;
+/// Steps whose norms are there at once, at most.
+const STEPS: usize = 1 << 10;
 
 /// Takes the rows of a run's table, all at once or some after the others; the tables come in their order.
 pub(crate) type Sink<'s> = dyn FnMut(&'static Table, DataFrame) -> Result<(), AnalysisError> + 's;
@@ -50,6 +53,8 @@ pub(crate) struct Analysis<'a> {
     run: &'a Run,
     statistics: &'a [&'static Statistic],
     options: &'a Options,
+    /// Where numbers of steps are kept that do not fit into memory.
+    directory: &'a Path,
     examples: Examples,
     selection: Selection,
     groups: Groups,
@@ -62,7 +67,7 @@ pub(crate) struct Analysis<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    /// What is found and made of `run`, under these options.
+    /// What is found and made of `run`, under these options; what does not fit into memory is kept in `directory` meanwhile.
     ///
     /// # Errors
     /// It has not what the options ask for, or its examples, parameters or coordinates cannot be read.
@@ -71,6 +76,7 @@ impl<'a> Analysis<'a> {
         group_by: &GroupBy,
         statistics: &'a [&'static Statistic],
         options: &'a Options,
+        directory: &'a Path,
     ) -> Result<Analysis<'a>, AnalysisError> {
         let examples = run.examples().map_err(|source| AnalysisError::in_run(run, source))?;
         let selection = Selection::new(run, &examples, options)?;
@@ -86,6 +92,7 @@ impl<'a> Analysis<'a> {
             run,
             statistics,
             options,
+            directory,
             examples,
             selection,
             groups,
@@ -103,14 +110,18 @@ impl<'a> Analysis<'a> {
     pub(crate) fn tables(&self, read: &Found, sink: &mut Sink<'_>) -> Result<RunAnalysis, AnalysisError> {
         let mut found = Tables::default();
         self.add_contributions(read, &mut found).map_err(AnalysisError::frame)?;
-        self.add_values(read, &mut found).map_err(AnalysisError::frame)?;
+        self.add_values(read, &mut found)?;
         self.add_similarity(read, &mut found)?;
         let contributions = read.sample.as_ref().map(|steps| &steps.contributions);
         let record = Record::new(self.run, &self.groups, &self.selection.sampled, contributions);
         for statistic in self.statistics {
-            if let Compute::Record { table, .. } = statistic.compute {
-                let rows = table(&record)?.collect().map_err(AnalysisError::frame)?;
-                found.add(statistic.tables[0], rows);
+            if let Compute::Record { table: make, gradients } = statistic.compute {
+                let rows = |record: &Record<'_>| make(record)?.collect().map_err(AnalysisError::frame);
+                match definition(statistic.tables[0]).filter(|_| gradients) {
+                    Some(table) => in_parts(record.rows(), ROWS)
+                        .try_for_each(|part| sink(table, rows(&record.with_rows(part))?))?,
+                    None => found.add(statistic.tables[0], rows(&record)?),
+                }
             }
         }
         found.add("groups", self.groups_frame().map_err(AnalysisError::frame)?);
@@ -183,21 +194,24 @@ impl<'a> Analysis<'a> {
     }
 
     /// The tables of what was computed step by step.
-    fn add_values(&self, read: &Found, found: &mut Tables) -> PolarsResult<()> {
-        let nothing = Steps::new(0);
+    fn add_values(&self, read: &Found, found: &mut Tables) -> Result<(), AnalysisError> {
+        let nothing = Steps::new(0, self.directory);
         let sample = read.sample.as_ref().unwrap_or(&nothing);
         let of_group_pairs = self.statistics.iter().filter_map(|statistic| match statistic.compute {
             Compute::GroupPairs { table, .. } => Some((statistic.tables[0], table)),
             _ => None,
         });
         for (place, (name, table)) in of_group_pairs.enumerate() {
-            found.add(name, table(self.group_pairs(sample, place)?.lazy())?.collect()?);
+            let rows = table(self.group_pairs(sample, place)?.lazy()).and_then(LazyFrame::collect);
+            found.add(name, rows.map_err(AnalysisError::frame)?);
         }
-        let known = !sample.values.is_empty() && sample.values.iter().all(|step| !step.norms.is_empty());
-        if self.has(|compute| matches!(compute, Compute::Population)) && known {
-            let norms: Vec<&[f64]> = sample.values.iter().map(|step| step.norms.as_slice()).collect();
+        if self.has(|compute| matches!(compute, Compute::Population)) && sample.has_norms() {
             let sizes = self.population_sizes();
-            for (name, rows) in population::tables(sample.steps(), &norms, &self.grouping, &sizes)? {
+            let mut tables = population::Tables::new(sample.steps(), &self.grouping, &sizes);
+            for steps in in_parts(sample.measured(), STEPS) {
+                sample.norms(steps)?.iter().for_each(|norms| tables.add(norms));
+            }
+            for (name, rows) in tables.frames().map_err(AnalysisError::frame)? {
                 found.add(name, rows);
             }
         }
@@ -207,9 +221,7 @@ impl<'a> Analysis<'a> {
     /// The tables of which examples are similar, if they are asked for.
     fn add_similarity(&self, read: &Found, found: &mut Tables) -> Result<(), AnalysisError> {
         let (Some(similarity), Some(sample)) = (self.similarity()?, &read.sample) else { return Ok(()) };
-        let lists = sample.values.iter().map(|values| values.similarity.as_slice());
-        let steps: Vec<(i64, &[Vec<f64>])> = sample.steps().iter().copied().zip(lists).collect();
-        for (name, rows) in similarity.tables(&steps).map_err(AnalysisError::frame)? {
+        for (name, rows) in similarity.tables(&sample.similarity).map_err(AnalysisError::frame)? {
             found.add(name, rows);
         }
         Ok(())
@@ -238,17 +250,25 @@ impl<'a> Analysis<'a> {
     /// One series after the other, each over all of its steps.
     fn coherence(&self, of_steps: &Steps, sink: &mut Sink<'_>) -> Result<(), AnalysisError> {
         let classes = self.classes()?;
-        let at_once = (ROWS / of_steps.values.len().max(1)).max(1);
-        for first in (0..of_steps.keys.len()).step_by(at_once) {
-            let keys = first..(first + at_once).min(of_steps.keys.len());
-            sink(&COHERENCE, self.series(of_steps, keys, classes).map_err(AnalysisError::frame)?)?;
+        let steps = of_steps.measured();
+        for keys in in_parts(of_steps.keys.len(), ROWS / steps.max(1)) {
+            for steps in in_parts(steps, ROWS) {
+                sink(&COHERENCE, self.series(of_steps, keys.clone(), steps, classes)?)?;
+            }
         }
         Ok(())
     }
 
-    /// Some of them.
-    fn series(&self, of_steps: &Steps, keys: Range<usize>, classes: Option<&Grouping>) -> PolarsResult<DataFrame> {
-        let (first, keys) = (keys.start, &of_steps.keys[keys]);
+    /// Some of them, in some of the steps.
+    fn series(
+        &self,
+        of_steps: &Steps,
+        keys: Range<usize>,
+        steps: Range<usize>,
+        classes: Option<&Grouping>,
+    ) -> Result<DataFrame, AnalysisError> {
+        let values = of_steps.values(keys.clone(), steps.clone())?;
+        let keys = &of_steps.keys[keys];
         let names = self.groups.names();
         let class = |place: usize| classes.map(|classes| classes.names()[place].as_str());
         let of_pair = |pair: Pair| match pair {
@@ -256,38 +276,41 @@ impl<'a> Analysis<'a> {
             Pair::Groups(a, b) => (Some(names[a].as_str()), Some(names[b].as_str())),
             Pair::Classes(a, b) => (class(a), class(b)),
         };
-        let steps = of_steps.values.len();
-        let of_rows = |row: usize| (&keys[row / steps], &of_steps.values[row % steps].values[first + row / steps]);
-        let rows = || (0..keys.len() * steps).map(of_rows);
+        let rows = || keys.iter().flat_map(|key| std::iter::repeat_n(key, steps.len()));
         let layer = |layer: Option<usize>| layer.map(|layer| self.selection.layer_names[layer].as_str());
-        df!(
-            "estimator" => rows().map(|(key, _)| key.estimator.as_str()).collect::<Vec<_>>(),
-            "step" => of_steps.steps()[..steps].repeat(keys.len()),
-            "layer" => rows().map(|(key, _)| layer(key.layer)).collect::<Vec<_>>(),
-            "statistic" => rows().map(|(key, _)| key.statistic.as_ref()).collect::<Vec<_>>(),
-            "group_a" => rows().map(|(key, _)| of_pair(key.pair).0).collect::<Vec<_>>(),
-            "group_b" => rows().map(|(key, _)| of_pair(key.pair).1).collect::<Vec<_>>(),
-            "value" => rows().map(|(_, value)| value.value).collect::<Vec<_>>(),
-            "lower" => rows().map(|(_, value)| value.ends().0).collect::<Vec<_>>(),
-            "upper" => rows().map(|(_, value)| value.ends().1).collect::<Vec<_>>(),
-            "unbounded" => rows().map(|(_, value)| value.ends().2).collect::<Vec<_>>(),
-        )
+        let frame = df!(
+            "estimator" => rows().map(|key| key.estimator.as_str()).collect::<Vec<_>>(),
+            "step" => of_steps.steps()[steps.clone()].repeat(keys.len()),
+            "layer" => rows().map(|key| layer(key.layer)).collect::<Vec<_>>(),
+            "statistic" => rows().map(|key| key.statistic.as_ref()).collect::<Vec<_>>(),
+            "group_a" => rows().map(|key| of_pair(key.pair).0).collect::<Vec<_>>(),
+            "group_b" => rows().map(|key| of_pair(key.pair).1).collect::<Vec<_>>(),
+            "value" => values.iter().map(|value| value.value).collect::<Vec<_>>(),
+            "lower" => values.iter().map(|value| value.ends().0).collect::<Vec<_>>(),
+            "upper" => values.iter().map(|value| value.ends().1).collect::<Vec<_>>(),
+            "unbounded" => values.iter().map(|value| value.ends().2).collect::<Vec<_>>(),
+        );
+        frame.map_err(AnalysisError::frame)
     }
 
     /// One ordered pair of groups after the other, each over all steps.
-    fn group_pairs(&self, of_steps: &Steps, place: usize) -> PolarsResult<DataFrame> {
+    fn group_pairs(&self, of_steps: &Steps, place: usize) -> Result<DataFrame, AnalysisError> {
         let names = self.groups.names();
         // Chosen layers may have no coordinate, and then no inner products.
-        let known = of_steps.values.iter().all(|step| step.group_pairs.len() > place);
-        let (groups, steps) = (names.len(), if known { of_steps.values.len() } else { 0 });
-        let rows = || (0..groups * groups).flat_map(|pair| (0..steps).map(move |step| (pair, step)));
-        df!(
-            "step" => of_steps.steps()[..steps].repeat(groups * groups),
-            "group_a" => rows().map(|(pair, _)| names[pair / groups].as_str()).collect::<Vec<_>>(),
-            "group_b" => rows().map(|(pair, _)| names[pair % groups].as_str()).collect::<Vec<_>>(),
-            "value" => rows().map(|(pair, step)| of_steps.values[step].group_pairs[place][pair]).collect::<Vec<_>>(),
-            "total" => rows().map(|(_, step)| of_steps.values[step].group_pairs[place][groups * groups]).collect::<Vec<_>>(),
-        )
+        let numbers = of_steps.group_pairs(place)?.unwrap_or_default();
+        let pairs = names.len() * names.len();
+        let (mut values, steps) = (numbers, of_steps.measured());
+        let steps = if values.is_empty() { 0 } else { steps };
+        let totals = values.split_off(pairs * steps);
+        let rows = || (0..pairs).flat_map(|pair| std::iter::repeat_n(pair, steps));
+        let frame = df!(
+            "step" => of_steps.steps()[..steps].repeat(pairs),
+            "group_a" => rows().map(|pair| names[pair / names.len()].as_str()).collect::<Vec<_>>(),
+            "group_b" => rows().map(|pair| names[pair % names.len()].as_str()).collect::<Vec<_>>(),
+            "value" => values,
+            "total" => totals.repeat(pairs),
+        );
+        frame.map_err(AnalysisError::frame)
     }
 
     fn groups_frame(&self) -> PolarsResult<DataFrame> {
@@ -302,12 +325,23 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// 0 … `length` − 1 in parts of so many, or of one.
+fn in_parts(length: usize, at_once: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..length).step_by(at_once.max(1)).map(move |first| first..(first + at_once.max(1)).min(length))
+}
+
 /// Tables while they are made, each of one frame or several.
 #[derive(Default)]
 struct Tables(BTreeMap<&'static str, Vec<DataFrame>>);
 
 impl Tables {
-    fn add(&mut self, name: &'static str, rows: DataFrame) {
+    /// Adds rows of a table, whose columns alone are kept.
+    fn add(&mut self, name: &'static str, mut rows: DataFrame) {
+        let others: Vec<PlSmallStr> = match definition(name) {
+            Some(table) => rows.get_column_names_owned().into_iter().filter(|column| !table.has(column)).collect(),
+            None => Vec::new(),
+        };
+        rows = rows.drop_many(others);
         self.0.entry(name).or_default().push(rows);
     }
 

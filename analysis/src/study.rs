@@ -95,18 +95,20 @@ impl<'a> Plan<'a> {
         Ok(Plan { study, options, statistics, conditions, group_by })
     }
 
-    /// What is made of one run by `work`, while the files that are `chosen` by their names are verified.
+    /// What is made of one run by `work`, while the files that are `chosen` by their names are verified. What does not fit into memory
+    /// is kept in `directory` meanwhile.
     ///
     /// # Errors
     /// A file is altered or truncated; else that of the work.
     pub(crate) fn verified<T: Send>(
         &self,
         run: &Run,
+        directory: &Path,
         chosen: impl Fn(&str) -> bool + Send,
         work: impl FnOnce(Analysis<'_>) -> Result<T, AnalysisError> + Send,
     ) -> Result<T, AnalysisError> {
         let verify = || run.verify_files(chosen).map_err(|source| AnalysisError::in_run(run, source));
-        let analysis = || Analysis::new(run, &self.group_by, &self.statistics, self.options);
+        let analysis = || Analysis::new(run, &self.group_by, &self.statistics, self.options, directory);
         let (verified, made) = rayon::join(verify, || work(analysis()?));
         verified?;
         made
@@ -122,14 +124,15 @@ impl<'a> Plan<'a> {
         let Plan { study, conditions, statistics, group_by, .. } = self;
         let directory = out.map_or_else(|| study.directory().join("analysis"), Path::to_path_buf);
         let output = OutputDirectory::claim(&directory, "analyze")?;
-        let mut over_runs =
-            OverRuns::new(conditions, ResultsWriter::create(output.path()).map_err(AnalysisError::Results)?);
+        let writer = ResultsWriter::create(output.path()).map_err(AnalysisError::Results)?;
+        let mut over_runs = OverRuns::new(conditions, writer, output.path());
         over_runs.begin(statistics)?;
         for (index, run) in study.runs().iter().enumerate() {
             let steps = if shards.is_some() { 0 } else { self.steps(run) };
             observer.run_started(&run.manifest().run, index, study.runs().len(), steps);
             let made = self.verified(
                 run,
+                output.path(),
                 |file| !shards.is_some_and(|shards| shards.verified(run, file)),
                 |analysis| {
                     let found = match shards {
@@ -186,8 +189,8 @@ struct OverRuns<'a> {
 }
 
 impl<'a> OverRuns<'a> {
-    fn new(conditions: &'a Conditions, writer: ResultsWriter) -> OverRuns<'a> {
-        let over_seeds = OverSeeds::new(&conditions.places);
+    fn new(conditions: &'a Conditions, writer: ResultsWriter, directory: &Path) -> OverRuns<'a> {
+        let over_seeds = OverSeeds::new(&conditions.places, directory);
         OverRuns { conditions, writer, over_seeds, overfit: Vec::new(), facts: Vec::new(), groups: Vec::new() }
     }
 
@@ -220,7 +223,7 @@ impl<'a> OverRuns<'a> {
             for part in parts() {
                 let curves = of_run(table::curves::of_curve(table, curve, &part))?;
                 self.write(&cograd_results::tables::CURVES, &curves)?;
-                if let Some(rows) = self.over_seeds.add(place, curves, &names).map_err(AnalysisError::frame)? {
+                if let Some(rows) = self.over_seeds.add(place, curves, &names)? {
                     self.write(&cograd_results::tables::OVER_SEEDS, &rows)?;
                 }
             }
@@ -236,9 +239,12 @@ impl<'a> OverRuns<'a> {
     fn end_run(&mut self, index: usize, run: &Run, analysis: RunAnalysis) -> Result<(), AnalysisError> {
         let RunAnalysis { facts, groups } = analysis;
         let identity = self.conditions.of_run(index, run);
-        let (place, mut over_seeds) = (self.conditions.places[index], std::mem::take(&mut self.over_seeds));
-        over_seeds.end_run(place, |rows| self.write(&cograd_results::tables::OVER_SEEDS, &rows))?;
-        self.over_seeds = over_seeds;
+        for held in self.over_seeds.end_run(self.conditions.places[index]) {
+            for curves in held.parts() {
+                let rows = self.over_seeds.rows(&held, curves)?;
+                self.write(&cograd_results::tables::OVER_SEEDS, &rows)?;
+            }
+        }
         let row = facts.clone().lazy().with_columns(identity).collect().map_err(AnalysisError::frame)?;
         self.write(&cograd_results::tables::RUNS, &row)?;
         self.facts.push(facts.lazy().with_columns(Conditions::of_predictions(run)));

@@ -67,14 +67,24 @@ impl<'f> GradientStep<'_, 'f> {
     }
 }
 
-/// See [`Run::map_row_groups`].
-pub(crate) fn map_row_groups<T: Send>(
+/// See [`Run::each_step`].
+pub(crate) fn each<T: Send, E>(
     run: &Run,
     row_groups: Range<usize>,
     work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
-) -> Result<Vec<T>, TraceError> {
+    take: impl FnMut(T) -> Result<(), E>,
+) -> Result<Result<(), E>, TraceError> {
     let coordinates = run.manifest().coordinates;
-    open(run)?.map(row_groups, |step| work(GradientStep { step, coordinates }))
+    open(run)?.each(row_groups, |step| work(GradientStep { step, coordinates }), take)
+}
+
+/// See [`Run::map_steps`].
+pub(crate) fn map<T: Send>(run: &Run, work: impl Fn(StepGradients<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
+    let coordinates = run.manifest().coordinates;
+    open(run)?.map(0..usize::MAX, |mut step| {
+        let (t, example_ids) = (step.step(), step.example_ids());
+        Ok(work(StepGradients { step: t, example_ids, values: step.read(None)?[0].unwrap_or_default(), coordinates }))
+    })
 }
 
 /// See [`Run::map_steps_at`].

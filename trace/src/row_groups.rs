@@ -4,6 +4,7 @@
 //! r / n and example r % n. So every row group is checked on its own, whatever the others hold. Steps that several workers
 //! share are put together from a row group of each, one step at a time as well.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,11 @@ pub(crate) struct Rows<'a> {
     /// Which they must be, for messages.
     pub due: &'static str,
 }
+
+/// Steps of a piece of a row group: a row group of more is read in several, each of which decodes it up to there.
+const PIECE: usize = 256;
+/// Pieces for each thread that are worked on before what was made of them is taken.
+const AT_ONCE: usize = 2;
 
 /// The part files of a run that hold `rows`, and where in them.
 pub(crate) struct PartFiles<'a> {
@@ -254,16 +260,44 @@ impl<'a> PartFiles<'a> {
         self.workers.iter().map(|worker| &worker.groups[..]).max_by_key(|groups| groups.len()).unwrap_or_default()
     }
 
-    /// Gives `work` every step of those `row_groups`, by their places, and returns what it makes of them, in the order of steps.
-    /// Row groups are worked on in parallel on the current rayon pool.
+    /// Gives `work` every step of those `row_groups`, by their places, and `take` what it makes of them, in the order of steps. Row groups,
+    /// or parts of those of many steps, are worked on in parallel on the current rayon pool, and no more than some thousand steps before
+    /// what was made of them is taken.
+    pub fn each<V: Value, R: Send, E>(
+        &self,
+        row_groups: Range<usize>,
+        work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
+        mut take: impl FnMut(R) -> Result<(), E>,
+    ) -> Result<Result<(), E>, TraceError> {
+        let units = self.units();
+        let units = &units[row_groups.start.min(units.len())..row_groups.end.min(units.len())];
+        let pieces: Vec<Range<usize>> = units.iter().flat_map(|group| pieces(group.steps.clone(), PIECE)).collect();
+        let at_once = AT_ONCE * PIECE * rayon::current_num_threads();
+        let mut rest = &pieces[..];
+        while let Some(first) = rest.first() {
+            let end = rest.partition_point(|piece| piece.start < first.start + at_once);
+            for made in self.map_pieces(&rest[..end], &work)? {
+                if let Err(error) = take(made) {
+                    return Ok(Err(error));
+                }
+            }
+            rest = &rest[end..];
+        }
+        Ok(Ok(()))
+    }
+
+    /// The same, all at once: what `work` makes of the steps.
     pub fn map<V: Value, R: Send>(
         &self,
         row_groups: Range<usize>,
         work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
     ) -> Result<Vec<R>, TraceError> {
-        let units = self.units();
-        let units = &units[row_groups.start.min(units.len())..row_groups.end.min(units.len())];
-        self.map_pieces(units.iter().map(|group| group.steps.clone()).collect(), work)
+        let mut all = Vec::new();
+        let taken = self.each(row_groups, work, |made| {
+            all.push(made);
+            Ok::<(), Infallible>(())
+        });
+        taken.map(|_| all)
     }
 
     /// The same of the steps at these `places` among all. A row group is worked on in as many pieces as there are threads.
@@ -273,21 +307,22 @@ impl<'a> PartFiles<'a> {
         work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
     ) -> Result<Vec<R>, TraceError> {
         let within = |group: &Group| group.steps.start.max(places.start)..group.steps.end.min(places.end);
-        let pieces = |steps: Range<usize>| {
-            let length = steps.len().div_ceil(rayon::current_num_threads()).max(1);
-            steps.clone().step_by(length).map(move |first| first..(first + length).min(steps.end))
+        let in_pieces = |steps: Range<usize>| {
+            let length = steps.len().div_ceil(rayon::current_num_threads());
+            pieces(steps, length)
         };
-        self.map_pieces(self.units().iter().map(within).flat_map(pieces).collect(), work)
+        let all: Vec<Range<usize>> = self.units().iter().map(within).flat_map(in_pieces).collect();
+        self.map_pieces(&all, work)
     }
 
     /// The same of these pieces of row groups.
     fn map_pieces<V: Value, R: Send>(
         &self,
-        pieces: Vec<Range<usize>>,
+        pieces: &[Range<usize>],
         work: impl Fn(Step<'_, '_, V>) -> Result<R, TraceError> + Sync,
     ) -> Result<Vec<R>, TraceError> {
         keep_freed_memory();
-        let results = map_in_order(&pieces, |places| self.map_steps(places.clone(), &work))?;
+        let results = map_in_order(pieces, |places| self.map_steps(places.clone(), &work))?;
         Ok(results.into_iter().flatten().collect())
     }
 
@@ -708,6 +743,12 @@ pub(crate) fn first_non_finite<V: Value>(values: &[V]) -> Option<(usize, V)> {
     let block = values.chunks(4096).position(|block| !finite(block))?;
     let mut rest = values.iter().copied().enumerate().skip(4096 * block);
     rest.find(|(_, value)| !value.is_finite())
+}
+
+/// Steps in pieces of this length, the last of which may be shorter.
+fn pieces(steps: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = steps.end;
+    steps.step_by(length.max(1)).map(move |first| first..(first + length.max(1)).min(end))
 }
 
 /// Numbers that are decoded at a time, about: bounds what is needed beside those that are kept.

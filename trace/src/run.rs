@@ -201,29 +201,28 @@ impl Run {
     /// # Errors
     /// One of these is not so; the message names the file and the row, or the step and the example.
     pub fn map_steps<T: Send>(&self, work: impl Fn(StepGradients<'_>) -> T + Sync) -> Result<Vec<T>, TraceError> {
-        self.map_row_groups(0..usize::MAX, |mut step| {
-            let (t, example_ids, coordinates) = (step.step(), step.example_ids(), step.coordinates());
-            Ok(work(StepGradients { step: t, example_ids, values: step.read(None)?, coordinates }))
-        })
+        gradients::map(self, work)
     }
 
-    /// The same of those row groups only that are at these places among [`Run::row_groups`]; `work` reads what it needs of a step,
-    /// and nothing is checked of one that it does not read.
+    /// The same of those row groups only that are at these places among [`Run::row_groups`]. What `work` makes of a step is given to
+    /// `take`, in the order of steps; no more of it is held than of some thousand steps. `work` reads what it needs of a step, and
+    /// nothing is checked of one that it does not read. The inner result is the first error of `take`, after which it gets nothing.
     ///
     /// # Errors
     /// As [`Run::map_steps`], and those of `work`.
-    pub fn map_row_groups<T: Send>(
+    pub fn each_step<T: Send, E>(
         &self,
         row_groups: Range<usize>,
         work: impl Fn(GradientStep<'_, '_>) -> Result<T, TraceError> + Sync,
-    ) -> Result<Vec<T>, TraceError> {
-        gradients::map_row_groups(self, row_groups, work)
+        take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<Result<(), E>, TraceError> {
+        gradients::each(self, row_groups, work, take)
     }
 
-    /// As [`Run::map_row_groups`], of the steps at these `places` among the recorded ones, whatever row groups they are in.
+    /// What `work` makes of the steps at these `places` among the recorded ones, whatever row groups they are in; see [`Run::each_step`].
     ///
     /// # Errors
-    /// As [`Run::map_row_groups`].
+    /// As [`Run::each_step`].
     pub fn map_steps_at<T: Send>(
         &self,
         places: Range<usize>,

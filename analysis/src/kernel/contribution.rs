@@ -57,6 +57,11 @@ impl Contributions {
         &self.steps
     }
 
+    /// What there is of each step, in the order of [`Contributions::steps`].
+    pub fn of_steps(&self) -> &[StepContributions] {
+        &self.of_steps
+    }
+
     /// The n contributions of each step, in the order of [`Contributions::steps`].
     pub fn by_step(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.of_steps.iter().map(|of_step| of_step.contributions.as_slice())

@@ -30,6 +30,8 @@ const TIE: f64 = 1e-9;
 const COVERAGE: f64 = 0.95;
 /// Bytes of the masks of the worlds that are taken at once, at most.
 const MASK_BYTES: usize = 32 << 20;
+/// Bytes of their sums, at most, unless they are the fewest worlds.
+const SUM_BYTES: usize = 64 << 20;
 /// Worlds that are taken at once.
 const WORLDS: std::ops::RangeInclusive<usize> = 64..=1024;
 /// Worlds whose z are counted by one task.
@@ -67,8 +69,10 @@ pub fn test_families(
     worlds: u32,
 ) -> Vec<FamilyTest> {
     let mut tester = Tester::new(scores, families, null_worlds);
-    let bytes_of_world = null_worlds.drawn_groups().len() * Masks::bytes_each(null_worlds.actual().examples());
-    let at_once = (MASK_BYTES / bytes_of_world.max(1)).clamp(*WORLDS.start(), *WORLDS.end());
+    let drawn = null_worlds.drawn_groups().len().max(1);
+    let masks = MASK_BYTES / (drawn * Masks::bytes_each(null_worlds.actual().examples()));
+    let sums = SUM_BYTES / (drawn * scores.rows().max(1) * size_of::<f64>());
+    let at_once = masks.min(sums).clamp(*WORLDS.start(), *WORLDS.end());
     let firsts = (1..=u64::from(worlds)).step_by(at_once);
     firsts.for_each(|first| tester.take(first, (u64::from(worlds) - first + 1).min(at_once as u64) as usize));
     tester.members.into_iter().map(|members| members.test()).collect()
@@ -152,9 +156,11 @@ impl<'a> Tester<'a> {
     fn count(&self, sums: &Sums, worlds: std::ops::Range<usize>) -> Vec<Taken> {
         let mut group_sums = GroupSums::new(self.scores, self.null_worlds.drawn_groups());
         let mut counts: Vec<Taken> = self.members.iter().map(Members::no_count).collect();
+        let mut z = Vec::new();
         for world in worlds {
             group_sums.fill(self.scores, sums, world);
-            self.members.iter().zip(&mut counts).for_each(|(members, count)| members.count(&group_sums, count));
+            let counted = self.members.iter().zip(&mut counts);
+            counted.for_each(|(members, count)| members.count(&group_sums, &mut z, count));
         }
         counts
     }
@@ -208,8 +214,6 @@ struct Members<'a> {
 struct Taken {
     exceedances: Vec<u32>,
     maxima: Vec<f64>,
-    /// Scratch space.
-    z: Vec<f64>,
 }
 
 impl<'a> Members<'a> {
@@ -229,14 +233,15 @@ impl<'a> Members<'a> {
     }
 
     fn no_count(&self) -> Taken {
-        Taken { exceedances: vec![0; self.units.len()], maxima: Vec::new(), z: Vec::new() }
+        Taken { exceedances: vec![0; self.units.len()], maxima: Vec::new() }
     }
 
-    fn count(&self, group_sums: &GroupSums<'_>, count: &mut Taken) {
-        contrast_rows(self.family, group_sums, &mut count.z);
+    /// Counts a world; `z` is scratch space.
+    fn count(&self, group_sums: &GroupSums<'_>, z: &mut Vec<f64>, count: &mut Taken) {
+        contrast_rows(self.family, group_sums, z);
         let mut largest = 0.0;
         for (((z, unit), threshold), exceedances) in
-            count.z.iter().zip(&self.units).zip(&self.thresholds).zip(&mut count.exceedances)
+            z.iter().zip(&self.units).zip(&self.thresholds).zip(&mut count.exceedances)
         {
             let size = (z * unit).abs();
             *exceedances += u32::from(size >= *threshold);

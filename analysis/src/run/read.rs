@@ -1,15 +1,18 @@
 //! The first half of the analysis of a run: what the kernels find in each step of its gradients and its population record.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cograd_trace::{GradientStep, PopulationLayer, PopulationStep, Run, TraceError};
+use cograd_trace::{GradientStep, PopulationLayer, PopulationStep, Run};
 
 use super::Analysis;
 use crate::gradients::Gradients;
 use crate::kernel::contribution::{Contributions, StepContributions};
 use crate::kernel::grouping::Grouping;
+use crate::kernel::halves::Measured;
+use crate::matrix::Matrix;
 use crate::sample::{self, Key, Sample, StepValues};
 use crate::selection::Selection;
 use crate::shard::Shape;
@@ -62,20 +65,34 @@ pub(crate) struct Found {
 }
 
 /// What was found step by step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Steps {
     /// Contributions and self terms of the analysed examples.
     pub(crate) contributions: Contributions,
     /// What the values are of, at every step.
     pub(crate) keys: Vec<Key>,
-    /// One a step; none if no statistic asks for them.
-    pub(crate) values: Vec<StepValues>,
+    /// Which examples are similar, at the steps that show it.
+    pub(crate) similarity: Vec<(i64, Vec<Vec<f64>>)>,
+    /// The lengths of the numbers of group pairs and of the norms, at every step.
+    lengths: (Vec<usize>, usize),
+    /// A row a step: of each key its value and the ends of its interval, NaN where there is none, then the numbers of group pairs and the
+    /// norms. No rows if no statistic asks for them.
+    numbers: Matrix,
 }
 
+/// Numbers that a value takes up: itself, and the ends of its interval.
+const OF_VALUE: usize = 3;
+
 impl Steps {
-    /// Of `examples` examples and, so far, no step.
-    pub(crate) fn new(examples: usize) -> Steps {
-        Steps { contributions: Contributions::new(examples), keys: Vec::new(), values: Vec::new() }
+    /// Of `examples` examples and, so far, no step. What does not fit into memory is kept in `directory`.
+    pub(crate) fn new(examples: usize, directory: &Path) -> Steps {
+        Steps {
+            contributions: Contributions::new(examples),
+            keys: Vec::new(),
+            similarity: Vec::new(),
+            lengths: (Vec::new(), 0),
+            numbers: Matrix::new(directory),
+        }
     }
 
     /// The steps, ascending.
@@ -83,17 +100,105 @@ impl Steps {
         self.contributions.steps()
     }
 
-    /// Adds a step later than those so far.
-    pub(crate) fn push(&mut self, step: i64, contributions: StepContributions, values: Option<StepValues>) {
-        self.contributions.push(step, contributions);
-        if let Some(mut values) = values {
-            let keys = std::mem::take(&mut values.keys);
-            if self.values.is_empty() {
-                self.keys = keys;
-            }
-            self.values.push(values);
-        }
+    /// How many of them have values: all or none.
+    pub(crate) fn measured(&self) -> usize {
+        self.numbers.rows()
     }
+
+    /// Adds a step later than those so far.
+    ///
+    /// # Errors
+    /// Its numbers cannot be kept.
+    pub(crate) fn push(
+        &mut self,
+        step: i64,
+        contributions: StepContributions,
+        values: Option<StepValues>,
+    ) -> Result<(), AnalysisError> {
+        self.contributions.push(step, contributions);
+        let Some(StepValues { keys, values, group_pairs, norms, similarity }) = values else { return Ok(()) };
+        if self.measured() == 0 {
+            self.keys = keys;
+            self.lengths = (group_pairs.iter().map(Vec::len).collect(), norms.len());
+        }
+        if !similarity.is_empty() {
+            self.similarity.push((step, similarity));
+        }
+        let row = values.iter().flat_map(to_numbers).chain(group_pairs.into_iter().flatten()).chain(norms);
+        self.numbers.push(&row.collect::<Vec<f64>>())
+    }
+
+    /// The values of these keys in these steps, by their places: one key after the other.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn values(&self, keys: Range<usize>, steps: Range<usize>) -> Result<Vec<Measured>, AnalysisError> {
+        let numbers = self.numbers.columns(OF_VALUE * keys.start..OF_VALUE * keys.end, steps.clone())?;
+        let of_key = |numbers: &[f64]| (0..steps.len()).map(|row| measured(numbers, row)).collect::<Vec<_>>();
+        Ok(numbers.chunks_exact((OF_VALUE * steps.len()).max(1)).flat_map(of_key).collect())
+    }
+
+    /// The numbers of the statistic of group pairs at a place, one number after the other, each over all steps; `None` if there are none.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn group_pairs(&self, place: usize) -> Result<Option<Vec<f64>>, AnalysisError> {
+        let Some(&length) = self.lengths.0.get(place) else { return Ok(None) };
+        let first = OF_VALUE * self.keys.len() + self.lengths.0[..place].iter().sum::<usize>();
+        self.numbers.columns(first..first + length, 0..self.measured()).map(Some)
+    }
+
+    /// Whether its steps have norms.
+    pub(crate) fn has_norms(&self) -> bool {
+        self.lengths.1 > 0
+    }
+
+    /// The norms of these steps, a row each.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(crate) fn norms(&self, steps: Range<usize>) -> Result<Vec<Vec<f64>>, AnalysisError> {
+        let first = OF_VALUE * self.keys.len() + self.lengths.0.iter().sum::<usize>();
+        let columns = self.numbers.columns(first..first + self.lengths.1, steps.clone())?;
+        let of_step = |row: usize| columns[row..].iter().step_by(steps.len()).copied().collect();
+        Ok((0..steps.len()).map(of_step).collect())
+    }
+
+    /// Everything of these steps as it was pushed, but for the keys.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn pushed(&self, steps: Range<usize>) -> Result<Vec<StepValues>, AnalysisError> {
+        let width = OF_VALUE * self.keys.len() + self.lengths.0.iter().sum::<usize>() + self.lengths.1;
+        let steps = steps.start.min(self.measured())..steps.end.min(self.measured());
+        let columns = self.numbers.columns(0..width, steps.clone())?;
+        let of_step = |place: usize| {
+            let mut numbers = columns[place - steps.start..].iter().step_by(steps.len()).copied();
+            let mut next = |length: usize| numbers.by_ref().take(length).collect::<Vec<f64>>();
+            let values = next(OF_VALUE * self.keys.len());
+            let step = self.steps()[place];
+            let similar = self.similarity.binary_search_by_key(&step, |(step, _)| *step);
+            StepValues {
+                keys: Vec::new(),
+                values: values.chunks_exact(OF_VALUE).map(|value| measured(value, 0)).collect(),
+                group_pairs: self.lengths.0.iter().map(|&length| next(length)).collect(),
+                norms: next(self.lengths.1),
+                similarity: similar.map_or_else(|_| Vec::new(), |place| self.similarity[place].1.clone()),
+            }
+        };
+        Ok(steps.clone().map(of_step).collect())
+    }
+}
+
+fn to_numbers(measured: &Measured) -> [f64; OF_VALUE] {
+    let (lower, upper) = measured.interval.unwrap_or((f64::NAN, f64::NAN));
+    [measured.value.unwrap_or(f64::NAN), lower, upper]
+}
+
+/// The value in a row of its columns.
+fn measured(columns: &[f64], row: usize) -> Measured {
+    let number = |place: usize| Some(columns[place * columns.len() / OF_VALUE + row]).filter(|number| !number.is_nan());
+    Measured { value: number(0), interval: number(1).zip(number(2)) }
 }
 
 impl Analysis<'_> {
@@ -104,13 +209,7 @@ impl Analysis<'_> {
     pub(crate) fn read(&self, part: &RunPart, observer: &dyn Observer) -> Result<Found, AnalysisError> {
         let steps_read = AtomicUsize::new(0);
         let step_read = || observer.steps_read(steps_read.fetch_add(1, Ordering::Relaxed) + 1);
-        self.found(
-            || self.read_sample(&part.sample, &step_read),
-            || {
-                let population = self.read_population(&part.population, &step_read);
-                population.map_err(|source| AnalysisError::in_run(self.run, source))
-            },
-        )
+        self.found(|| self.read_sample(&part.sample, &step_read), || self.read_population(&part.population, &step_read))
     }
 
     /// What is found by these two functions, which are called only where there is something to find.
@@ -124,6 +223,11 @@ impl Analysis<'_> {
             sample: gradients.then(sample).transpose()?,
             population: (gradients && with_population).then(population).transpose()?,
         })
+    }
+
+    /// Where numbers of steps are kept that do not fit into memory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory
     }
 
     /// The run.
@@ -186,35 +290,39 @@ impl Analysis<'_> {
             step_read();
             Ok(Ok(found))
         };
-        let mut steps = Steps::new(self.selection.sampled.len());
-        let found = self.run.map_row_groups(row_groups.clone(), of_step);
-        for step in found.map_err(|source| AnalysisError::in_run(self.run, source))? {
+        let mut steps = Steps::new(self.selection.sampled.len(), self.directory);
+        let taken = self.run.each_step(row_groups.clone(), of_step, |step| {
             let step = step.map_err(|(step, recorded)| AnalysisError::Sample {
                 run: id.clone(),
                 step,
                 marked: marked.len(),
                 recorded,
             })?;
-            if let Some((step, contributions, values)) = step {
-                steps.push(step, contributions, values);
-            }
-        }
+            step.map_or(Ok(()), |(step, contributions, values)| steps.push(step, contributions, values))
+        });
+        taken.map_err(|source| AnalysisError::in_run(self.run, source))??;
         steps.keys = keys.into_inner().unwrap_or_default();
         Ok(steps)
     }
 
     /// Contributions, self terms and closed forms of the population over the chosen layers.
-    fn read_population(&self, row_groups: &Range<usize>, step_read: &(dyn Fn() + Sync)) -> Result<Steps, TraceError> {
+    fn read_population(
+        &self,
+        row_groups: &Range<usize>,
+        step_read: &(dyn Fn() + Sync),
+    ) -> Result<Steps, AnalysisError> {
         let of_step = |step: PopulationStep<'_>| {
             let of_step = || (step.step, of_layers(&step, &self.selection), self.moments(&step));
             let of_step = self.selection.has_step(step.step).then(of_step);
             step_read();
             of_step
         };
-        let mut steps = Steps::new(self.examples.population_ids().len());
-        let found = self.run.map_population_row_groups(row_groups.clone(), of_step)?;
-        for (step, contributions, moments) in found.into_iter().flatten() {
-            steps.push(step, contributions, Some(moments));
+        let mut steps = Steps::new(self.examples.population_ids().len(), self.directory);
+        let found = self.run.map_population_row_groups(row_groups.clone(), of_step);
+        for (step, contributions, moments) in
+            found.map_err(|source| AnalysisError::in_run(self.run, source))?.into_iter().flatten()
+        {
+            steps.push(step, contributions, Some(moments))?;
         }
         Ok(steps)
     }
@@ -293,7 +401,7 @@ mod tests {
             let options = Options { layers, examples, ..Options::default() };
             let statistics = statistic::chosen(None).unwrap();
             let steps = |block: usize| {
-                let mut analysis = Analysis::new(&run, &GroupBy::All, &statistics, &options).unwrap();
+                let mut analysis = Analysis::new(&run, &GroupBy::All, &statistics, &options, study.path()).unwrap();
                 analysis.block = block;
                 analysis.read(&RunPart::WHOLE, &NoObserver).unwrap().sample.unwrap()
             };
@@ -303,7 +411,8 @@ mod tests {
                 assert!(found.contributions == whole.contributions, "to the last bit, in blocks of {block}");
                 assert!(found.keys == whole.keys && !whole.keys.is_empty());
                 let values = |steps: &Steps| -> Vec<Option<f64>> {
-                    steps.values.iter().flat_map(|step| &step.values).flat_map(numbers).collect()
+                    let pushed = steps.pushed(0..2).unwrap();
+                    pushed.iter().flat_map(|step| &step.values).flat_map(numbers).collect()
                 };
                 for (place, (found, whole)) in values(&found).into_iter().zip(values(&whole)).enumerate() {
                     let alike = found.zip(whole).map_or(found == whole, |(found, whole)| {

@@ -125,7 +125,7 @@ pub fn analyze_shard(
     for (index, piece) in pieces.iter().enumerate() {
         let run = &plan.study.runs()[piece.run];
         observer.run_started(&run.manifest().run, index, pieces.len(), piece.steps);
-        let record = record(&plan, piece, observer, |name, steps| {
+        let record = record(&plan, piece, output.path(), observer, |name, steps| {
             let entry = steps::write(&output.path().join(&name), steps)?;
             manifest.files.insert(name, entry);
             Ok(())
@@ -142,13 +142,14 @@ pub fn analyze_shard(
 fn record(
     plan: &Plan<'_>,
     piece: &Piece,
+    directory: &Path,
     observer: &dyn Observer,
     mut write: impl FnMut(String, &Steps) -> Result<(), AnalysisError>,
 ) -> Result<RunRecord, AnalysisError> {
     let manifest = plan.study.runs()[piece.run].manifest();
     let reads = |file: &str| piece.files.contains(file);
     let read = |analysis: crate::run::Analysis<'_>| analysis.read(&piece.part, observer);
-    let found = plan.verified(&plan.study.runs()[piece.run], reads, read)?;
+    let found = plan.verified(&plan.study.runs()[piece.run], directory, reads, read)?;
     let mut keys = |kind, steps: Option<Steps>| match steps.filter(|steps| !steps.steps().is_empty()) {
         Some(steps) => write(steps::file_name(kind, piece.run), &steps).map(|()| Some(steps.keys)),
         None => Ok(None),

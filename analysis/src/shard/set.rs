@@ -50,7 +50,7 @@ impl Shards {
     /// Their steps are not those of the run, or not of its sizes.
     pub(crate) fn found(&self, index: usize, analysis: &Analysis<'_>) -> Result<Found, AnalysisError> {
         let together = |kind, shape: Shape, due: Vec<i64>, keys: fn(&RunRecord) -> Option<&Vec<Key>>| {
-            let mut together = Steps::new(shape.examples);
+            let mut together = Steps::new(shape.examples, analysis.directory());
             for (directory, record) in self.records(analysis.run()) {
                 let Some(keys) = keys(record) else { continue };
                 let path = directory.join(steps::file_name(kind, index));

@@ -71,18 +71,26 @@ pub(super) fn write(path: &Path, steps: &Steps) -> Result<FileEntry, AnalysisErr
         AnalysisError::Results(cograd_results::ResultsError::Encode { path: path.to_path_buf(), source })
     };
     let output = |source: FileError| AnalysisError::Output(OutputError::File(source));
-    let batch = |rows: Range<usize>| batch(steps, rows).map_err(|source| encode(source.into()));
+    let batch = |rows: Range<usize>| {
+        let values = steps.pushed(rows.clone())?;
+        batch(steps, rows, &values).map_err(|source| encode(source.into()))
+    };
     let file = HashedFile::create(path).map_err(output)?;
     let properties = properties().map_err(encode)?;
     let mut writer = ArrowWriter::try_new(file, batch(0..0)?.schema(), Some(properties)).map_err(encode)?;
     let count = steps.steps().len();
-    let rows = (ROW_GROUP / (2 * steps.contributions.examples()).max(1)).max(1);
+    let rows = rows_at_once(steps.contributions.examples(), &steps.keys);
     for first in (0..count).step_by(rows) {
         let batch = batch(first..(first + rows).min(count))?;
         writer.write(&batch).and_then(|()| writer.flush()).map_err(encode)?;
     }
     writer.finish().map_err(encode)?;
     writer.inner_mut().close(path, count as u64).map_err(output)
+}
+
+/// Steps of a row group: there are two numbers an example, and about six a key, half of them norms.
+fn rows_at_once(examples: usize, keys: &[Key]) -> usize {
+    (ROW_GROUP / (2 * examples + 6 * keys.len()).max(1)).max(1)
 }
 
 fn properties() -> Result<WriterProperties, ParquetError> {
@@ -93,15 +101,15 @@ fn properties() -> Result<WriterProperties, ParquetError> {
         .build())
 }
 
-fn batch(steps: &Steps, rows: Range<usize>) -> Result<RecordBatch, ArrowError> {
-    let contributions: Vec<&[f64]> = steps.contributions.by_step().collect();
-    let self_terms: Vec<&[f64]> = steps.contributions.self_terms_by_step().collect();
-    let of_row = |row: usize| {
-        let values = steps.values.get(row).map_or_else(Default::default, to_lists);
-        let [values, group_pairs, norms, similarity] = values;
-        [[contributions[row], self_terms[row]].map(whole).to_vec(), values, group_pairs, norms, similarity]
+/// These rows, with their values, if there are any.
+fn batch(steps: &Steps, rows: Range<usize>, values: &[StepValues]) -> Result<RecordBatch, ArrowError> {
+    let contributions = steps.contributions.by_step().zip(steps.contributions.self_terms_by_step());
+    let of_row = |(row, (contributions, self_terms)): (usize, (&[f64], &[f64]))| {
+        let [values, group_pairs, norms, similarity] = values.get(row).map_or_else(Default::default, to_lists);
+        [[contributions, self_terms].map(whole).to_vec(), values, group_pairs, norms, similarity]
     };
-    let lists: Vec<[Lists; COLUMNS.len()]> = rows.clone().map(of_row).collect();
+    let contributions = contributions.skip(rows.start).take(rows.len());
+    let lists: Vec<[Lists; COLUMNS.len()]> = contributions.enumerate().map(of_row).collect();
     let columns = COLUMNS.iter().enumerate().map(|(place, name)| (*name, nested(lists.iter().map(|row| &row[place]))));
     let of_step: ArrayRef = Arc::new(Int64Array::from(steps.steps()[rows].to_vec()));
     RecordBatch::try_from_iter([("step", of_step)].into_iter().chain(columns))
@@ -142,20 +150,21 @@ fn to_lists(step: &StepValues) -> [Lists; 4] {
 /// It cannot be read, or holds something else.
 pub(super) fn read(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<(), AnalysisError> {
     let error = |message: String| AnalysisError::Shard { path: path.to_path_buf(), message };
-    if !(steps.values.is_empty() || steps.keys == keys) || !keys.iter().all(|key| shape.has(key)) {
+    if !(steps.measured() == 0 || steps.keys == keys) || !keys.iter().all(|key| shape.has(key)) {
         return Err(error("its values are of other statistics, layers or groups: make the shard again".to_string()));
     }
     // The reader panics on some damaged files; this one has the hash it was written with.
     let read = catch_unwind(AssertUnwindSafe(|| read_rows(path, shape, keys, steps)));
     let read = read.unwrap_or_else(|_| Err("it is damaged".to_string()));
-    read.map_err(|message| error(format!("{message}: make the shard again")))
+    read.map_err(|message| error(format!("{message}: make the shard again")))?
 }
 
-fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<(), String> {
+/// The inner error is that of keeping what was read.
+fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<Result<(), AnalysisError>, String> {
     let damaged = |error: &dyn std::fmt::Display| format!("it cannot be read ({error})");
     let file = File::open(path).map_err(|error| damaged(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
-    let rows = (ROW_GROUP / (2 * shape.examples).max(1)).max(1);
+    let rows = rows_at_once(shape.examples, keys);
     for batch in builder.with_batch_size(rows).build().map_err(|error| damaged(&error))? {
         let batch = batch.map_err(|error| damaged(&error))?;
         let other = || "it has other columns".to_string();
@@ -170,10 +179,12 @@ fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Res
             let sizes = || format!("the numbers of step {} are not those of the run", of_step.value(row));
             let contributions = shape.contributions(contributions).ok_or_else(sizes)?;
             let values = shape.values(keys, [values, group_pairs, norms, similarity]).ok_or_else(sizes)?;
-            steps.push(of_step.value(row), contributions, values);
+            if let Err(error) = steps.push(of_step.value(row), contributions, values) {
+                return Ok(Err(error));
+            }
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// The lists of a row; `None` if it holds anything else.
@@ -245,7 +256,7 @@ mod tests {
 
     /// Two steps of three examples, with numbers that no text keeps.
     fn steps(with_values: bool) -> Steps {
-        let mut steps = Steps::new(3);
+        let mut steps = nothing(3);
         for step in [0, 7] {
             let contributions = StepContributions {
                 contributions: vec![0.1 + 0.2, -0.0, f64::MIN_POSITIVE / 2.0],
@@ -261,9 +272,13 @@ mod tests {
                 norms: [0.5, -1.5, -1.0].repeat(4),
                 similarity: if step == 0 { Vec::new() } else { vec![vec![f64::NAN, 0.25], vec![-0.0]] },
             });
-            steps.push(step, contributions, values);
+            steps.push(step, contributions, values).unwrap();
         }
         steps
+    }
+
+    fn nothing(examples: usize) -> Steps {
+        Steps::new(examples, Path::new("."))
     }
 
     fn key(pair: Pair) -> Key {
@@ -281,10 +296,12 @@ mod tests {
         for with_values in [true, false] {
             let written = steps(with_values);
             assert_eq!(write(&path, &written).unwrap().rows, 2);
-            let mut found = Steps::new(3);
+            let mut found = nothing(3);
             read(&path, &shape(), &written.keys, &mut found).unwrap();
             // Debug tells −0 from 0, and says of a number all that there is to say.
-            assert_eq!(format!("{found:?}"), format!("{written:?}"));
+            let everything =
+                |steps: &Steps| format!("{:?} {:?} {:?}", steps.contributions, steps.keys, steps.pushed(0..2).unwrap());
+            assert_eq!(everything(&found), everything(&written));
         }
     }
 
@@ -301,11 +318,11 @@ mod tests {
             Shape { groups: 3, ..shape() },
             Shape { similarity: vec![1, 2], ..shape() },
         ] {
-            assert!(read(&path, &shape, &written.keys, &mut Steps::new(shape.examples)).is_err());
+            assert!(read(&path, &shape, &written.keys, &mut nothing(shape.examples)).is_err());
         }
-        assert!(read(&path, &shape(), &written.keys[..1], &mut Steps::new(3)).is_err());
-        assert!(read(&path, &shape(), &[key(Pair::Classes(0, 0)), key(Pair::All)], &mut Steps::new(3)).is_err());
+        assert!(read(&path, &shape(), &written.keys[..1], &mut nothing(3)).is_err());
+        assert!(read(&path, &shape(), &[key(Pair::Classes(0, 0)), key(Pair::All)], &mut nothing(3)).is_err());
         std::fs::write(&path, "PAR1").unwrap();
-        assert!(read(&path, &shape(), &written.keys, &mut Steps::new(3)).is_err());
+        assert!(read(&path, &shape(), &written.keys, &mut nothing(3)).is_err());
     }
 }

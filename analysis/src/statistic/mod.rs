@@ -65,7 +65,7 @@ pub enum Compute {
     Similarity,
     /// Of what else the trace holds, read only then; `gradients`: and of the contributions.
     Record {
-        /// Whether it is of the contributions of the sampled examples.
+        /// Whether it is of the contributions of the sampled examples: its table, which has no curves, is made in parts of their rows.
         gradients: bool,
         /// Its table.
         table: fn(&Record<'_>) -> Result<LazyFrame, AnalysisError>,

@@ -43,56 +43,78 @@ pub(crate) fn norm(examples: usize, pair_mean: f64, self_mean: f64) -> f64 {
     pairs + m * self_mean
 }
 
-/// The tables, from N̂ of each group and N̂ at every step: of the sample, then of each half `[1 + B, G + 1]`, row-major. `sizes` are those
-/// of the groups in the population, 0 for one that has no sampled example, of which nothing is known.
-pub(crate) fn tables(
-    steps: &[i64],
-    norms: &[&[f64]],
-    grouping: &Grouping,
-    sizes: &[usize],
-) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
-    let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
-    let width = grouping.groups() + 1;
-    let total = |norms: &[f64]| norms[width - 1];
-    let told = |groups: [usize; 2]| groups.iter().all(|&group| grouping.sizes()[group] >= FEWEST_OF_A_PART);
-    let estimate = |norms: &[f64], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>| {
-        let mut values = norms.chunks_exact(width).map(value);
-        let actual = values.next().flatten();
-        let halves = values.map(|value| value.unwrap_or(f64::NAN));
-        Measured::new(grouping.examples(), actual, halves).only_if(told(groups))
-    };
-    let share = |norms: &[f64], group: usize| ratio(norms[group], total(norms)).filter(|_| several);
-    let mut shares = Rows::default();
-    let mut gradient_norms = Vec::new();
-    for (&step, of_step) in steps.iter().zip(norms) {
-        gradient_norms.push(of_step.chunks_exact(width).next().map(total).filter(|total| total.is_finite()));
-        for group in 0..grouping.groups() {
-            shares.add(step, [group; 2], estimate(of_step, [group; 2], &|norms| share(norms, group)));
-        }
+/// The tables while they are made, step after step.
+pub(crate) struct Tables<'a> {
+    steps: &'a [i64],
+    grouping: &'a Grouping,
+    sizes: &'a [usize],
+    /// How many steps were added.
+    added: usize,
+    /// How many of the first steps are contiguous from 0, and the sums of their norms so far.
+    contiguous: usize,
+    sums: Vec<f64>,
+    gradient_norms: Vec<Option<f64>>,
+    shares: Rows,
+    means: Rows,
+    differences: Rows,
+}
+
+impl<'a> Tables<'a> {
+    /// `sizes` are those of the groups in the population, 0 for one that has no sampled example, of which nothing is known.
+    pub(crate) fn new(steps: &'a [i64], grouping: &'a Grouping, sizes: &'a [usize]) -> Tables<'a> {
+        let [shares, means, differences] = [(); 3].map(|()| Rows::default());
+        let (contiguous, sums, gradient_norms) = (contiguous_steps(steps), Vec::new(), Vec::new());
+        Tables { steps, grouping, sizes, added: 0, contiguous, sums, gradient_norms, shares, means, differences }
     }
-    let contiguous = contiguous_steps(steps);
-    let (mut means, mut differences) = (Rows::default(), Rows::default());
-    let mut sums: Vec<f64> = Vec::new();
-    for (&step, of_step) in steps.iter().zip(norms).take(contiguous) {
-        sums.resize(of_step.len(), 0.0);
-        sums.iter_mut().zip(*of_step).for_each(|(sum, norm)| *sum += norm);
+
+    /// Adds the next step, with N̂ of each group and N̂: of the sample, then of each half `[1 + B, G + 1]`, row-major.
+    pub(crate) fn add(&mut self, norms: &[f64]) {
+        let (grouping, sizes, step) = (self.grouping, self.sizes, self.steps[self.added]);
+        let several = sizes.iter().filter(|&&size| size > 0).count() > 1;
+        let total = |norms: &[f64]| norms[grouping.groups()];
+        let share = |norms: &[f64], group: usize| ratio(norms[group], total(norms)).filter(|_| several);
+        let of_sample = norms.chunks_exact(grouping.groups() + 1).next().map(total);
+        self.gradient_norms.push(of_sample.filter(|total| total.is_finite()));
+        for group in 0..grouping.groups() {
+            self.shares.add(step, [group; 2], estimate(grouping, norms, [group; 2], &|norms| share(norms, group)));
+        }
+        self.added += 1;
+        if self.added > self.contiguous {
+            return;
+        }
+        self.sums.resize(norms.len(), 0.0);
+        self.sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
         let mean = |sums: &[f64], group: usize| (sizes[group] > 0).then(|| sums[group] / sizes[group] as f64);
         for group in 0..grouping.groups() {
-            means.add(step, [group; 2], estimate(&sums, [group; 2], &|sums| mean(sums, group)));
+            self.means.add(step, [group; 2], estimate(grouping, &self.sums, [group; 2], &|sums| mean(sums, group)));
         }
         for (a, b) in grouping.pairs() {
             let difference = |sums: &[f64]| Some(mean(sums, a)? - mean(sums, b)?);
-            differences.add(step, [a, b], estimate(&sums, [a, b], &difference));
+            self.differences.add(step, [a, b], estimate(grouping, &self.sums, [a, b], &difference));
         }
     }
-    let gradient_norms = df!("step" => steps.to_vec(), "gradient_norm_sq" => gradient_norms)?;
-    let gradient_norms = gradient_norms.lazy().with_column(lit("population").alias("estimator")).collect()?;
-    Ok(vec![
-        ("gradient_norms", gradient_norms),
-        ("shares", shares.frame("share", grouping)?),
-        ("cumulative", means.frame("cumulative", grouping)?),
-        ("differences", differences.frame("difference", grouping)?),
-    ])
+
+    /// The tables of the steps that were added.
+    pub(crate) fn frames(self) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
+        let steps = self.steps[..self.added].to_vec();
+        let gradient_norms = df!("step" => steps, "gradient_norm_sq" => self.gradient_norms)?;
+        let gradient_norms = gradient_norms.lazy().with_column(lit("population").alias("estimator")).collect()?;
+        Ok(vec![
+            ("gradient_norms", gradient_norms),
+            ("shares", self.shares.frame("share", self.grouping)?),
+            ("cumulative", self.means.frame("cumulative", self.grouping)?),
+            ("differences", self.differences.frame("difference", self.grouping)?),
+        ])
+    }
+}
+
+/// What `value` makes of norms, or of their sums, and of those of each half.
+fn estimate(grouping: &Grouping, norms: &[f64], groups: [usize; 2], value: &dyn Fn(&[f64]) -> Option<f64>) -> Measured {
+    let told = groups.iter().all(|&group| grouping.sizes()[group] >= FEWEST_OF_A_PART);
+    let mut values = norms.chunks_exact(grouping.groups() + 1).map(value);
+    let actual = values.next().flatten();
+    let halves = values.map(|value| value.unwrap_or(f64::NAN));
+    Measured::new(grouping.examples(), actual, halves).only_if(told)
 }
 
 /// Rows of estimates while they are made: step, groups, value.

@@ -117,11 +117,11 @@ impl Similarity {
         [places, cosines].into_iter().chain(blocks).collect()
     }
 
-    /// The tables `neighbours` and `similarity`, from the lists of the steps, which are empty where it has none.
-    pub(crate) fn tables(&self, steps: &[(i64, &[Vec<f64>])]) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
-        let known = || steps.iter().filter(|(_, lists)| !lists.is_empty());
-        let neighbours = known().flat_map(|&(step, lists)| self.neighbours(step, &lists[0], &lists[1])).collect();
-        let blocks = known().flat_map(|&(step, lists)| self.blocks(step, &lists[2..])).collect();
+    /// The tables `neighbours` and `similarity`, from the lists of the steps that have them.
+    pub(crate) fn tables(&self, steps: &[(i64, Vec<Vec<f64>>)]) -> PolarsResult<Vec<(&'static str, DataFrame)>> {
+        let neighbours = |(step, lists): &(i64, Vec<Vec<f64>>)| self.neighbours(*step, &lists[0], &lists[1]);
+        let neighbours = steps.iter().flat_map(neighbours).collect();
+        let blocks = steps.iter().flat_map(|(step, lists)| self.blocks(*step, &lists[2..])).collect();
         Ok(vec![("neighbours", neighbours_frame(neighbours)?), ("similarity", blocks_frame(blocks)?)])
     }
 
