@@ -19,6 +19,7 @@ use crate::plain::contribution::{Terms, terms};
 use crate::plain::groups::{Grouping, classes};
 use crate::plain::network::{Network, WeightPosition};
 use crate::plain::similarity::Similar;
+use crate::recompute::StepRange;
 use crate::tally::Tally;
 
 /// A layer of a run, and which of its parameters have recorded coordinates.
@@ -99,7 +100,11 @@ impl Trace {
             size,
             layers: layers.into_iter().map(layer).collect(),
             coordinates,
-            metrics: run.metrics()?,
+            metrics: {
+                let mut metrics = run.metrics()?;
+                metrics.sort_by_key(|metric| metric.step);
+                metrics
+            },
             inputs: None,
             norms: run.gradient_norms()?,
             widths: run.network_widths()?.filter(|_| has_cross_entropy(run.manifest())),
@@ -120,6 +125,12 @@ impl Trace {
 
     pub(crate) fn manifest(&self) -> &Manifest {
         self.run.manifest()
+    }
+
+    /// The measurements at these steps.
+    pub(crate) fn metrics_in(&self, steps: StepRange) -> &[Metric] {
+        let before = |limit: i64| self.metrics.partition_point(|metric| metric.step < limit);
+        &self.metrics[steps.begin.map_or(0, before)..steps.end.map_or(self.metrics.len(), before)]
     }
 
     /// The networks of the snapshots, by step.

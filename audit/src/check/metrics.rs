@@ -12,7 +12,7 @@ use crate::check::seeds::is_ours;
 use crate::claim::Claim;
 use crate::examples::Examples;
 use crate::plain::curves::steps;
-use crate::plain::learned::learned;
+use crate::plain::learned::LearnedSteps;
 use crate::tally::{Number, Tally};
 
 /// Losses are means in f64 of the same numbers, in another order.
@@ -35,15 +35,19 @@ pub(crate) fn check(manifest: &Manifest, examples: &Examples, metrics: &[Metric]
     }
     let mut tally = Tally::default();
     let mut measured = Measured::new();
-    for (row, of) in metrics.iter().enumerate() {
+    for of in metrics {
         let earlier = measured.insert((of.step, &of.split, &of.group, &of.metric), of);
-        tally.check(earlier.is_none(), || format!("row {row}, step {}, is there twice", of.step));
+        tally.check(earlier.is_none(), || format!("{} is there twice", named(of)));
     }
     curves(manifest, examples, metrics, &measured, &mut tally);
     vec![
         tally.into_claim(consistent, subject),
         learned_steps(manifest, examples, metrics, &measured).into_claim(agreeing, subject),
     ]
+}
+
+fn named(metric: &Metric) -> String {
+    format!("{} {} of {} at step {}", metric.split, metric.metric, metric.group, metric.step)
 }
 
 /// How many of its examples an evaluation got right, which need not be whole.
@@ -53,8 +57,8 @@ fn right(metric: &Metric) -> f64 {
 
 fn curves(manifest: &Manifest, examples: &Examples, metrics: &[Metric], measured: &Measured<'_>, tally: &mut Tally) {
     let sizes: BTreeMap<&str, usize> = GROUPS.map(|group| (group, examples.named(group).len())).into();
-    for (row, metric) in metrics.iter().enumerate() {
-        let place = || format!("row {row}, step {}", metric.step);
+    for metric in metrics {
+        let place = || named(metric);
         if metric.metric == "accuracy" {
             let right = right(metric);
             let whole = Number { value: right.round(), scale: metric.examples as f64, allowed: 1e-12 };
@@ -119,11 +123,12 @@ fn learned_steps(manifest: &Manifest, examples: &Examples, metrics: &[Metric], m
     }
     for group in GROUPS {
         let members = examples.named(group);
+        let learned = LearnedSteps::new(examples, &members);
         let last = steps.last().copied().unwrap_or(-1);
-        let unknown = if is_known { 0 } else { members.len() - learned(examples, &members, last) };
+        let unknown = if is_known { 0 } else { members.len() - learned.until(last) };
         let mut before = 0;
         for &step in &steps {
-            let so_far = learned(examples, &members, step);
+            let so_far = learned.until(step);
             if let Some(metric) = at(step, group) {
                 let right = right(metric).round() as usize;
                 tally.check(right <= so_far + unknown, || {

@@ -5,17 +5,28 @@ use cograd_trace::Metric;
 use crate::examples::Examples;
 use crate::plain::curves::curve;
 
-/// How many of `members` were learned at or before `step`.
-pub(crate) fn learned(examples: &Examples, members: &[usize], step: i64) -> usize {
-    members.iter().filter(|&&example| examples.learned(example).is_some_and(|learned| learned <= step)).count()
+/// When the members of a group were learned: ascending, one step a member that was.
+pub(crate) struct LearnedSteps(Vec<i64>);
+
+impl LearnedSteps {
+    pub(crate) fn new(examples: &Examples, members: &[usize]) -> LearnedSteps {
+        let mut steps: Vec<i64> = members.iter().filter_map(|&example| examples.learned(example)).collect();
+        steps.sort_unstable();
+        LearnedSteps(steps)
+    }
+
+    /// How many were learned at or before `step`.
+    pub(crate) fn until(&self, step: i64) -> usize {
+        self.0.partition_point(|learned| *learned <= step)
+    }
 }
 
 /// Whether learned steps are known: not if more are right at some step than were ever learned by then, by half an example at least.
 pub(crate) fn are_known(examples: &Examples, metrics: &[Metric]) -> bool {
-    let all: Vec<usize> = (0..examples.count).collect();
+    let learned = LearnedSteps::new(examples, &(0..examples.count).collect::<Vec<usize>>());
     curve(metrics, "train", "accuracy")
         .iter()
-        .all(|(step, part)| part * examples.count as f64 - 0.5 <= learned(examples, &all, *step) as f64)
+        .all(|(step, part)| part * examples.count as f64 - 0.5 <= learned.until(*step) as f64)
 }
 
 /// Median learning step of `members`: infinite if half of them were never learned, `None` if there are none, or it is not
