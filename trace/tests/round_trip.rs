@@ -570,6 +570,35 @@ fn steps_come_in_order_whatever_the_number_of_threads() {
     }
 }
 
+#[test]
+fn many_steps_of_one_row_group_are_handed_on_in_order_until_one_is_refused() {
+    let study = tempfile::tempdir().unwrap();
+    let mut writer = RunWriter::create(study.path(), RunDescription { steps: 3000, ..description() }).unwrap();
+    (0..3000).for_each(|step| writer.write_gradients(step, &common::gradients(step)).unwrap());
+    writer.finish(&[], &[]).unwrap();
+    let run = Run::open(&directory(study.path())).unwrap();
+    assert_eq!(run.row_groups().unwrap().len(), 1);
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for refused in [0, 700, 3000] {
+            let mut due = 0;
+            let taken = pool.install(|| {
+                run.each_step(
+                    0..1,
+                    |mut step| Ok((step.step(), step.read(None)?.to_vec())),
+                    |(step, values)| {
+                        assert_eq!((step, values), (due, common::gradients(due)));
+                        due += 1;
+                        if step == refused { Err(step) } else { Ok(()) }
+                    },
+                )
+            });
+            assert_eq!(taken.unwrap(), if refused < 3000 { Err(refused) } else { Ok(()) });
+            assert_eq!(due, 3000.min(refused + 1));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
