@@ -160,7 +160,7 @@ impl Steps {
     pub(crate) fn norms(&self, steps: Range<usize>) -> Result<Vec<Vec<f64>>, AnalysisError> {
         let first = OF_VALUE * self.keys.len() + self.lengths.0.iter().sum::<usize>();
         let columns = self.numbers.columns(first..first + self.lengths.1, steps.clone())?;
-        let of_step = |row: usize| columns[row..].iter().step_by(steps.len()).copied().collect();
+        let of_step = |row: usize| columns.iter().skip(row).step_by(steps.len()).copied().collect();
         Ok((0..steps.len()).map(of_step).collect())
     }
 
@@ -173,7 +173,7 @@ impl Steps {
         let steps = steps.start.min(self.measured())..steps.end.min(self.measured());
         let columns = self.numbers.columns(0..width, steps.clone())?;
         let of_step = |place: usize| {
-            let mut numbers = columns[place - steps.start..].iter().step_by(steps.len()).copied();
+            let mut numbers = columns.iter().skip(place - steps.start).step_by(steps.len()).copied();
             let mut next = |length: usize| numbers.by_ref().take(length).collect::<Vec<f64>>();
             let values = next(OF_VALUE * self.keys.len());
             let step = self.steps()[place];
