@@ -17,7 +17,7 @@ fn fetch<'a>(place: &Place, arguments: impl IntoIterator<Item = &'a str>) -> ass
 
 #[test]
 fn a_file_that_is_not_the_listed_one_is_an_error_that_names_its_address() {
-    let place = Place::new();
+    let place = Workplace::new();
     let server = Server::new([("/cvdf-datasets/mnist/train-images-idx3-ubyte.gz", Answer::File(b"<html>".to_vec()))]);
     let failed = fetch(&place, ["mnist", "--mirror", &server.address]).assert().code(1);
     let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();
@@ -28,7 +28,7 @@ fn a_file_that_is_not_the_listed_one_is_an_error_that_names_its_address() {
 
 #[test]
 fn a_mirror_may_be_named_by_the_environment() {
-    let place = Place::new();
+    let place = Workplace::new();
     let server = Server::new([]);
     let failed = fetch(&place, ["cifar10", "--out", "here"]).env("COGRAD_MIRROR", &server.address).assert().code(1);
     let message = String::from_utf8(failed.get_output().stderr.clone()).unwrap();

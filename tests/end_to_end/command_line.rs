@@ -265,17 +265,17 @@ fn a_run_that_cannot_be_read_is_not_unfinished() {
 
 #[test]
 fn data_sets_are_listed_with_size_and_licence() {
-    let listed = Place::new().cograd(["data", "list", "--quiet"]).assert().success();
+    let listed = Workplace::new().cograd(["data", "list", "--quiet"]).assert().success();
     let listed = text(listed.get_output().stdout.clone());
     let mnist = listed.lines().find(|line| line.starts_with("mnist ")).expect("MNIST");
     assert!(mnist.contains("11.59 MB") && mnist.contains("CC BY-SA 3.0"), "{listed}");
-    Place::new().cograd(["data", "fetch", "imagenet"]).assert().code(2);
+    Workplace::new().cograd(["data", "fetch", "imagenet"]).assert().code(2);
 }
 
 #[cfg(not(feature = "fetch"))]
 #[test]
 fn a_build_without_downloads_prints_how_to_download() {
-    let place = Place::new();
+    let place = Workplace::new();
     let failed = place.cograd(["data", "fetch", "cifar100", "--out", "my data"]).assert().code(1);
     let message = text(failed.get_output().stderr.clone());
     let address = "--output-dir 'my data' -O 'https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz'\n";

@@ -135,7 +135,7 @@ impl Held {
             let name: [Option<&str>; NAME.len()] = std::array::from_fn(|place| names[place].get(row));
             let place = match last {
                 Some((of_last, place)) if of_last == name => place,
-                _ => self.place(name.map(|part| part.map(str::to_string))),
+                _ => self.index(name.map(|part| part.map(str::to_string))),
             };
             last = Some((name, place));
             let step = step.unwrap_or_default().cast_unsigned();
@@ -145,7 +145,7 @@ impl Held {
     }
 
     /// The place of a curve, the next one of a new curve.
-    fn place(&mut self, name: Name) -> usize {
+    fn index(&mut self, name: Name) -> usize {
         let next = self.places.len();
         let place = *self.places.entry(name.clone()).or_insert(next);
         if place == next {
