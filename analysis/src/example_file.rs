@@ -1,6 +1,7 @@
 //! A file of a person's own that names examples, and perhaps a group for each: Parquet or CSV.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
@@ -48,6 +49,7 @@ fn from_parquet(bytes: Vec<u8>, with_group: bool) -> Result<ExampleFile, String>
 /// The columns `example_id` and, if it is asked for, `group`.
 fn read_columns(bytes: Vec<u8>, with_group: bool) -> Result<Vec<ArrayRef>, String> {
     let damaged = |error: String| format!("it is damaged: {error}");
+    cograd_files::check_parquet_schema(Cursor::new(&bytes)).map_err(|error| damaged(error.to_string()))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
     let builder = builder.map_err(|error| damaged(error.to_string()))?;
     let schema = builder.schema().clone();

@@ -90,6 +90,7 @@ impl TableFile {
         let mut file = TableFile { path: path.to_path_buf(), columns, ..TableFile::default() };
         let metadata = file.guarded(|| {
             let opened = cograd_files::open_regular(path).map_err(|error| format!("cannot be read: {error}"))?;
+            cograd_files::check_parquet_schema(&opened).map_err(|error| error.to_string())?;
             ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new()).map_err(|error| error.to_string())
         })?;
         let fields = metadata.schema().fields().iter();

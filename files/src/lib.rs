@@ -6,6 +6,7 @@
 mod file;
 mod lock;
 mod output;
+mod parquet;
 mod seal;
 
 pub use file::{
@@ -14,4 +15,5 @@ pub use file::{
 };
 pub use lock::{Attempt, Lock, retire};
 pub use output::{MARKER, OutputDirectory, OutputError};
+pub use parquet::check_parquet_schema;
 pub use seal::{SealError, check_seal, seal_of, sealed, sha256_of_sealed};

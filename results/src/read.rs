@@ -123,6 +123,7 @@ impl Results {
         check_file(&path, entry).map_err(|source| ResultsError::File { source })?;
         let file = cograd_files::open_regular(&path).map_err(|error| self.unreadable(name, &error.to_string()))?;
         let open = || {
+            cograd_files::check_parquet_schema(&file)?;
             let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
             Ok(builder.with_batch_size(BATCH).build()?)
         };

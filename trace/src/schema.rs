@@ -139,6 +139,7 @@ pub(crate) fn open(path: &Path, wanted: &[Wanted]) -> Result<(File, ArrowReaderM
         }
         Err(error) => return Err(TraceError::io("open", path)(error)),
     };
+    cograd_files::check_parquet_schema(&file).map_err(TraceError::io("read", path))?;
     let metadata = guarded(path, || {
         ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(TraceError::parquet("read", path))
     })?;

@@ -163,6 +163,7 @@ pub(super) fn read(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) 
 fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<Result<(), AnalysisError>, String> {
     let damaged = |error: &dyn std::fmt::Display| format!("it cannot be read ({error})");
     let file = File::open(path).map_err(|error| damaged(&error))?;
+    cograd_files::check_parquet_schema(&file).map_err(|error| damaged(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
     let rows = rows_at_once(shape.examples, keys);
     for batch in builder.with_batch_size(rows).build().map_err(|error| damaged(&error))? {

@@ -20,7 +20,9 @@ pub(crate) fn read(path: &Path, second: Option<&str>) -> Result<Vec<(usize, Stri
 }
 
 fn from_parquet(path: &Path, second: Option<&str>) -> Option<Vec<(usize, String)>> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).ok()?).ok()?.build().ok()?;
+    let file = File::open(path).ok()?;
+    cograd_files::check_parquet_schema(&file).ok()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok()?.build().ok()?;
     let mut rows = Vec::new();
     for batch in reader {
         let batch = batch.ok()?;

@@ -124,6 +124,7 @@ fn from_csv(mut file: File) -> Result<RecordBatch, ArrowError> {
 }
 
 fn from_parquet(file: File) -> Result<RecordBatch, ArrowError> {
+    cograd_files::check_parquet_schema(&file)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let schema = Arc::clone(reader.schema());
     concat_batches(&schema, &reader.build()?.collect::<Result<Vec<_>, _>>()?)
