@@ -5,11 +5,11 @@ mod common;
 #[path = "../fetch/tests/server/mod.rs"]
 mod server;
 
-use common::{Place, files_below};
+use common::{Workplace, files_below};
 use server::{Answer, Server};
 
 /// The proxy of the machine does not know servers of the test.
-fn fetch<'a>(place: &Place, arguments: impl IntoIterator<Item = &'a str>) -> assert_cmd::Command {
+fn fetch<'a>(place: &Workplace, arguments: impl IntoIterator<Item = &'a str>) -> assert_cmd::Command {
     let mut command = place.cograd(["data", "fetch"]);
     command.args(arguments).env("NO_PROXY", "127.0.0.1");
     command

@@ -19,8 +19,8 @@ pub use source::{Archive, Listed, SOURCES, Source};
 pub enum FetchError {
     /// The server does not give the file.
     #[error(
-        "cannot download {url}: {problem}; try again later, or name a mirror with --mirror (HTTPS_PROXY names a proxy), or \
-         download by hand (docs/experiments.md)"
+        "cannot download {url}: {problem}; try again later, or name a mirror with --mirror, a proxy in HTTPS_PROXY, or certificates \
+         in SSL_CERT_FILE, or download by hand (docs/experiments.md)"
     )]
     Download {
         /// Its address.

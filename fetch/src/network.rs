@@ -1,7 +1,7 @@
 //! Downloads: streamed to a file beside, checked, and only then unpacked or renamed.
 //!
-//! What is written under a temporary name is removed at the end, and at the beginning if a killed process left it. A lock keeps a second
-//! process out of the directory.
+//! What is written under a temporary name is removed at the end, by the next download if the process was killed. A lock keeps a
+//! second process out of the directory.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -45,8 +45,6 @@ impl Client {
             .http_status_as_error(false)
             .timeout_resolve(Some(patience))
             .timeout_connect(Some(patience))
-            .timeout_send_request(Some(patience))
-            .timeout_recv_response(Some(patience))
             .timeout_per_read(Some(patience))
             .tls_config(tls)
             .build();
@@ -95,6 +93,7 @@ pub fn fetch(
     progress: Progress,
 ) -> Result<Vec<PathBuf>, FetchError> {
     if missing(source, directory)?.is_empty() {
+        sweep(source, directory);
         return Ok(Vec::new());
     }
     fs::create_dir_all(directory).map_err(FileError::io("create the directory", directory))?;
@@ -102,10 +101,9 @@ pub fn fetch(
         Attempt::Taken(lock) => lock,
         Attempt::HeldBy(holder) => return Err(OutputError::Held { path: directory.to_path_buf(), holder }.into()),
     };
-    sweep(source, directory);
     let fetched = complete(source, directory, client, progress);
     sweep(source, directory);
-    lock.retire();
+    drop(lock);
     fetched
 }
 
@@ -204,10 +202,11 @@ fn publish(directory: &Path, file: &Listed) -> Result<(), FetchError> {
     Ok(fs::rename(part(directory, file), &path).map_err(FileError::io("write", &path))?)
 }
 
-/// Removes what is not whole.
+/// Removes what is not whole, and the file of the lock.
 fn sweep(source: &Source, directory: &Path) {
-    for file in source.files.iter().chain(source.downloads()) {
+    let parts = source.files.iter().chain(source.downloads()).map(|file| part(directory, file));
+    for path in parts.chain([directory.join(LOCK)]) {
         // It is seldom there, and a file too many does no harm.
-        let _ = fs::remove_file(part(directory, file));
+        let _ = fs::remove_file(path);
     }
 }

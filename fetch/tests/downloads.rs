@@ -255,6 +255,10 @@ fn what_a_killed_download_left_is_removed() {
     let server = Server::new([("/sets/made-up/made-up.tar.gz", Answer::File(archive.clone()))]);
     run(&packed(&archive), directory.path(), &server.address).unwrap();
     assert_eq!(names(directory.path()), ["images", "labels"]);
+    // It was killed when all was in place.
+    fs::write(directory.path().join(".made-up.tar.gz.part"), &archive).unwrap();
+    run(&packed(&archive), directory.path(), &server.address).unwrap();
+    assert_eq!((names(directory.path()), server.asked().len()), (vec!["images".into(), "labels".into()], 1));
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub struct Download {
 
 impl Download {
     pub fn new(output: &Output) -> Self {
-        let is_shown = Mode::of(output) == Mode::Terminal;
+        let is_shown = Mode::new(output) == Mode::Terminal;
         let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(
