@@ -14,9 +14,11 @@ use crate::plain::network::Logits;
 const EDGE: f64 = 4e-6;
 /// Units on the edge that are put on the other side one by one; the rest are together.
 const MOST_EDGES: usize = 8;
-/// What f32 loses of a probability near 1, of which the derivative of the loss is what is missing to 1.
-const OF_PROBABILITY: f64 = 2.4e-7;
-/// From where on that is more than other rounding.
+/// Half of what f32 tells apart near 1.
+const UNIT: f64 = 0.5 * f32::EPSILON as f64;
+/// Roundings of a probability beside those of the sum over the classes: of the quotient, the product and the difference from 1.
+const ROUNDINGS: usize = 4;
+/// Of a probability from here on, what is missing to 1 is rounded more than other numbers.
 const CONFIDENT: f64 = 0.97;
 /// ε under the root of normalisations.
 const EPSILON: f64 = 1e-5;
@@ -92,7 +94,8 @@ impl Layered {
         }
         if (-loss.to_scalar::<f64>()?).exp() > CONFIDENT {
             let mut of_logit = self.derivative(&logits.get(label)?)?;
-            of_logit.values_mut().flatten().for_each(|value| *value *= OF_PROBABILITY);
+            let lost = (gradient.logits.values.len() + ROUNDINGS) as f64 * UNIT;
+            of_logit.values_mut().flatten().for_each(|value| *value *= lost);
             gradient.add_slack(of_logit.into_iter());
         }
         Ok(gradient)
@@ -374,6 +377,6 @@ mod tests {
     fn of_a_fitted_example_little_is_left_of_the_derivative() {
         let found = gradient([1.0, 1.1], 10.0);
         assert!(found.values["head.bias"][0].abs() < 1e-8);
-        assert_eq!(found.slack["head.bias"], [OF_PROBABILITY, 0.0]);
+        assert_eq!(found.slack["head.bias"], [6.0 * UNIT, 0.0]);
     }
 }
