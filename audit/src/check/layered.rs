@@ -53,17 +53,18 @@ fn at_snapshots(trace: &Trace, kind: &NetworkKind) -> Result<[Tally; 3], String>
         let network = trace.run.weights(step).map_err(|error| error.to_string())?;
         let network = Layered::new(kind, &network).map_err(|error| error.to_string())?;
         let (values, is_told) = (recorded(trace, step)?, evaluated.contains(&step));
+        let has_self_terms = trace.run.population_steps().binary_search(&step).is_ok();
         let of_example = |place: usize| -> Result<OfExample, String> {
-            let (example, mut tallies) = (sampled[place], [Tally::default(), Tally::default()]);
+            let (example, mut learned, mut recorded) = (sampled[place], Tally::default(), Tally::default());
             let label = trace.examples.class(example).ok_or("an example has no class")?;
             let gradient = network.gradient(&inputs[place], label).map_err(|error| error.to_string())?;
-            learned_steps::check(&trace.examples, example, step, &gradient.logits, is_told, &mut tallies[0]);
+            learned_steps::check(&trace.examples, example, step, &gradient.logits, is_told, &mut learned);
             let width = trace.coordinates.len();
             if let Some(row) = values.get(place * width..(place + 1) * width).filter(|row| !row.is_empty()) {
-                of_gradient(trace, &gradient, row, (step, example), &mut tallies[1]);
+                of_gradient(trace, &gradient, row, (step, example), &mut recorded);
             }
-            let [learned, recorded] = tallies;
-            Ok((learned, recorded, trace.layers.iter().map(|layer| self_term(&gradient, &layer.name)).collect()))
+            let layers = trace.layers.iter().filter(|_| has_self_terms);
+            Ok((learned, recorded, layers.map(|layer| self_term(&gradient, &layer.name)).collect()))
         };
         let places = 0..sampled.len().min(inputs.len());
         let found: Vec<OfExample> = places.into_par_iter().map(of_example).collect::<Result<_, String>>()?;
