@@ -96,6 +96,7 @@ pub fn fetch(
         sweep(source, directory);
         return Ok(Vec::new());
     }
+    let is_new = !directory.exists();
     fs::create_dir_all(directory).map_err(FileError::io("create the directory", directory))?;
     let lock = match Lock::attempt(&directory.join(LOCK))? {
         Attempt::Taken(lock) => lock,
@@ -104,6 +105,9 @@ pub fn fetch(
     let fetched = complete(source, directory, client, progress);
     sweep(source, directory);
     drop(lock);
+    if is_new && fetched.is_err() {
+        let _ = fs::remove_dir(directory); // Refused where a file has come.
+    }
     fetched
 }
 

@@ -64,11 +64,11 @@ fn run(source: &Source, directory: &Path, mirror: &str) -> Result<Vec<String>, F
     Ok(fetched.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect())
 }
 
-/// The message of a failure, of which nothing is left.
+/// The message of a failure, of which nothing is left, not even the directory.
 fn refusal(source: &Source, answers: impl IntoIterator<Item = (&'static str, Answer)>) -> String {
-    let (directory, server) = (tempfile::tempdir().unwrap(), Server::new(answers));
-    let message = run(source, directory.path(), &server.address).unwrap_err().to_string();
-    assert_eq!(names(directory.path()), [""; 0], "{message}");
+    let (parent, server) = (tempfile::tempdir().unwrap(), Server::new(answers));
+    let message = run(source, &parent.path().join("new"), &server.address).unwrap_err().to_string();
+    assert_eq!(names(parent.path()), [""; 0], "{message}");
     message
 }
 

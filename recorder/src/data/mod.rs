@@ -182,7 +182,7 @@ pub enum DataError {
     #[error(
         "{}: no such file, nor with .gz: put MNIST's four files (train-images-idx3-ubyte, train-labels-idx1-ubyte, \
          t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, each plain or .gz) there, or say where they are: `--data DIRECTORY`, \
-         or data.directory (a relative one starts at the working directory)",
+         or data.directory (a relative one starts at the working directory); `cograd data fetch mnist` gets them",
         path.display()
     )]
     Missing {
@@ -200,7 +200,8 @@ pub enum DataError {
     /// Batches of CIFAR are missing.
     #[error(
         "{} has no {} batch: put CIFAR-10's data_batch_1.bin to data_batch_5.bin (one is enough) and test_batch.bin there, or \
-         CIFAR-100's train.bin and test.bin, each plain or .gz, or say where they are: `--data DIRECTORY`",
+         CIFAR-100's train.bin and test.bin, each plain or .gz, or say where they are: `--data DIRECTORY`; `cograd data fetch cifar10` \
+         gets them",
         directory.display(), if *has_train { "test" } else { "training" }
     )]
     NoBatches {
@@ -211,7 +212,8 @@ pub enum DataError {
     },
     /// Files of texts are missing.
     #[error(
-        "{} has no train.txt and test.txt, nor TREC's train_5500.label and TREC_10.label: put both there, a text a line, its label first",
+        "{} has no train.txt and test.txt, nor TREC's train_5500.label and TREC_10.label: put both there, a text a line, its label first; \
+         `cograd data fetch trec` gets TREC's",
         directory.display()
     )]
     NoTexts {
