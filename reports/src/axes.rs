@@ -20,6 +20,10 @@ const LABEL_GAP: f64 = 3.0;
 const NARROW: f64 = 14.0;
 /// Names beside an axis keep this distance from one to the next.
 const LINE: f64 = 6.5;
+/// What is farther from 0 is drawn as if it were there: ends of an axis must be finite, and so must what is computed of them.
+const FARTHEST: f64 = 1e300;
+/// An axis's numbers have at most so many decimals, and so many digits before the point.
+const MOST_DIGITS: i32 = 6;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -50,13 +54,17 @@ pub struct Tick {
 impl Scale {
     /// `low` to `high` with at most `intervals` round steps between ticks; labels are of value / 10^exponent.
     pub fn linear(low: f64, high: f64, intervals: usize, exponent: i32) -> Scale {
-        let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
+        let (low, high) = drawable(low, high);
         let unit = round_interval(low, high, intervals);
         let scaled_unit = unit / 10f64.powi(exponent);
-        let decimals = (-(scaled_unit.log10() + 1e-9).floor()).max(0.0) as usize;
+        let power = (scaled_unit.log10() + 1e-9).floor() as i32;
         let tick = |index: i64| {
             let value = index as f64 * unit;
-            Tick { value, label: fixed(value / 10f64.powi(exponent), decimals) }
+            let scaled = value / 10f64.powi(exponent);
+            let is_short = (-MOST_DIGITS..MOST_DIGITS).contains(&power);
+            let label =
+                if is_short { fixed(scaled, power.min(0).unsigned_abs() as usize) } else { numbers::short(scaled) };
+            Tick { value, label }
         };
         let (first, last) = multiples_within(low, high, unit);
         Scale { low, high, kind: Kind::Linear, ticks: (first..=last).map(tick).collect() }
@@ -84,7 +92,8 @@ impl Scale {
 
     /// Positive values, with ticks at powers of ten, at most about `intervals` of them, or at round values of a short range.
     pub fn logarithmic(low: f64, high: f64, intervals: usize) -> Scale {
-        let (low, high) = if low > 0.0 && high > low { (low, high) } else { (0.1, 10.0) };
+        let drawable = [low.max(1.0 / FARTHEST), high.min(FARTHEST)];
+        let [low, high] = if low > 0.0 && drawable[1] > drawable[0] { drawable } else { [0.1, 10.0] };
         let (first, last) = (low.log10().ceil() as i32, high.log10().floor() as i32);
         let stride = 1 + (last - first).max(0) / intervals.max(1) as i32;
         let decades: Vec<i32> = (first..=last).filter(|decade| decade.rem_euclid(stride) == 0).collect();
@@ -149,7 +158,9 @@ impl Scale {
         match self.kind {
             Kind::Linear | Kind::Names => (value - self.low) / (self.high - self.low),
             Kind::Steps => decades(value) / decades(self.high),
-            Kind::Logarithmic if value > 0.0 => (value / self.low).log10() / (self.high / self.low).log10(),
+            Kind::Logarithmic if value > 0.0 => {
+                (value.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
+            }
             Kind::Logarithmic => -1.0,
         }
     }
@@ -214,6 +225,17 @@ fn round_values(low: f64, high: f64, intervals: usize) -> Vec<Tick> {
     }
 }
 
+/// The ends of a range that can be drawn: within [`FARTHEST`], and farther apart than rounding.
+fn drawable(low: f64, high: f64) -> (f64, f64) {
+    let [low, high] = [low, high].map(|end| end.clamp(-FARTHEST, FARTHEST));
+    let largest = low.abs().max(high.abs());
+    if high - low > f64::max(1.0 / FARTHEST, 1e-13 * largest) {
+        return (low, high);
+    }
+    let room = f64::max(0.5, 1e-6 * largest);
+    (low - room, low + room)
+}
+
 fn decades(step: f64) -> f64 {
     if step < 1.0 { BEFORE_FIRST_STEP * step } else { BEFORE_FIRST_STEP + step.log10() }
 }
@@ -253,7 +275,7 @@ fn step_label(step: f64) -> String {
 
 /// A power of ten that leaves the larger of the values at one to three digits before the point: an axis's multiplier.
 pub fn multiplier(largest: f64) -> i32 {
-    if !(largest.is_finite() && largest > 0.0) || (0.1..1000.0).contains(&largest) {
+    if !(1.0 / FARTHEST..FARTHEST).contains(&largest) || (0.1..1000.0).contains(&largest) {
         return 0;
     }
     largest.log10().floor() as i32
@@ -619,6 +641,43 @@ mod tests {
         assert_eq!(labels(&Scale::linear(-0.0021, 0.0043, 4, -3)), "−2 0 2 4");
         assert_eq!(labels(&Scale::linear(0.3, 0.3, 4, 0)), "0.0 0.5");
         assert_eq!(labels(&Scale::whole(9.0, 5)), "0 2 4 6 8");
+    }
+
+    #[test]
+    fn any_numbers_have_an_axis() {
+        let ends = [
+            f64::MIN,
+            -1e300,
+            -3e-310,
+            -0.0,
+            0.0,
+            5e-324,
+            1e-310,
+            1e-300,
+            1e20,
+            1e300,
+            1.7e308,
+            f64::MAX,
+            f64::INFINITY,
+        ];
+        for (low, high) in ends.iter().flat_map(|low| ends.map(|high| (*low, high))) {
+            let (whole_low, whole_high) = whole_range(&[low, high]);
+            let scales = [
+                Scale::linear(low, high, 5, multiplier(high)),
+                Scale::linear(whole_low, whole_high, 4, 0),
+                Scale::logarithmic(low, high, 4),
+            ];
+            for scale in scales {
+                assert!((1..=12).contains(&scale.ticks.len()), "{low:e} {high:e}: {}", labels(&scale));
+                let positions = scale.ticks.iter().map(|tick| scale.position(tick.value));
+                assert!(
+                    positions.into_iter().all(|position| (-1e-6..1.000_001).contains(&position)),
+                    "{low:e} {high:e}"
+                );
+                assert!(scale.ticks.iter().all(|tick| tick.label.chars().count() <= 16), "{}", labels(&scale));
+            }
+        }
+        assert_eq!(labels(&Scale::linear(0.0, 2e-9, 2, 0)), "0 1\u{a0}×\u{a0}10⁻⁹ 2\u{a0}×\u{a0}10⁻⁹");
     }
 
     #[test]

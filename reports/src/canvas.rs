@@ -297,19 +297,39 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     size * font::width(text, false)
 }
 
-/// A bold text in lines no wider than a width in points, where it can be broken at spaces.
+/// A bold text in lines no wider than a width in points: broken at spaces, and within a word that is wider by itself.
 pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
+    let fits = |text: &str| size * font::width(text, true) <= width;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         match lines.last_mut() {
-            Some(line) if size * font::width(&format!("{line} {word}"), true) <= width => {
+            Some(line) if fits(&format!("{line} {word}")) => {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.extend(pieces(word, &fits)),
         }
     }
     lines
+}
+
+/// A word in pieces that fit, each as long as can be: the name of a run, a path. It is broken after a mark, elsewhere only if that
+/// leaves a piece too long.
+fn pieces(word: &str, fits: &dyn Fn(&str) -> bool) -> Vec<String> {
+    const MARKS: [char; 7] = ['/', '-', '_', '@', ',', '.', '\u{a0}'];
+    let mut pieces = Vec::new();
+    let mut rest = word;
+    while !fits(rest) {
+        let ends =
+            || rest.char_indices().map(|(start, c)| (start + c.len_utf8(), c)).filter(|&(end, _)| end < rest.len());
+        let fitting = || ends().take_while(|&(end, _)| fits(rest[..end].trim_end_matches('\u{a0}')));
+        let mark = fitting().filter(|(_, c)| MARKS.contains(c)).last();
+        let Some((end, _)) = mark.or_else(|| fitting().last()).or_else(|| ends().next()) else { break };
+        pieces.push(rest[..end].trim_end_matches('\u{a0}').to_owned());
+        rest = &rest[end..];
+    }
+    pieces.push(rest.to_owned());
+    pieces
 }
 
 pub fn along(from: Position, to: Position, part: f64) -> Position {
@@ -321,10 +341,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_broken_at_spaces_only() {
+    fn lines_are_broken_at_spaces() {
         let text = "label noise ε\u{a0}=\u{a0}0.25, optimizer\u{a0}=\u{a0}adam";
-        assert_eq!(wrapped(text, 60.0, SMALL), ["label noise", "ε\u{a0}=\u{a0}0.25,", "optimizer\u{a0}=\u{a0}adam"]);
+        assert_eq!(wrapped(text, 90.0, SMALL), ["label noise", "ε\u{a0}=\u{a0}0.25,", "optimizer\u{a0}=\u{a0}adam"]);
         assert_eq!(wrapped(text, 1000.0, SMALL), [text]);
         assert!(wrapped("", 10.0, SMALL).is_empty());
+    }
+
+    #[test]
+    fn a_word_wider_than_a_line_is_broken_after_a_mark_or_else_anywhere() {
+        let text = "initial\u{a0}=\u{a0}studies/first/sgd_noise-1@8000";
+        assert_eq!(wrapped(text, 60.0, SMALL), ["initial\u{a0}=", "studies/first/", "sgd_noise-", "1@8000"]);
+        assert_eq!(wrapped("a mmmmmmmm", 30.0, SMALL), ["a", "mmm", "mmm", "mm"]);
+        assert_eq!(wrapped("mm", 1.0, SMALL), ["m", "m"]);
     }
 }

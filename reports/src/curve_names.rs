@@ -21,7 +21,8 @@ pub struct CurveStyle {
 }
 
 /// Names that are not their words.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
+    ("test_chance", "Test accuracy by chance"),
     ("m_coherence", "m-coherence"),
     ("gsnr", "Gradient signal-to-noise ratio"),
     ("gsnr_plugin", "Gradient signal-to-noise ratio, with its bias"),
@@ -42,13 +43,13 @@ impl CurveStyle {
         let words = words.strip_prefix("train ").map_or(words.clone(), |rest| format!("training {rest}"));
         let known = NAMES.iter().find(|(known, _)| *known == curve);
         let name = known.map_or_else(|| capital(&words), |(_, name)| (*name).to_owned());
-        let in_percent =
-            curve.ends_with("accuracy") || matches!(curve, "overfit" | "learned" | "similarity_nearest_same_class");
+        let in_percent = ["accuracy", "test_chance", "same_class_chance"].iter().any(|end| curve.ends_with(end))
+            || matches!(curve, "overfit" | "learned" | "similarity_nearest_same_class");
         let kind = match curve {
             "learned" | "overfit" => capital(curve),
             "gradient_norm_sq" => "‖g‖²".to_owned(),
             "gsnr" => "GSNR".to_owned(),
-            _ if curve.ends_with("_accuracy") => "Accuracy".to_owned(),
+            _ if curve.ends_with("_accuracy") || curve == "test_chance" => "Accuracy".to_owned(),
             _ if curve.ends_with("_loss") => "Loss".to_owned(),
             _ => name.clone(),
         };
