@@ -285,14 +285,15 @@ fn slow_closed_form(statistic: &str, moments: &Moments, estimator: Estimator) ->
     let Moments { examples: n, norm_sq, self_sum, .. } = *moments;
     let variance = (self_sum - norm_sq / n) / (n - 1.0);
     let bias = if estimator == Estimator::Paper { variance / n } else { 0.0 };
+    let mean_norm_sq = norm_sq / n / n - bias;
     let value = match statistic {
         "m_coherence" => norm_sq / self_sum,
         "diversity" if norm_sq > 0.0 => self_sum / norm_sq,
         "aligned_fraction" if norm_sq > 0.0 => (norm_sq - self_sum) / norm_sq,
-        "noise_scale" => variance / (norm_sq / n / n - bias),
+        "noise_scale" if mean_norm_sq > 0.0 => variance / mean_norm_sq,
         _ => f64::NAN,
     };
-    Some(value).filter(|value| value.is_finite() && (statistic != "noise_scale" || *value > 0.0))
+    Some(value).filter(|value| value.is_finite())
 }
 
 const CLOSED_FORMS: [&str; 4] = ["m_coherence", "diversity", "aligned_fraction", "noise_scale"];
