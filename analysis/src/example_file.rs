@@ -1,6 +1,5 @@
 //! A file of a person's own that names examples, and perhaps a group for each: Parquet or CSV.
 
-use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -30,7 +29,8 @@ const GROUP: &str = "group";
 /// # Errors
 /// The file cannot be read, lacks a column, or an entry is missing or of another kind.
 pub(crate) fn read(path: &Path, with_group: bool) -> Result<ExampleFile, AnalysisError> {
-    let bytes = fs::read(path).map_err(|source| AnalysisError::Input { path: path.to_path_buf(), source })?;
+    let bytes =
+        cograd_files::read_regular(path).map_err(|source| AnalysisError::Input { path: path.to_path_buf(), source })?;
     let rows = if bytes.starts_with(b"PAR1") { from_parquet(bytes, with_group) } else { from_csv(&bytes, with_group) };
     rows.map_err(|message| AnalysisError::ExampleFile { path: path.to_path_buf(), message })
 }
@@ -67,6 +67,10 @@ fn read_columns(bytes: Vec<u8>, with_group: bool) -> Result<Vec<ArrayRef>, Strin
             _ => {}
         }
     }
+    let chunks = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let mut read =
+        chunks.filter(|chunk| chunk.column_path().parts().first().is_some_and(|name| wanted.contains(&name.as_str())));
+    read.try_for_each(cograd_trace::check_compression)?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
     let reader = builder.with_projection(mask).build().map_err(|error| damaged(error.to_string()))?;
     let batches = reader.collect::<Result<Vec<RecordBatch>, _>>().map_err(|error| damaged(error.to_string()))?;
@@ -173,6 +177,7 @@ fn end_record(records: &mut Vec<(usize, Vec<String>)>, line: usize, record: &mut
 mod tests {
     use arrow::array::{Float64Array, Int64Array, StringArray, UInt32Array};
     use parquet::arrow::ArrowWriter;
+    use std::fs;
     use std::sync::Arc;
     use tempfile::NamedTempFile;
 
@@ -222,6 +227,27 @@ mod tests {
         let numbers = parquet(vec![ids, (GROUP, Arc::new(UInt32Array::from(vec![10, 9])))]);
         let file = read_bytes(&numbers, true).unwrap();
         assert_eq!((file.example_ids, file.groups), (vec![5, 2], vec!["10".to_string(), "9".to_string()]));
+    }
+
+    #[test]
+    fn a_compression_that_is_not_read_is_named() {
+        use parquet::basic::{Compression, GzipLevel};
+        use parquet::file::metadata::ColumnChunkMetaData;
+        use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
+
+        let column = Type::primitive_type_builder("group", parquet::basic::Type::INT32).build().unwrap();
+        let column = ColumnDescriptor::new(Arc::new(column), 0, 0, ColumnPath::from("group"));
+        let chunk = ColumnChunkMetaData::builder(Arc::new(column));
+        let chunk = chunk.set_compression(Compression::GZIP(GzipLevel::default())).build().unwrap();
+        let message = cograd_trace::check_compression(&chunk).unwrap_err();
+        assert!(message.contains("`\"group\"`") && message.contains("write it with zstd"), "{message}");
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_is_not_waited_for() {
+        let error = read(Path::new("/dev/zero"), true).unwrap_err().to_string();
+        let why = std::error::Error::source(&read(Path::new("/dev/zero"), true).unwrap_err()).map(ToString::to_string);
+        assert!(error.contains("/dev/zero") && why.unwrap().contains("not a regular file"), "{error}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub fn sync_directory(directory: &Path) -> Result<(), FileError> {
 /// # Errors
 /// The file cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String, FileError> {
-    let mut file = File::open(path).map_err(FileError::io("open", path))?;
+    let mut file = open_regular(path).map_err(FileError::io("open", path))?;
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK];
     loop {

@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Attempt, FileError, Lock, check_seal, sync_directory, write_atomically};
+use crate::{Attempt, FileError, Lock, check_seal, read_regular, read_regular_text, sync_directory, write_atomically};
 
 /// Name of the file that says which command wrote a directory.
 pub const MARKER: &str = ".cograd-output";
@@ -133,7 +133,7 @@ fn check(path: &Path, command: &'static str) -> Result<(), OutputError> {
         return Ok(());
     }
     let mut found = entries(path)?;
-    let marker = fs::read_to_string(path.join(MARKER)).unwrap_or_default();
+    let marker = read_regular_text(&path.join(MARKER)).unwrap_or_default();
     let is_own = marker.lines().next() == Some(&format!("cograd {command}"));
     if found.is_empty() || is_own || is_of_an_earlier_version(path, command) {
         return Ok(());
@@ -156,7 +156,7 @@ fn entries(path: &Path) -> Result<Vec<String>, FileError> {
 
 /// Links, or copies, what is in `old` and was not written by the command into `new`, unless that has something of the name.
 fn keep_foreign(old: &Path, new: &Path) -> Result<(), FileError> {
-    let marker = fs::read_to_string(old.join(MARKER));
+    let marker = read_regular_text(&old.join(MARKER));
     let is_own = |name: &str| match &marker {
         Ok(marker) => name == MARKER || marker.lines().skip(1).any(|own| own == name),
         // Of a version without a marker.
@@ -195,7 +195,7 @@ fn is_of_an_earlier_version(path: &Path, command: &str) -> bool {
         "report" => ("manifest.json", "\n  \"analysis_sha256\":"),
         _ => return false,
     };
-    let text = fs::read(path.join(list)).unwrap_or_default();
+    let text = read_regular(&path.join(list)).unwrap_or_default();
     check_seal(&text).is_ok() && String::from_utf8_lossy(&text).contains(field)
 }
 

@@ -21,7 +21,7 @@ pub fn run(arguments: &Init, output: &Output) -> anyhow::Result<()> {
     let mut written = vec![file.as_path()];
     match write_new(&schema, cograd_recorder::SCHEMA)? {
         true => written.push(&schema),
-        false if std::fs::read_to_string(&schema).is_ok_and(|text| text == cograd_recorder::SCHEMA) => {}
+        false if cograd_files::read_regular_text(&schema).is_ok_and(|text| text == cograd_recorder::SCHEMA) => {}
         false => output.notice(format_args!(
             "{} is there already, of another version perhaps, and is left as it is",
             schema.display()

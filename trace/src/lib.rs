@@ -38,6 +38,7 @@ pub use parameters::{Coordinate, Layer, Parameter};
 pub use population::{GradientNorm, PopulationLayer, PopulationRows, PopulationStep};
 pub use row_groups::RowGroup;
 pub use run::Run;
+pub use schema::check_compression;
 pub use study::{Study, list_runs};
 pub use task::{SelfCheck, Task};
 pub use tensors::Tensor;

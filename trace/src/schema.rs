@@ -177,6 +177,18 @@ fn check_column(path: &Path, wanted: &Wanted, found: &Schema) -> Result<(), Trac
     }
 }
 
+/// Checks that cograd reads the compression of a column chunk, of any Parquet file.
+///
+/// # Errors
+/// It does not. The message says what to write instead.
+pub fn check_compression(chunk: &ColumnChunkMetaData) -> Result<(), String> {
+    let (column, found) = (chunk.column_path(), chunk.compression());
+    match found {
+        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => Ok(()),
+        _ => Err(format!("column `{column}` is compressed with {found}; write it with zstd, snappy or no compression")),
+    }
+}
+
 /// Checks the compression of a column chunk, and that its pages hold no more values than it claims, nor it more than its
 /// bytes can stand for: what is allocated for them is in proportion to the file.
 fn check_chunk(
@@ -187,14 +199,7 @@ fn check_chunk(
     rows: usize,
 ) -> Result<(), TraceError> {
     let (column, error) = (chunk.column_path(), || TraceError::parquet("read", path));
-    match chunk.compression() {
-        Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => {}
-        other => {
-            let message =
-                format!("column `{column}` is compressed with {other}; write it with zstd, snappy or no compression");
-            return Err(TraceError::contents(path, message));
-        }
-    }
+    check_compression(chunk).map_err(|message| TraceError::contents(path, message))?;
     let bytes = u64::try_from(chunk.compressed_size()).unwrap_or(0).min(file_bytes);
     let claimed = u64::try_from(chunk.num_values()).unwrap_or(u64::MAX).max(rows as u64);
     if claimed > FEW_VALUES.max(bytes.saturating_mul(MOST_VALUES_PER_BYTE)) {

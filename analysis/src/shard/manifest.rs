@@ -81,7 +81,7 @@ impl Origin {
 /// The content of a file in place of its path.
 fn content(path: &Path) -> Result<String, AnalysisError> {
     let input = |source| AnalysisError::Input { path: path.to_path_buf(), source };
-    Ok(format!("a file of SHA-256 {}", cograd_files::sha256(&std::fs::read(path).map_err(input)?)))
+    Ok(format!("a file of SHA-256 {}", cograd_files::sha256(&cograd_files::read_regular(path).map_err(input)?)))
 }
 
 /// What a shard has of one run.
@@ -125,7 +125,7 @@ impl ShardManifest {
     pub(super) fn open(directory: &Path) -> Result<ShardManifest, AnalysisError> {
         let error = |message| AnalysisError::Shard { path: directory.to_path_buf(), message };
         let path = directory.join(SHARD);
-        let text = std::fs::read(&path);
+        let text = cograd_files::read_regular(&path);
         let text = text.map_err(|source| error(format!("its {SHARD} cannot be read ({source}): make it again")))?;
         check_seal(&text).map_err(|source| error(format!("{SHARD} is damaged ({source}): make it again")))?;
         let manifest: ShardManifest = serde_json::from_slice(&text)

@@ -11,7 +11,6 @@
 //!
 //! Values, group_pairs and norms are empty where no statistic asks for them. Numbers are f64 to the last bit.
 
-use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -162,7 +161,7 @@ pub(super) fn read(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) 
 /// The inner error is that of keeping what was read.
 fn read_rows(path: &Path, shape: &Shape, keys: &[Key], steps: &mut Steps) -> Result<Result<(), AnalysisError>, String> {
     let damaged = |error: &dyn std::fmt::Display| format!("it cannot be read ({error})");
-    let file = File::open(path).map_err(|error| damaged(&error))?;
+    let file = cograd_files::open_regular(path).map_err(|error| damaged(&error))?;
     cograd_files::check_parquet_schema(&file).map_err(|error| damaged(&error))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&error))?;
     let rows = rows_at_once(shape.examples, keys);
