@@ -1,7 +1,8 @@
 //! Tables as CSV or JSON, for programs that read no Parquet.
 //!
 //! A table becomes a file of its name: CSV with a header row, or a JSON array of one object a row. A missing value is an empty
-//! field in CSV, where no text is empty, and `null` in JSON; numbers are the shortest that read back as the same f64.
+//! field in CSV, where no text is empty, and `null` in JSON, as an infinite one is,
+//! which JSON has no word for; numbers are the shortest that read back as the same f64.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
