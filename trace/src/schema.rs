@@ -182,10 +182,14 @@ fn check_column(path: &Path, wanted: &Wanted, found: &Schema) -> Result<(), Trac
 /// # Errors
 /// It does not. The message says what to write instead.
 pub fn check_compression(chunk: &ColumnChunkMetaData) -> Result<(), String> {
-    let (column, found) = (chunk.column_path(), chunk.compression());
-    match found {
+    match chunk.compression() {
         Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => Ok(()),
-        _ => Err(format!("column `{column}` is compressed with {found}; write it with zstd, snappy or no compression")),
+        other => {
+            // Without its level.
+            let name = other.to_string().split('(').next().unwrap_or_default().to_lowercase();
+            let column = chunk.column_path().string();
+            Err(format!("column `{column}` is compressed with {name}; write it with zstd, snappy or no compression"))
+        }
     }
 }
 
