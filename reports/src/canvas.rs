@@ -316,7 +316,7 @@ pub fn wrapped(text: &str, width: f64, size: f64) -> Vec<String> {
 /// A word in pieces that fit, each as long as can be: the name of a run, a path. It is broken after a mark, elsewhere only if that
 /// leaves a piece too long.
 fn pieces(word: &str, fits: &dyn Fn(&str) -> bool) -> Vec<String> {
-    const MARKS: [char; 7] = ['/', '-', '_', '@', ',', '.', '\u{a0}'];
+    const MARKS: [char; 6] = ['/', '-', '_', '@', ',', '\u{a0}'];
     let mut pieces = Vec::new();
     let mut rest = word;
     while !fits(rest) {

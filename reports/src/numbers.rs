@@ -30,11 +30,10 @@ pub fn optional(value: Option<f64>, digits: usize) -> String {
 
 /// As few digits as the value needs, up to three: for axes of round values.
 pub fn short(value: f64) -> String {
-    match significant(value, 3) {
-        text if text.contains('×') => text,
-        text if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        text => text,
-    }
+    let text = significant(value, 3);
+    let (digits, power) = text.split_at(text.find('\u{a0}').unwrap_or(text.len()));
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    format!("{digits}{power}")
 }
 
 /// A share with three decimals, as α, β and group sizes are read.

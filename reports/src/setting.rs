@@ -1,5 +1,7 @@
 //! The conditions of runs, whatever they are called, and how they are written.
 
+use std::collections::HashMap;
+
 use cograd_results::summary::{self, Summary};
 use cograd_results::{Kind, Rows};
 use serde_json::Value;
@@ -53,7 +55,32 @@ pub fn name(condition: &str) -> String {
 
 /// A value of a condition, with its unit.
 pub fn value(condition: &str, value: &str) -> String {
-    if condition == WINSORIZATION { format!("{value}\u{a0}%") } else { value.to_owned() }
+    match value.parse::<f64>() {
+        _ if condition == WINSORIZATION => format!("{value}\u{a0}%"),
+        // 1e-8
+        Ok(number) if value.len() > 8 && format!("{number:e}").len() < value.len() => format!("{number:e}"),
+        _ => value.to_owned(),
+    }
+}
+
+/// Those conditions at the places `which` that have to be named to tell `settings` apart: not the settings of an optimizer or
+/// a rule, which have one value wherever it is chosen, and none elsewhere.
+pub fn telling(conditions: &[summary::Condition], settings: &[&Setting], which: &[usize]) -> Vec<usize> {
+    let is_of_one_value = |place: usize| {
+        let values = crate::distinct(settings.iter().map(|setting| &setting[place]));
+        values.len() == 2 && values.contains(&&None)
+    };
+    // Whether a value of `a` never goes with two of `b`.
+    let says = |a: usize, b: usize| {
+        let mut found = HashMap::new();
+        settings.iter().all(|setting| *found.entry(&setting[a]).or_insert(&setting[b]) == &setting[b])
+    };
+    let is_chosen = |place: usize| conditions[place].kind == Kind::Text && !is_of_one_value(place);
+    let is_said = |place: usize| {
+        let is_own = [NOISE, WINSORIZATION].contains(&conditions[place].name.as_str());
+        !is_own && is_of_one_value(place) && which.iter().any(|&other| is_chosen(other) && says(other, place))
+    };
+    which.iter().copied().filter(|&place| !is_said(place)).collect()
 }
 
 /// `label noise ε = 0.25`.
@@ -77,5 +104,39 @@ pub fn label(summary: &Summary, setting: &Setting, which: &[usize]) -> String {
     match (label.is_empty(), which.first()) {
         (true, Some(&first)) => format!("no {}", self::name(name(first))),
         _ => label,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_an_optimizer_are_said_by_its_name_and_nothing_else_is() {
+        let condition = |name: &str, kind| summary::Condition { name: name.to_owned(), kind, varies: true };
+        let conditions = [
+            condition("optimizer", Kind::Text),
+            condition("momentum", Kind::Number),
+            condition("width", Kind::Integer),
+            condition(WINSORIZATION, Kind::Number),
+        ];
+        let setting = |values: [&str; 4]| -> Setting {
+            values.iter().map(|value| (!value.is_empty()).then(|| value.to_string())).collect()
+        };
+        let telling = |settings: &[Setting]| telling(&conditions, &settings.iter().collect::<Vec<_>>(), &[0, 1, 2, 3]);
+        // The width goes with the optimizer too, but both have one.
+        let settings = [["sgd", "", "32", ""], ["momentum", "0.9", "64", "4"], ["momentum", "0.9", "64", ""]];
+        assert_eq!(telling(&settings.map(setting)), [0, 2, 3]);
+        let two_values = [["sgd", "", "32", ""], ["momentum", "0.9", "32", ""], ["momentum", "0.99", "32", ""]];
+        assert_eq!(telling(&two_values.map(setting)), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn small_and_large_values_are_written_short() {
+        assert_eq!(
+            ["0.00000001", "0.0001", "12000", "studies/a@100"].map(|text| value("x", text)),
+            ["1e-8", "0.0001", "12000", "studies/a@100"]
+        );
+        assert_eq!(value(WINSORIZATION, "4"), "4\u{a0}%");
     }
 }

@@ -166,9 +166,10 @@ impl Study {
     }
 
     /// What varies between runs; of runs of one condition their label noise.
-    fn told_apart_by(&self) -> Vec<usize> {
-        let varying = self.varying();
-        if varying.is_empty() { self.condition_index(NOISE).into_iter().collect() } else { varying }
+    pub fn told_apart_by(&self) -> Vec<usize> {
+        let settings: Vec<&Setting> = self.conditions.iter().map(|condition| &condition.setting).collect();
+        let telling = setting::telling(&self.summary.conditions, &settings, &self.varying());
+        if telling.is_empty() { self.condition_index(NOISE).into_iter().collect() } else { telling }
     }
 
     /// Where a condition stands among those of the summary.

@@ -68,7 +68,7 @@ fn levels(study: &Study) -> Vec<Level<'_>> {
 /// What tells the conditions of a noise level apart.
 fn label(study: &Study, condition: &Condition) -> String {
     let noise = study.condition_index(NOISE);
-    let others: Vec<usize> = study.varying().into_iter().filter(|place| Some(*place) != noise).collect();
+    let others: Vec<usize> = study.told_apart_by().into_iter().filter(|place| Some(*place) != noise).collect();
     setting::label(&study.summary, &condition.setting, &others)
 }
 

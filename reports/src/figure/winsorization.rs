@@ -99,7 +99,9 @@ impl<'a> Grid<'a> {
     /// What tells a column from the others, or its label noise.
     fn label(&self, column: &Setting) -> String {
         let differs = |place: &usize| self.columns.iter().any(|other| other[*place] != column[*place]);
-        let mut places: Vec<usize> = (0..column.len()).filter(differs).collect();
+        let places: Vec<usize> = (0..column.len()).filter(differs).collect();
+        let columns: Vec<&Setting> = self.columns.iter().collect();
+        let mut places = setting::telling(&self.study.summary.conditions, &columns, &places);
         if places.is_empty() {
             places.extend(self.study.condition_index(NOISE));
         }
