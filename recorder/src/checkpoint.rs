@@ -237,6 +237,17 @@ mod tests {
     }
 
     #[test]
+    fn a_state_whose_step_is_not_that_of_its_evaluations_is_told() {
+        let at = |step| {
+            let metric = |step| Evaluated { step, set: 0, metric: 0, examples: 1, value: 1.0 };
+            State { step, metrics: [0, 0, 3, 3].map(metric).to_vec(), ..state(1, &[]) }
+        };
+        let due = [0, 3, 9];
+        assert!([4, 9].iter().all(|&step| at(step).has_evaluated(&due)));
+        assert!([0, 3, 10].iter().all(|&step| !at(step).has_evaluated(&due)));
+    }
+
+    #[test]
     fn a_checkpoint_is_due_by_steps_or_by_time_and_never_twice_at_a_step() {
         let settings = |every_seconds, every_steps| CheckpointSettings { every_seconds, every_steps };
         let mut by_steps = Interval::new(&settings(0.0, 10), 5);

@@ -41,8 +41,7 @@ pub enum RecordError {
     },
     /// The loss is no longer a finite number.
     #[error(
-        "run {run}: at step {step} the loss of {set} example {example} is {loss}: training diverged: lower \
-         training.learning_rate and record into a new directory"
+        "run {run}: at step {step} the loss of {set} example {example} is {loss}: {advice} and record into a new directory"
     )]
     Diverged {
         /// Run id.
@@ -55,6 +54,8 @@ pub enum RecordError {
         example: usize,
         /// The loss, NaN or infinite.
         loss: f64,
+        /// Why, and what to change.
+        advice: &'static str,
     },
     /// The weights that a run is to begin with are not there, or are of another network.
     #[error("network.initial: {reference}: {problem}")]
@@ -66,8 +67,8 @@ pub enum RecordError {
     },
     /// The rule needs finite gradients to order or clip.
     #[error(
-        "run {run}: at step {step} the {what} of layer {layer} are not finite for training example {example}: training \
-         diverged: lower training.learning_rate and record into a new directory"
+        "run {run}: at step {step} the {what} of layer {layer} are not finite for training example {example}: {advice} and \
+         record into a new directory"
     )]
     NotFinite {
         /// Run id.
@@ -80,6 +81,8 @@ pub enum RecordError {
         layer: usize,
         /// Row of the example in the training set.
         example: usize,
+        /// Why, and what to change.
+        advice: &'static str,
     },
     /// The update rule refused.
     #[error("run {run}: step {step} cannot be made: {problem}")]

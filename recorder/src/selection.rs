@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::error::RecordError;
+use crate::experiment::number_label;
 use crate::study::Plan;
 
 /// Conditions that a run must all meet.
@@ -99,7 +100,7 @@ fn describe(plans: &[Plan]) -> String {
     };
     format!(
         "noise {}; rule {}; seed {}",
-        list(&|plan| plan.noise.to_string()),
+        list(&|plan| number_label(plan.noise)),
         list(&|plan| plan.rule.label()),
         list(&|plan| plan.seed.to_string())
     )

@@ -12,7 +12,7 @@ use cograd_trace::{Conditions, Manifest, Run, TraceError, write_atomically};
 use crate::architecture;
 use crate::data::{self, DataError, Dataset};
 use crate::error::RecordError;
-use crate::experiment::{DataSettings, Experiment, Grid, Rule, Setting};
+use crate::experiment::{DataSettings, Experiment, Grid, Rule, Setting, number_label, run_id};
 use crate::initial;
 use crate::lanes::for_each_run;
 use crate::selection::{Selection, select};
@@ -38,7 +38,7 @@ impl Plan {
         let (experiment, settings) = variant.clone();
         let labels: String = settings.iter().map(|setting| format!("_{}", setting.label())).collect();
         Plan {
-            id: format!("{}_noise-{noise}{labels}_seed-{seed}", rule.label()),
+            id: run_id(&format!("{}_noise-{}{labels}", rule.label(), number_label(noise)), seed),
             experiment,
             settings,
             rule,
@@ -102,6 +102,10 @@ pub trait Observer: Sync {
     /// `runs` runs of at most `steps` updates each are selected; some of them may be there already.
     fn study_started(&self, runs: usize, steps: u64) {
         let _ = (runs, steps);
+    }
+    /// Something about the data that is no error, and that a person should know.
+    fn note(&self, text: &str) {
+        let _ = text;
     }
     /// A run begins or goes on. Not called for a run that is already there.
     fn run_started(&self, start: &RunStart<'_>) {
@@ -201,6 +205,8 @@ pub fn record_with(
         }
     }
     claim(study, experiment)?;
+    let notes = recording.data.iter().filter_map(|(settings, data)| data::note(settings, data));
+    notes.for_each(|note| observer.note(&note));
 
     let steps = plans.iter().map(|plan| plan.experiment.training.steps).max();
     observer.study_started(plans.len(), steps.unwrap_or_default());
@@ -427,5 +433,60 @@ fn outcome(manifest: &Manifest, seconds: f64, already_there: bool) -> RunOutcome
         seconds,
         recorded_steps: manifest.recorded_steps.len(),
         already_there,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+    impl Observer for Silent {}
+
+    const LEAST: &str = "name = \"x\"\n[data]\nsource = \"digits\"\n[network]\nhidden = [8]\n[training]\nsteps = 10\n\
+                         [grid]\nnoise = [NOISE]\n";
+
+    /// Of a grid with these noise levels and lines.
+    fn ids(noise: &str, lines: &str) -> Vec<String> {
+        let experiment = Experiment::parse(&(LEAST.replace("NOISE", noise) + lines), "x.toml").unwrap();
+        let ids: Vec<String> = plans(&experiment).unwrap().into_iter().map(|plan| plan.id).collect();
+        assert!(ids.iter().all(|id| experiment.of_run(id).is_some()));
+        ids
+    }
+
+    #[test]
+    fn names_that_fit_have_all_digits_and_numbers_that_cannot_fit_an_exponent() {
+        let tiny = format!("sgd_noise-{}1_seed-1", "0.".to_string() + &"0".repeat(180));
+        assert_eq!(
+            ids("0, 0.5, 1e-10, 1e-181, 1e-300", "")[1..],
+            ["sgd_noise-0.5_seed-1", "sgd_noise-0.0000000001_seed-1", &tiny, "sgd_noise-1e-300_seed-1"]
+        );
+        assert_eq!(tiny.len(), 200);
+        let rules = "rules = [{ name = \"norm-clipped\", norm = 1e300, noise = 1e-250 }]\n";
+        assert_eq!(ids("0", rules), ["norm-clipped-1e300-noise-1e-250_noise-0_seed-1"]);
+        assert_eq!(ids("0", "\"training.learning_rate\" = [1e-301]\n"), ["sgd_noise-0_learning_rate-1e-301_seed-1"]);
+    }
+
+    #[test]
+    fn noise_of_the_rule_is_named_where_it_is_why_training_diverged() {
+        let study = tempfile::tempdir().unwrap();
+        let lines = "rules = [{ name = \"norm-clipped\", norm = 1, noise = 1e30 }]\n[sample]\nexamples = 5\nweights_per_layer = 5\n";
+        let experiment = Experiment::parse(&(LEAST.replace("NOISE", "0") + lines), "x.toml").unwrap();
+        let message = record(&experiment, study.path(), &Silent).unwrap_err().to_string();
+        assert!(message.contains("lower training.learning_rate, or the noise or the norm of the rule"), "{message}");
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_cut_and_stay_unique() {
+        let wide = |last: usize| format!("[{}{last}]", "1000, ".repeat(60));
+        let lines = format!("seeds = [1, {}]\n\"network.hidden\" = [{}, {}, [5]]\n", i64::MAX, wide(1), wide(2));
+        let found = ids("0", &lines);
+        assert_eq!(found[4..], ["sgd_noise-0_hidden-5_seed-1", "sgd_noise-0_hidden-5_seed-9223372036854775807"]);
+        let unique: std::collections::BTreeSet<&String> = found.iter().collect();
+        assert_eq!(unique.len(), 6);
+        for id in &found[..4] {
+            assert!(id.len() <= 200 && id.starts_with("sgd_noise-0_hidden-1000x1000x"), "{id}");
+        }
+        assert_eq!(found, ids("0", &lines));
     }
 }

@@ -11,7 +11,7 @@ use crate::architecture::{self, Trainable};
 use crate::checkpoint::{Interval, decode, encode};
 use crate::data::Dataset;
 use crate::error::RecordError;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Rule};
 use crate::initial;
 use crate::minibatches::Minibatches;
 use crate::model::write_population;
@@ -34,6 +34,16 @@ pub(crate) struct State {
     /// First evaluated step at which each training example's argmax was its label.
     pub learned_steps: Vec<Option<i64>>,
     pub metrics: Vec<Evaluated>,
+}
+
+impl State {
+    /// Whether the metrics are those of all evaluations before its step, of which these are due.
+    pub fn has_evaluated(&self, due: &[u64]) -> bool {
+        let mut evaluated: Vec<i64> = self.metrics.iter().map(|metric| metric.step).collect();
+        evaluated.dedup();
+        let before = due.iter().take_while(|step| **step < self.step).map(|step| *step as i64);
+        before.eq(evaluated)
+    }
 }
 
 /// The sets that are evaluated: split and group.
@@ -117,10 +127,11 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         })
     };
     let description = describe(plan, data.classes, parameters, &sample, labels.len());
-    let (mut writer, mut state, discarded) = match begin(recording.study, description, &sample.inputs, first)? {
-        Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
-        Begun::Recording { writer, state, discarded } => (writer, state, discarded),
-    };
+    let (mut writer, mut state, discarded) =
+        match begin(recording.study, description, &sample.inputs, &due.evaluations, first)? {
+            Begun::Finished(manifest) => return Ok(Trained::Finished(manifest)),
+            Begun::Recording { writer, state, discarded } => (writer, state, discarded),
+        };
     let (runs, steps, from, recorded) = (recording.runs, training.steps, state.step, &due.all()[..]);
     let discarded = discarded.as_deref();
     recording.observer.run_started(&RunStart { run: &plan.id, index, runs, steps, from, recorded, discarded });
@@ -215,6 +226,7 @@ fn begin(
     study: &Path,
     description: RunDescription,
     inputs: &Tensor,
+    evaluations: &[u64],
     initial: impl Fn() -> Result<State, RecordError>,
 ) -> Result<Begun, RecordError> {
     let discarded = match RunWriter::resume(study, &description) {
@@ -227,6 +239,10 @@ fn begin(
                     let (step, steps) = (state.step, description.steps);
                     Some(format!("its checkpoint is of step {step}, but the run has {steps}"))
                 }
+                Ok(()) if !state.has_evaluated(evaluations) => Some(format!(
+                    "its checkpoint is of step {}, but its evaluations are not those before that step",
+                    state.step
+                )),
                 Ok(()) => return Ok(Begun::Recording { writer, state, discarded: None }),
                 Err(message) => Some(format!("its checkpoint cannot be continued from: {message}")),
             }
@@ -276,7 +292,8 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     match problem {
         RuleError::Network(problem) => problem.into(),
         RuleError::NotFinite { what, layer, example } => {
-            RecordError::NotFinite { run, step, what, layer, example: minibatch[example] as usize }
+            let (example, advice) = (minibatch[example] as usize, advice(plan, step));
+            RecordError::NotFinite { run, step, what, layer, example, advice }
         }
         problem => RecordError::Rule { run, step, problem },
     }
@@ -373,6 +390,17 @@ fn chance(labels: &[u8], predictions: &[u8]) -> Option<f64> {
     (all > 0.0).then(|| pairs.sum::<u64>() as f64 / all)
 }
 
+/// Why what a run computes at a step is no longer finite, and what to change.
+fn advice(plan: &Plan, step: u64) -> &'static str {
+    match plan.rule {
+        _ if step == 0 => "no update was made yet: scale the numbers of the data down, or begin with smaller weights,",
+        Rule::NormClipped { noise, .. } if noise > 0.0 => {
+            "training diverged: lower training.learning_rate, or the noise or the norm of the rule,"
+        }
+        _ => "training diverged: lower training.learning_rate",
+    }
+}
+
 fn ensure_finite(
     evaluation: &Evaluation,
     plan: &Plan,
@@ -384,7 +412,7 @@ fn ensure_finite(
         None => Ok(()),
         Some(row) => {
             let (run, loss) = (plan.id.clone(), evaluation.losses[row]);
-            Err(RecordError::Diverged { run, step, set, example: example_of(row), loss })
+            Err(RecordError::Diverged { run, step, set, example: example_of(row), loss, advice: advice(plan, step) })
         }
     }
 }

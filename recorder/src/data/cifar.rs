@@ -3,10 +3,10 @@
 //! A record is the label (of CIFAR-100 the coarse and the fine one, of which the fine one is taken), then 1 024 red, 1 024
 //! green and 1 024 blue bytes, rows of 32.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::idx::IdxFile;
-use super::{DataError, Dataset, Examples};
+use super::{DataError, Dataset, Examples, signature};
 
 /// Bytes of an image.
 const WIDTH: usize = 3 * 32 * 32;
@@ -46,7 +46,12 @@ fn add(directory: &Path, name: &str, labels: usize, classes: usize, set: &mut Re
         Err(DataError::Missing { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let (record, path) = (labels + WIDTH, file.path().to_path_buf());
+    let (record, path, is_gzipped) = (labels + WIDTH, file.path().to_path_buf(), file.is_gzipped());
+    let wrong = |row: usize, begin: &[u8], problem: String| -> Result<bool, DataError> {
+        let hint = signature::hint(begin, is_gzipped).filter(|_| row == 0);
+        let problem = hint.map_or(problem, |hint| format!("it is no batch of CIFAR-{classes}: {hint}"));
+        Err(DataError::Batch { path: path.clone(), problem })
+    };
     // Record by record, so that memory follows the file.
     for row in 0.. {
         let bytes = file.read_at_most(record as u64)?;
@@ -54,22 +59,26 @@ fn add(directory: &Path, name: &str, labels: usize, classes: usize, set: &mut Re
             break;
         }
         if bytes.len() < record {
-            return Err(truncated(path, row, record, bytes.len()));
+            let more = bytes.len();
+            let problem = format!(
+                "it holds {} bytes, {row} × {record} of whole records and {more} more: it is cut off or goes on after its end: fetch \
+                 it again",
+                row * record + more
+            );
+            return wrong(row, &bytes, problem);
         }
         let label = bytes[labels - 1];
         if usize::from(label) >= classes {
-            return Err(DataError::Label { path, row, label, classes });
+            let most = classes - 1;
+            let problem = format!(
+                "label {row} (counted from 0) is {label}, and those of CIFAR-{classes} are 0 to {most}: put its own batches there"
+            );
+            return wrong(row, &bytes, problem);
         }
         set.labels.push(label);
         set.pixels.extend_from_slice(&bytes[labels..]);
     }
     Ok(true)
-}
-
-fn truncated(path: PathBuf, row: usize, record: usize, found: usize) -> DataError {
-    let promise = format!("whole records of {record}");
-    let (expected, found) = (((row + 1) * record) as u128, (row * record + found) as u64);
-    DataError::Truncated { path, expected, promise, found }
 }
 
 #[cfg(test)]
@@ -133,14 +142,17 @@ mod tests {
         write(&directory, "data_batch_1.bin", &records(&[&[3], &[9]]));
         assert!(message().contains("test_batch.bin"), "{}", message());
         write(&directory, "test_batch.bin", &records(&[&[3], &[10]]));
-        assert!(message().contains("test_batch.bin, label 1 (counted from 0) is 10"), "{}", message());
+        assert!(message().contains("test_batch.bin: label 1 (counted from 0) is 10"), "{}", message());
         write(&directory, "test_batch.bin", &records(&[&[3], &[1]])[..4000]);
-        assert!(
-            message().contains("truncated: it should hold 6146 bytes") && message().contains("4000"),
-            "{}",
-            message()
-        );
+        assert!(message().contains("4000 bytes, 1 × 3073 of whole records and 927 more"), "{}", message());
+        write(&directory, "test_batch.bin", &[records(&[&[3]]), vec![7]].concat());
+        assert!(message().contains("and 1 more: it is cut off or goes on after its end"), "{}", message());
         write(&directory, "test_batch.bin", &[]);
-        assert!(message().contains("truncated: it should hold 3073 bytes"), "{}", message());
+        assert!(message().contains("it is empty"), "{}", message());
+        write(&directory, "test_batch.bin", b"<html>");
+        assert!(message().contains("web page"), "{}", message());
+        write(&directory, "test_batch.bin.gz", &records(&[&[3]]));
+        fs::rename(directory.path().join("test_batch.bin.gz"), directory.path().join("test_batch.bin")).unwrap();
+        assert!(message().contains("it is gzipped: let its name end in .gz"), "{}", message());
     }
 }

@@ -7,6 +7,9 @@ use flate2::bufread::GzDecoder;
 /// What every member begins with.
 const MAGIC: u8 = 0x1f;
 
+/// The kind of the error about zeros between two members.
+pub(super) const GAP: ErrorKind = ErrorKind::Unsupported;
+
 /// Unpacks member after member.
 pub(super) struct Members<R> {
     /// Of the member that is read; `None` for a moment between two.
@@ -37,6 +40,8 @@ impl<R: BufRead> Members<R> {
                 }
                 None => packed.consume(zeros),
                 Some(&MAGIC) if !is_padded => break,
+                // No other program would read on here.
+                Some(&MAGIC) => return Err(io::Error::new(GAP, "it goes on behind zeros")),
                 Some(_) => return Err(io::Error::new(ErrorKind::InvalidData, "it goes on after its end")),
             }
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use cograd_files::open_regular;
 
 use super::gzip::Members;
-use super::{DataError, Dataset, Examples, names};
+use super::{DataError, Dataset, Examples, names, signature};
 
 /// Loads the four files of a data set of MNIST's family, under their usual names, from `directory`.
 ///
@@ -27,6 +27,10 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
             test: test.size,
         });
     }
+    let first = train.labels[0];
+    if classes.unwrap_or_default() < 2 && train.labels.iter().chain(&test.labels).all(|&label| label == first) {
+        return Err(DataError::OneClass { path: train.label_file, label: first });
+    }
     let begins_at_1 = train.labels.iter().chain(&test.labels).all(|&label| label > 0);
     if begins_at_1 && classes.is_none_or(|classes| classes + 1 == train.classes().max(test.classes())) {
         [&mut train, &mut test].into_iter().flat_map(|set| &mut set.labels).for_each(|label| *label -= 1);
@@ -37,9 +41,6 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
     };
     for set in [&train, &test] {
         set.check_labels(classes)?;
-    }
-    if classes < 2 {
-        return Err(DataError::OneClass { path: train.label_file });
     }
     Ok(Dataset { train: train.into_examples(), test: test.into_examples(), classes, noise_file: None })
 }
@@ -154,10 +155,23 @@ impl IdxFile {
         &self.path
     }
 
+    /// Whether it is unpacked on the way.
+    pub(super) fn is_gzipped(&self) -> bool {
+        self.gzipped
+    }
+
     /// Reads the whole file: magic number, sizes, and exactly as many numbers as these promise. `what` it holds: images or labels.
     fn read(mut self, what: &'static str) -> Result<Content, DataError> {
         let magic = self.read_at_most(4)?;
-        let (kind, dimensions) = self.check_magic(&magic, what)?;
+        let (kind, dimensions) = match self.check_magic(&magic, what) {
+            Ok(promised) => promised,
+            Err(DataError::Magic { path, what, found, hint }) => {
+                let begin = [magic, self.read_at_most(signature::LENGTH as u64).unwrap_or_default()].concat();
+                let hint = signature::hint(&begin, self.gzipped).unwrap_or(hint);
+                return Err(DataError::Magic { path, what, found, hint });
+            }
+            Err(error) => return Err(error),
+        };
         let sizes = self.read_at_most(4 * dimensions as u64)?;
         let header = (4 + 4 * dimensions) as u128;
         if sizes.len() < 4 * dimensions {
@@ -183,6 +197,12 @@ impl IdxFile {
         let bytes = self.read_at_most(u64::try_from(length.saturating_add(1)).unwrap_or(u64::MAX))?;
         let expected = header.saturating_add(length);
         if (bytes.len() as u128) < length {
+            let of_little_endian = sizes.chunks_exact(4).map(|size| u32::from_le_bytes(first(size)) as usize);
+            let swapped: Vec<usize> = of_little_endian.collect();
+            let count = swapped.iter().fold(kind.width as u128, |count, &size| count.saturating_mul(size as u128));
+            if count == bytes.len() as u128 {
+                return Err(DataError::ByteOrder { path: self.path, size: shape[0], meant: swapped[0] });
+            }
             let found = header as u64 + bytes.len() as u64;
             return Err(DataError::Truncated { path: self.path, expected, promise, found });
         }
@@ -235,9 +255,6 @@ impl IdxFile {
                 return Ok((kind, dimensions.into()));
             }
             (Some(_), _) => "images and labels seem to be swapped",
-            (None, [0x1f, 0x8b, ..]) if self.gzipped => "it is gzipped twice: unpack it once",
-            (None, [0x1f, 0x8b, ..]) => "it is gzipped: let its name end in .gz",
-            (None, [b'<', ..]) => "it is a web page: download the file itself",
             (None, [_, code, 0, 0]) if TYPES.iter().any(|kind| kind.code == *code) => {
                 "its header is little-endian: write it with the most significant byte first"
             }
@@ -376,6 +393,16 @@ mod tests {
     }
 
     #[test]
+    fn sizes_in_the_other_byte_order_are_said_to_be() {
+        for (name, shape, numbers) in [(TRAIN_IMAGES, &[3, 2, 1][..], 6), (TRAIN_LABELS, &[3], 3)] {
+            let little: Vec<u32> = shape.iter().map(|size: &u32| size.swap_bytes()).collect();
+            let message = error_with(name, &file(&little, &vec![0; numbers])).to_string();
+            assert!(message.contains("little-endian, 50331648 where it means 3"), "{message}");
+            assert!(!message.contains("fetch"), "{message}");
+        }
+    }
+
+    #[test]
     fn trailing_bytes_are_an_error() {
         let error = error_with(TRAIN_LABELS, &file(&[3], &[0; 4]));
         assert!(matches!(error, DataError::TrailingBytes { expected: 11, .. }), "{error}");
@@ -387,6 +414,8 @@ mod tests {
     fn a_wrong_magic_number_is_shown() {
         let error = error_with(TRAIN_IMAGES, b"hello world, no images");
         assert!(error.to_string().contains("0x68656c6c"), "{error}");
+        assert!(error_with(TRAIN_IMAGES, b"\xfd7zXZ\0").to_string().contains("unxz"));
+        assert!(error_with(TRAIN_IMAGES, b"version https://git-lfs.github.com").to_string().contains("git lfs pull"));
         let error = error_with(TRAIN_IMAGES, b"<!doctype html>");
         assert!(error.to_string().contains("web page"), "{error}");
         let mut little = file(&[3, 2, 1], &[0; 6]);
@@ -412,13 +441,19 @@ mod tests {
             assert!(error.to_string().contains("train-labels-idx1-ubyte.gz"), "{error}");
         }
         for (bytes, hint) in [
+            (Vec::new(), "it is empty"),
+            (b"BZh91AY&SY".to_vec(), "bunzip2"),
+            (b"version https://git-lfs.github.com/spec/v1".to_vec(), "git lfs pull"),
             (file(&[3], &[0, 1, 2]), "take .gz off its name"),
             (b"<html>".to_vec(), "web page"),
             (gzip(&sound), "gzipped twice"),
         ] {
             let message = error_with_packed(TRAIN_LABELS, &bytes).to_string();
-            assert!(message.contains(hint) && !message.contains("fetch"), "{message}");
+            assert!(message.contains(hint) && (bytes.is_empty() || !message.contains("fetch")), "{message}");
         }
+        let gap = [gzip(&file(&[3], &[0])), vec![0; 9], gzip(&[1, 2])].concat();
+        let message = error_with_packed(TRAIN_LABELS, &gap).to_string();
+        assert!(message.contains("with zeros between them") && !message.contains("damaged"), "{message}");
     }
 
     #[test]
@@ -512,10 +547,14 @@ mod tests {
 
     #[test]
     fn one_class_is_an_error() {
-        let directory = sound();
-        fs::write(directory.path().join(TRAIN_LABELS), file(&[3], &[0; 3])).unwrap();
-        fs::write(directory.path().join(TEST_LABELS), file(&[2], &[0; 2])).unwrap();
-        assert!(matches!(load(directory.path(), None), Err(DataError::OneClass { .. })));
+        for label in [0, 1, 5] {
+            let directory = sound();
+            fs::write(directory.path().join(TRAIN_LABELS), file(&[3], &[label; 3])).unwrap();
+            fs::write(directory.path().join(TEST_LABELS), file(&[2], &[label; 2])).unwrap();
+            let message = load(directory.path(), None).unwrap_err().to_string();
+            assert!(message.contains(&format!("hold label {label} only")), "{message}");
+            assert_eq!(load(directory.path(), Some(7)).unwrap().classes, 7);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod gzip;
 mod idx;
 mod labels;
 mod names;
+mod signature;
 mod table;
 mod text;
 
@@ -47,6 +48,21 @@ impl Dataset {
         let train = Examples { values, shape: shape.clone(), labels: select(labels) };
         Dataset { train, noise_file: self.noise_file.as_deref().map(select), ..self.clone() }
     }
+}
+
+/// What a person who records these data should know, if anything: classes of which the network has an output and the files have
+/// no example. With `data.classes` they are meant to be there; only IDX files leave it to the largest label.
+pub(crate) fn note(settings: &DataSettings, data: &Dataset) -> Option<String> {
+    let mut has_example = [false; MOST_CLASSES];
+    data.train.labels.iter().chain(&data.test.labels).for_each(|label| has_example[usize::from(*label)] = true);
+    let without = has_example[..data.classes].iter().filter(|has_example| !**has_example).count();
+    (without > 0 && settings.source == Source::Idx && settings.classes.is_none()).then(|| {
+        let (classes, last) = (data.classes, data.classes - 1);
+        format!(
+            "the data have no example of {without} of the classes 0 to {last}, and the network has an output for each of the {classes}: \
+             if that is meant, say data.classes = {classes}; otherwise number the labels from 0 without gaps"
+        )
+    })
 }
 
 /// Examples of one size with their labels.
@@ -269,6 +285,16 @@ pub enum DataError {
         /// What the decoder found.
         source: std::io::Error,
     },
+    /// Zeros between two members of a gzip file.
+    #[error(
+        "{} holds several gzip files, one after the other, with zeros between them, at which gunzip would stop: write them anew \
+         without zeros between them, or keep the first one",
+        path.display()
+    )]
+    Gap {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that is not gzipped, though its name says so.
     #[error("{} is not gzipped: {hint}", path.display())]
     NotGzipped {
@@ -288,6 +314,28 @@ pub enum DataError {
         found: u32,
         /// A likely reason, and what to do.
         hint: &'static str,
+    },
+    /// A header that is that of an IDX file but for the order of the bytes of its sizes.
+    #[error(
+        "{} has its sizes in the other byte order: they are little-endian, {size} where it means {meant}: write its numbers with the \
+         most significant byte first",
+        path.display()
+    )]
+    ByteOrder {
+        /// The file.
+        path: PathBuf,
+        /// The first size as IDX has it.
+        size: usize,
+        /// The same in the other order.
+        meant: usize,
+    },
+    /// No batch of CIFAR.
+    #[error("{}: {problem}", path.display())]
+    Batch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// A number that is no byte.
     #[error(
@@ -388,10 +436,12 @@ pub enum DataError {
         classes: usize,
     },
     /// All examples are of one class.
-    #[error("{} and the test labels hold label 0 only: a classifier needs at least two classes", path.display())]
+    #[error("{} and the test labels hold label {label} only: a classifier needs at least two classes", path.display())]
     OneClass {
         /// The training labels' file.
         path: PathBuf,
+        /// The label of all.
+        label: u8,
     },
     /// A row of the embedded digits is malformed.
     #[error("the embedded digits, row {row}: {problem}: this build is broken, build it again")]
@@ -415,13 +465,16 @@ impl DataError {
 
     /// A file that cannot be unpacked: damaged only if it begins as gzip does.
     fn gzip(path: &Path, source: std::io::Error) -> DataError {
-        let mut begin = [0; 2];
-        let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut begin)).is_ok();
+        let mut begin = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(signature::LENGTH as u64).read_to_end(&mut begin));
         let path = path.to_path_buf();
-        match begin {
-            [0x1f, 0x8b] => DataError::Gzip { path, source },
-            [b'<', _] if is_read => DataError::NotGzipped { path, hint: "it is a web page: download the file itself" },
-            _ => DataError::NotGzipped { path, hint: "take .gz off its name" },
+        match begin.as_slice() {
+            _ if source.kind() == gzip::GAP => DataError::Gap { path },
+            _ if read.is_err() => DataError::Read { path, source },
+            [0x1f] | [0x1f, 0x8b, ..] => DataError::Gzip { path, source },
+            begin => {
+                DataError::NotGzipped { path, hint: signature::hint(begin, false).unwrap_or("take .gz off its name") }
+            }
         }
     }
 }
@@ -429,4 +482,24 @@ impl DataError {
 /// Sizes with × between.
 fn times(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_without_examples_are_noted_unless_they_are_meant() {
+        let examples = |labels: &[u8]| Examples::images(vec![0; labels.len()], 1, &[1], labels.to_vec());
+        let data =
+            |test: &[u8]| Dataset { train: examples(&[5, 9]), test: examples(test), classes: 10, noise_file: None };
+        let idx = DataSettings { source: Source::Idx, ..digits() };
+        let message = note(&idx, &data(&[7])).unwrap();
+        assert!(
+            message.contains("no example of 7 of the classes 0 to 9") && message.contains("data.classes = 10"),
+            "{message}"
+        );
+        assert_eq!(note(&idx, &data(&[0, 1, 2, 3, 4, 6, 7, 8])), None);
+        assert_eq!(note(&DataSettings { classes: Some(10), ..idx }, &data(&[7])), None);
+    }
 }

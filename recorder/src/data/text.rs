@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, Examples, MOST_CLASSES, Values};
+use super::{DataError, Dataset, Examples, MOST_CLASSES, Values, signature};
 
 /// Names of the training and of the test set: ours and TREC's.
 const FILES: [[&str; 2]; 2] = [["train.txt", "test.txt"], ["train_5500.label", "TREC_10.label"]];
@@ -30,7 +30,8 @@ pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
     let classes: HashMap<&String, u8> = classes.into_iter().zip(0..=u8::MAX).collect();
     let known = train.iter().chain(&test).filter(|(label, _)| classes.contains_key(label)).count();
     if classes.len() < 2 || known < train.len() + test.len() {
-        let problem = format!("its labels are of {} classes or more: 2 to {MOST_CLASSES} are possible", classes.len());
+        let more = if known < train.len() + test.len() { " or more" } else { "" };
+        let problem = format!("its labels are of {} classes{more}: 2 to {MOST_CLASSES} are possible", classes.len());
         return Err(DataError::Line { path: files[0].clone(), line: 1, problem });
     }
     let vocabulary = vocabulary(&train);
@@ -66,12 +67,15 @@ fn encoded(words: &[String], vocabulary: &HashMap<String, u32>, length: usize) -
 
 fn read(path: &Path) -> Result<Vec<Line>, DataError> {
     let bytes = cograd_files::read_regular(path).map_err(|source| DataError::unreadable(path, source))?;
-    // TREC has words in another encoding than UTF-8.
-    let text = String::from_utf8_lossy(&bytes);
     let wrong = |line: usize, problem: &str| {
         let (path, problem): (PathBuf, String) = (path.to_path_buf(), problem.to_string());
         DataError::Line { path, line: line + 1, problem }
     };
+    if let Some(hint) = signature::hint_besides_text(&bytes, false) {
+        return Err(wrong(0, hint));
+    }
+    // TREC has words in another encoding than UTF-8.
+    let text = String::from_utf8_lossy(signature::text_of(&bytes).map_err(|hint| wrong(0, hint))?);
     let mut lines = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
@@ -121,12 +125,22 @@ mod tests {
         assert!(error(b"A b c\n\nB c\n").contains("train.txt, line 2: it is empty"));
         assert!(error(b"A b c\nB\n").contains("line 2: there is no word"));
         assert!(error(b"").contains("line 1: it is empty"));
-        assert!(error(b"A b c\n").contains("classes"));
+        assert!(error(b"A b c\n").contains("its labels are of 1 classes: 2 to 256"));
         // Bytes that are no UTF-8 are words as others.
         assert!(load_of(b"A b \xf0 c\nB \xf0\n", "A b\n").is_ok());
         let many: String = (0..300).map(|class| format!("c{class} x\n")).collect();
         assert!(error(many.as_bytes()).contains("256 classes or more"));
+        assert!(error(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n").contains("git lfs pull"));
+        assert!(error(b"\xff\xfeA\0 \0b\0\n\0").contains("line 1: it is UTF-16"));
         let directory = tempfile::tempdir().unwrap();
         assert!(load(directory.path()).unwrap_err().to_string().contains("train.txt"));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_label() {
+        let marked = ["\u{feff}", TRAIN].concat();
+        let [plain, marked] =
+            [TRAIN, &marked].map(|train| load_of(train.as_bytes(), "\u{feff}DESC:x What did it eat\n").unwrap());
+        assert_eq!((marked.train, marked.test, marked.classes), (plain.train, plain.test, 2));
     }
 }

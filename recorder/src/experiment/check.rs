@@ -109,7 +109,7 @@ fn check_grid(experiment: &Experiment) -> Checked {
     require(experiment, !grid.noise.is_empty(), "grid.noise", || "empty: name at least one noise level".into())?;
     require(experiment, !grid.seeds.is_empty(), "grid.seeds", || "empty: name at least one seed".into())?;
     for (place, noise) in grid.noise.iter().enumerate() {
-        require(experiment, (0.0..=1.0).contains(noise) && !noise.is_sign_negative(), "grid.noise", || {
+        require(experiment, (0.0..=1.0).contains(noise), "grid.noise", || {
             format!("{noise}: noise is a fraction from 0 to 1")
         })?;
         require(experiment, !grid.noise[..place].contains(noise), "grid.noise", || {

@@ -48,7 +48,10 @@ impl<'de> Deserialize<'de> for Grid {
                     (None, vec![1], vec![Rule::Sgd {}], BTreeMap::new());
                 while let Some(Key(key)) = map.next_key()? {
                     match key.as_str() {
-                        "noise" => noise = Some(map.next_value()?),
+                        // −0 is 0.
+                        "noise" => {
+                            noise = Some(map.next_value::<Vec<f64>>()?.into_iter().map(|noise| noise + 0.0).collect())
+                        }
                         "seeds" => seeds = map.next_value()?,
                         "rules" => rules = map.next_value()?,
                         _ => drop(settings.insert(key, map.next_value()?)),
@@ -128,6 +131,32 @@ fn condition(value: &Value) -> Condition {
     }
 }
 
+/// Longest id of a run: a file name has 255 bytes at most, and more is put around it.
+const LONGEST_ID: usize = 200;
+
+/// An id that is too long to name a run is cut: this many bytes are kept, and a hash of all of it follows.
+const KEPT: usize = 150;
+
+/// The id of a run, whose parts are these: what no two runs of a grid have in common, in a form that can name its directory.
+pub(crate) fn run_id(beginning: &str, seed: u64) -> String {
+    let id = format!("{beginning}_seed-{seed}");
+    if id.len() <= LONGEST_ID {
+        return id;
+    }
+    let kept: String = beginning.chars().filter(char::is_ascii).take(KEPT).collect();
+    format!("{kept}_{}_seed-{seed}", &cograd_files::sha256(id.as_bytes())[..16])
+}
+
+/// A number as part of a file name: with all its digits, or with an exponent if so many could be in no id.
+pub(crate) fn number_label(number: f64) -> String {
+    let digits = number.to_string();
+    // With the shortest rule and seed: `sgd_noise-…_seed-1`.
+    match digits.len() + "sgd_noise-_seed-1".len() > LONGEST_ID {
+        true => format!("{number:e}"),
+        false => digits,
+    }
+}
+
 /// A value as part of a file name.
 fn label(value: &Value) -> String {
     match value {
@@ -135,7 +164,7 @@ fn label(value: &Value) -> String {
             let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
             text.chars().map(|letter| if is_plain(letter) { letter } else { '-' }).collect()
         }
-        Value::Float(number) => number.to_string(),
+        Value::Float(number) => number_label(*number),
         Value::Array(values) if values.is_empty() => "none".to_string(),
         Value::Array(values) => values.iter().map(label).collect::<Vec<_>>().join("x"),
         Value::Table(table) => {

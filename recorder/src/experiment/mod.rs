@@ -19,7 +19,7 @@ use cograd_trace::{Condition, Conditions};
 use serde::{Deserialize, Serialize};
 
 pub use self::grid::Grid;
-pub(crate) use self::grid::Setting;
+pub(crate) use self::grid::{Setting, number_label, run_id};
 pub use self::network::{NetworkKind, NetworkSettings};
 pub use self::optimizer::Optimizer;
 use self::parse::Origin;
@@ -232,7 +232,8 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::read`].
     pub fn parse(text: &str, origin: &str) -> Result<Experiment, ExperimentError> {
-        let experiment = parse::parse(text, origin)?;
+        // Some editors write a byte order mark first.
+        let experiment = parse::parse(text.strip_prefix('\u{feff}').unwrap_or(text), origin)?;
         experiment.check_settings()?;
         for (variant, _) in experiment.variants()? {
             check::check_values(&variant)?;

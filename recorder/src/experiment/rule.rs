@@ -1,8 +1,9 @@
 //! The update rules that an experiment can name.
 
 use cograd_trace::Conditions;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::number_label;
 use crate::rule::{MedianOfMeans, NormClipped, RollingMedian, Sgd, UpdateRule, Winsorized};
 
 /// How a minibatch becomes an update; `docs/update-rules.md` describes each.
@@ -15,6 +16,7 @@ pub enum Rule {
     /// Every coordinate's most extreme per-example gradients clipped (paper §3).
     Winsorized {
         /// Level c in percent, in [0, 50).
+        #[serde(deserialize_with = "without_sign_of_0")]
         percent: f64,
     },
     /// The coordinate-wise median of the means of groups of the minibatch (Zielinski et al. 2020: M3).
@@ -30,9 +32,14 @@ pub enum Rule {
         /// Largest norm of an example's gradient, R.
         norm: f64,
         /// Standard deviation of the noise in units of R, σ.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "without_sign_of_0")]
         noise: f64,
     },
+}
+
+/// A number; −0 is 0.
+fn without_sign_of_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(f64::deserialize(deserializer)? + 0.0)
 }
 
 fn default_groups() -> usize {
@@ -50,11 +57,13 @@ impl Rule {
     pub fn label(&self) -> String {
         match self {
             Rule::Sgd {} => "sgd".into(),
-            Rule::Winsorized { percent } => format!("winsorized-{percent}"),
+            Rule::Winsorized { percent } => format!("winsorized-{}", number_label(*percent)),
             Rule::MedianOfMeans { groups } => format!("median-of-means-{groups}"),
             Rule::RollingMedian {} => "rolling-median".into(),
-            Rule::NormClipped { norm, noise: 0.0 } => format!("norm-clipped-{norm}"),
-            Rule::NormClipped { norm, noise } => format!("norm-clipped-{norm}-noise-{noise}"),
+            Rule::NormClipped { norm, noise: 0.0 } => format!("norm-clipped-{}", number_label(*norm)),
+            Rule::NormClipped { norm, noise } => {
+                format!("norm-clipped-{}-noise-{}", number_label(*norm), number_label(*noise))
+            }
         }
     }
 
@@ -85,7 +94,7 @@ impl Rule {
     /// Settings that are impossible with any minibatch.
     pub(super) fn check(&self) -> Result<(), Problem> {
         match *self {
-            Rule::Winsorized { percent } if !(0.0..50.0).contains(&percent) || percent.is_sign_negative() => Err((
+            Rule::Winsorized { percent } if !(0.0..50.0).contains(&percent) => Err((
                 "percent",
                 format!(
                     "winsorized: percent = {percent}: 0 to less than 50 is possible: at 50 nothing is left unclipped"

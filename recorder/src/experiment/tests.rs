@@ -55,6 +55,18 @@ fn the_resolved_copy_has_every_key_and_parses_to_an_equal_experiment() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_an_experiment_and_minus_0_is_0() {
+    let rules =
+        "rules = [{ name = \"winsorized\", percent = -0.0 }, { name = \"norm-clipped\", norm = 1, noise = -0.0 }]\n";
+    let text = format!("\u{feff}{LEAST}{rules}").replace("[0, 0.5]", "[-0.0]");
+    let experiment = Experiment::parse(&text, "my.toml").unwrap();
+    assert_eq!(experiment, Experiment::parse(&text.replace("-0.0", "0.0"), "my.toml").unwrap());
+    let resolved = experiment.to_toml().unwrap();
+    assert!(!resolved.contains("-0"), "{resolved}");
+    assert_says(&message_of(&format!("\u{feff}{LEAST}q = 1\n")), "my.toml, line 10", &["unknown key `q`"]);
+}
+
+#[test]
 fn the_experiments_of_the_repository_are_sound() {
     assert_eq!(demo().name, "demo");
     assert_eq!(demo_winsorize().grid.rules.len(), 3);
@@ -127,7 +139,6 @@ fn impossible_rules_are_named_with_what_is_allowed() {
     for (rule, part) in [
         ("{ name = \"winsorized\", percent = 50 }", "grid.rules: winsorized: percent = 50: 0 to less than 50"),
         ("{ name = \"winsorized\", percent = -1 }", "percent = -1"),
-        ("{ name = \"winsorized\", percent = -0.0 }", "percent = -0"),
         ("{ name = \"winsorized\", percent = nan }", "percent = NaN"),
         ("{ name = \"median-of-means\", groups = 0 }", "median-of-means: groups = 0: 1 to"),
         ("{ name = \"median-of-means\", groups = 2000 }", "groups = 2000: 1 to 1000"),
@@ -280,7 +291,7 @@ fn impossible_values_are_named_with_what_is_allowed() {
         ("[0, 0.5]", "[0, 1.5]", 9, "grid.noise: 1.5: noise is a fraction from 0 to 1"),
         ("[0, 0.5]", "[-0.1]", 9, "grid.noise: -0.1"),
         ("[0, 0.5]", "[nan]", 9, "grid.noise: NaN"),
-        ("[0, 0.5]", "[-0.0]", 9, "grid.noise: -0"),
+        ("[0, 0.5]", "[0.0, -0.0]", 9, "grid.noise: 0 twice"),
         ("[0, 0.5]", "[0, 0.5, 0]", 9, "grid.noise: 0 twice"),
         ("[0, 0.5]", "[0]\nseeds = []", 10, "grid.seeds: empty"),
         ("[0, 0.5]", "[0]\nseeds = [3, 4, 3]", 10, "grid.seeds: 3 twice"),
