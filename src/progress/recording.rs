@@ -168,6 +168,10 @@ impl cograd_recorder::Observer for Recording {
         (grid.runs, grid.steps, grid.left, grid.bar) = (runs, steps, left, bar);
     }
 
+    fn note(&self, text: &str) {
+        self.say(format_args!("{text}"));
+    }
+
     fn run_started(&self, start: &RunStart<'_>) {
         let RunStart { run, index, runs, steps, from, recorded, discarded } = start;
         if let Some(reason) = discarded {

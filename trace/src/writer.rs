@@ -163,6 +163,18 @@ struct Part {
     rows: u64,
 }
 
+/// What a manifest says before anything is recorded.
+fn without_records(manifest: &Manifest) -> Manifest {
+    Manifest {
+        recorded_steps: Vec::new(),
+        population_steps: Vec::new(),
+        skipped_steps: Vec::new(),
+        files: BTreeMap::new(),
+        seal: String::new(),
+        ..manifest.clone()
+    }
+}
+
 /// What became of an earlier attempt at a run.
 #[derive(Debug)]
 pub enum Resumed {
@@ -223,7 +235,7 @@ impl RunWriter {
         let Some(Checkpoint { place, state, .. }) = checkpoint::read(&writer.partial)? else {
             return Ok(Resumed::Nothing);
         };
-        if place.description != writer.description {
+        if place.description != writer.description || without_records(&place.manifest) != writer.manifest {
             let message = "it is of a run with other settings or of another version of the program";
             return Err(TraceError::checkpoint(&writer.partial.join(CHECKPOINT), message));
         }
@@ -233,6 +245,7 @@ impl RunWriter {
         if let Some(journal) = place.journal {
             writer.rebuild_part(&journal)?;
         }
+        writer.check_rows()?;
         Ok(Resumed::Continued(Box::new(writer), state))
     }
 
@@ -263,19 +276,24 @@ impl RunWriter {
     fn finish_renaming(self) -> Result<Resumed, TraceError> {
         let damaged = |error: TraceError| TraceError::checkpoint(&self.partial.join(MANIFEST), error.to_string());
         let (manifest, _) = Manifest::read(&self.partial).map_err(damaged)?;
-        let described = Manifest {
-            recorded_steps: Vec::new(),
-            population_steps: Vec::new(),
-            skipped_steps: Vec::new(),
-            files: BTreeMap::new(),
-            seal: String::new(),
-            ..manifest.clone()
-        };
-        if described != self.manifest {
+        if without_records(&manifest) != self.manifest {
             let message = "it is of a run with other settings or of another version of the program";
             return Err(TraceError::checkpoint(&self.partial.join(MANIFEST), message));
         }
         RunWriter { manifest, ..self }.rename().map(|manifest| Resumed::Finished(Box::new(manifest)))
+    }
+
+    /// Checks that the part files have the rows of every recorded step, and no others.
+    fn check_rows(&self) -> Result<(), TraceError> {
+        let parts = self.manifest.files.iter().filter(|(name, _)| name.starts_with(GRADIENTS));
+        let rows =
+            parts.map(|(_, entry)| entry.rows).sum::<u64>() + self.part.as_ref().map_or(0, |(part, _)| part.rows);
+        match rows == (self.manifest.recorded_steps.len() * self.example_ids.len()) as u64 {
+            true => Ok(()),
+            false => {
+                Err(TraceError::checkpoint(&self.partial.join(CHECKPOINT), "its steps are not those in the part files"))
+            }
+        }
     }
 
     /// Goes on with the part file that was open when the checkpoint was taken.
