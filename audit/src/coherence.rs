@@ -78,6 +78,14 @@ pub(crate) struct RowKey {
     pub groups: Option<(String, String)>,
 }
 
+/// The analysis divides the values of a coordinate by the largest of the sample, and adds up their squares over the examples of a half in
+/// f32: a square is off by this at most where it is below what f32 tells apart.
+const SMALLEST_SQUARE: f64 = 1.401298464324817e-45;
+/// The part of Σ ‖g_i‖² of a half that it may lose so: of one that loses more nothing is known.
+const LOST: f64 = 1e-6;
+/// Of a coordinate whose values in a half are a smaller part of the largest of the sample f32 may know no digit.
+const VANISHING: f64 = 1e-38;
+
 /// N̂ of each group, with the sizes of what they are sums of.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupNorms {
@@ -86,18 +94,27 @@ pub(crate) struct GroupNorms {
     /// m, and m Σ_i ‖g_i‖²/n: what N̂ is a sum of m² terms of.
     pub examples: f64,
     pub self_sum: f64,
+    /// What f32 may have lost of it, in a half.
+    pub lost: f64,
 }
 
 impl GroupNorms {
     /// Of so many groups.
     pub(crate) fn none(groups: usize) -> GroupNorms {
-        GroupNorms { norms: vec![0.0; groups], sizes: vec![0.0; groups], examples: 0.0, self_sum: 0.0 }
+        GroupNorms { norms: vec![0.0; groups], sizes: vec![0.0; groups], examples: 0.0, self_sum: 0.0, lost: 0.0 }
     }
 
     /// Adds those of another step.
     pub(crate) fn add(&mut self, other: &GroupNorms) {
         add(&mut self.norms, &other.norms);
         add(&mut self.sizes, &other.sizes);
+        self.self_sum += other.self_sum;
+        self.lost += other.lost;
+    }
+
+    /// By how much rounding may change what is made of a half: infinite if nothing is known of it.
+    pub(crate) fn slack(&self) -> f64 {
+        if self.lost > LOST * self.self_sum { f64::INFINITY } else { 0.0 }
     }
 
     /// N̂ of one step; `None` if it is not finite.
@@ -131,6 +148,8 @@ struct Part {
     coordinates: Coordinates,
     /// Of the sample, then of each half.
     batches: Vec<Batches>,
+    /// Of each half, whether f32 may know nothing of a coordinate in it.
+    vanishing: Vec<bool>,
     means: Vec<Means>,
     /// The same scaled to all values of the parameters; of the halves over the coordinates taken, if they tell their spread.
     scaled: Option<Vec<Means>>,
@@ -143,6 +162,8 @@ struct Means {
     pairs: Vec<f64>,
     sizes: Vec<f64>,
     selves: Vec<f64>,
+    /// What f32 may lose of the sum of the last, in a half.
+    lost: f64,
 }
 
 impl Setting {
@@ -219,8 +240,12 @@ impl Setting {
         let everywhere: Vec<usize> = (0..places.len()).collect();
         let mut means = vec![self.means_of_pairs(&gram)];
         let mut scaled = size.map(|size| vec![means[0].scaled(size as f64 / places.len() as f64)]);
+        let largest: Vec<f64> =
+            everywhere.iter().map(|&place| squares.iter().map(|row| row[place]).fold(0.0, f64::max)).collect();
+        let mut vanishing = Vec::new();
         for half in halves {
-            let sums = GroupSums::new(&rows, &squares, &half.examples, &self.groups);
+            let sums = GroupSums::new(&rows, &squares, &half.examples, &self.groups, &largest);
+            vanishing.push(sums.is_vanishing(&largest));
             means.push(sums.means(&everywhere));
             if let (Some(size), Some(scaled)) = (size, &mut scaled)
                 && self.halves.tell_of_population
@@ -229,7 +254,7 @@ impl Setting {
                 scaled.push(sums.means(taken).scaled(*size as f64 / taken.len() as f64));
             }
         }
-        Part { coordinates: Coordinates::new(&rows), batches: batches.collect(), gram, means, scaled }
+        Part { coordinates: Coordinates::new(&rows), batches: batches.collect(), vanishing, gram, means, scaled }
     }
 
     /// Of the sample, from the inner products of every two.
@@ -259,11 +284,14 @@ impl Setting {
                 let all = |of: fn(&Norms, &str) -> Option<Number>| {
                     let numbers: Vec<Option<Number>> =
                         norms.iter().map(|norms| norms.as_ref().and_then(|norms| of(norms, statistic))).collect();
-                    let half = |(number, norms): (&Option<Number>, &Option<Norms>)| OfHalf {
-                        slack: norms.as_ref().map_or(0.0, |norms| norms.slack(statistic)),
-                        ..OfHalf::from(*number)
+                    let half = |place: usize| OfHalf {
+                        slack: match means[place].is_lost() {
+                            true => f64::INFINITY,
+                            false => norms[place].as_ref().map_or(0.0, |norms| norms.slack(statistic)),
+                        },
+                        ..OfHalf::from(numbers[place])
                     };
-                    (numbers[0], numbers[1..].iter().zip(&norms[1..]).map(half).collect::<Vec<OfHalf>>())
+                    (numbers[0], (1..numbers.len()).map(half).collect::<Vec<OfHalf>>())
                 };
                 let ((number, halves), (reciprocal, of_halves)) = (all(Norms::value), all(Norms::reciprocal));
                 let estimate = match statistic {
@@ -275,9 +303,13 @@ impl Setting {
             }
         }
         let (coordinates, sample, halves) = (&part.coordinates, &part.batches[0], &part.batches[1..]);
+        let told = |(value, is_vanishing): (f64, &bool)| OfHalf {
+            slack: if *is_vanishing { f64::INFINITY } else { 0.0 },
+            ..OfHalf::from(value)
+        };
         for (statistic, floor) in [("gsnr", 0.0), ("gsnr_plugin", 1.0 / n as f64)] {
             let value = |of: &Batches| of.ratios / coordinates.varying + floor;
-            let of_halves: Vec<OfHalf> = halves.iter().map(|of| value(of).into()).collect();
+            let of_halves: Vec<OfHalf> = halves.iter().map(value).zip(&part.vanishing).map(told).collect();
             let number = Number::near(value(sample), value(sample).abs() + 1.0 / n as f64);
             add("paper", statistic, None, Estimate::new(n, Some(number), 0.0, &of_halves));
         }
@@ -288,7 +320,7 @@ impl Setting {
         add("paper", "same_sign", None, Estimate::new(n, Some(number), slack, &of_halves));
         let chance = Number::plain(coordinates.chance / coordinates.signed);
         add("paper", "same_sign_chance", None, Estimate::new(n, Some(chance), slack, &[]));
-        let of_halves: Vec<OfHalf> = halves.iter().map(|of| of.disparity().into()).collect();
+        let of_halves: Vec<OfHalf> = halves.iter().map(Batches::disparity).zip(&part.vanishing).map(told).collect();
         let number = Number::near(sample.disparity(), largest(&part.gram));
         add("paper", "disparity", None, Estimate::new(n, Some(number), 0.0, &of_halves));
         self.add_pairs(part, &mut |statistic, groups, estimate| add("paper", statistic, groups, estimate));
@@ -439,6 +471,7 @@ impl Part {
         self.gram.add(&other.gram);
         self.coordinates.add(&other.coordinates);
         self.batches.iter_mut().zip(&other.batches).for_each(|(sum, batches)| sum.add(batches));
+        self.vanishing.iter_mut().zip(&other.vanishing).for_each(|(any, is)| *any |= is);
         self.means.iter_mut().zip(&other.means).for_each(|(sum, means)| sum.add(means));
         self.scaled = self.scaled.zip(other.scaled.as_ref()).map(|(mut sums, others)| {
             sums.iter_mut().zip(others).for_each(|(sum, means)| sum.add(means));
@@ -455,7 +488,7 @@ fn add(sums: &mut [f64], values: &[f64]) {
 impl Means {
     fn none(groups: usize) -> Means {
         let zeros = vec![0.0; groups];
-        Means { pairs: zeros.clone(), sizes: zeros.clone(), selves: zeros }
+        Means { pairs: zeros.clone(), sizes: zeros.clone(), selves: zeros, lost: 0.0 }
     }
 
     /// Counts an example: its products with all, itself included, their sizes, and that with itself.
@@ -470,18 +503,26 @@ impl Means {
         let n = examples as f64;
         self.pairs.iter_mut().chain(&mut self.sizes).for_each(|sum| *sum /= n * (n - 1.0));
         self.selves.iter_mut().for_each(|sum| *sum /= n);
+        self.lost /= n;
         self
     }
 
     fn scaled(&self, scale: f64) -> Means {
         let times = |values: &[f64]| values.iter().map(|value| value * scale).collect();
-        Means { pairs: times(&self.pairs), sizes: times(&self.sizes), selves: times(&self.selves) }
+        let [pairs, sizes, selves] = [&self.pairs, &self.sizes, &self.selves].map(|values| times(values));
+        Means { pairs, sizes, selves, lost: self.lost * scale }
     }
 
     fn add(&mut self, other: &Means) {
         add(&mut self.pairs, &other.pairs);
         add(&mut self.sizes, &other.sizes);
         add(&mut self.selves, &other.selves);
+        self.lost += other.lost;
+    }
+
+    /// Whether f32 may lose so much that nothing is known of it.
+    fn is_lost(&self) -> bool {
+        self.lost > LOST * self.selves.iter().sum::<f64>()
     }
 
     /// ‖Σ g‖² and Σ ‖g‖² of `examples` examples; `None` if there is no pair to tell it from.
@@ -502,7 +543,7 @@ impl Means {
             means.iter().zip(&self.selves).map(|(mean, own)| pairs(*mean) + m * own).collect::<Vec<f64>>()
         };
         let self_sum = m * self.selves.iter().sum::<f64>();
-        GroupNorms { norms: of(&self.pairs), sizes: of(&self.sizes), examples: m, self_sum }
+        GroupNorms { norms: of(&self.pairs), sizes: of(&self.sizes), examples: m, self_sum, lost: m * self.lost }
     }
 }
 
@@ -511,17 +552,33 @@ struct GroupSums {
     examples: usize,
     gradients: Vec<Vec<f64>>,
     squares: Vec<Vec<f64>>,
+    /// What f32 may lose of the squares of each coordinate.
+    lost: Vec<f64>,
 }
 
 impl GroupSums {
-    fn new(rows: &[Vec<f64>], squares: &[Vec<f64>], examples: &[usize], groups: &Groups) -> GroupSums {
+    /// `largest` are the largest squares of the coordinates in the sample.
+    fn new(rows: &[Vec<f64>], squares: &[Vec<f64>], examples: &[usize], groups: &Groups, largest: &[f64]) -> GroupSums {
         let none = || vec![vec![0.0; rows.first().map_or(0, Vec::len)]; groups.count];
-        let mut sums = GroupSums { examples: examples.len(), gradients: none(), squares: none() };
+        let mut sums =
+            GroupSums { examples: examples.len(), gradients: none(), squares: none(), lost: vec![0.0; largest.len()] };
         for &example in examples {
             add(&mut sums.gradients[groups.of[example]], &rows[example]);
             add(&mut sums.squares[groups.of[example]], &squares[example]);
+            for ((lost, square), largest) in sums.lost.iter_mut().zip(&squares[example]).zip(largest) {
+                *lost += if *square > 0.0 { SMALLEST_SQUARE * largest } else { 0.0 };
+            }
         }
         sums
+    }
+
+    /// Whether there is a coordinate of which f32 may know nothing.
+    fn is_vanishing(&self, largest: &[f64]) -> bool {
+        let square = |place: usize| self.squares.iter().map(|of_group| of_group[place]).sum::<f64>();
+        largest.iter().enumerate().any(|(place, largest)| {
+            let square = square(place);
+            square > 0.0 && square < VANISHING * VANISHING * largest
+        })
     }
 
     /// Over these coordinates: Σ_{i ∈ k} ⟨g_i, Σ_j g_j⟩ is ⟨Σ_{i ∈ k} g_i, Σ_j g_j⟩.
@@ -532,6 +589,7 @@ impl GroupSums {
             let sum = taken.iter().zip(&total).map(|(&place, total)| gradients[place] * total).sum();
             means.count(group, sum, 0.0, taken.iter().map(|&place| squares[place]).sum());
         }
+        means.lost = taken.iter().map(|&place| self.lost[place]).sum();
         means.over(self.examples)
     }
 }
@@ -594,6 +652,39 @@ mod tests {
         assert_eq!(step.cross_terms[0][0].value, 225.0);
         assert!((value(&setting, &step, "population", Some(0), "m_coherence") - 250.0 / 150.0).abs() < 1e-12);
         assert!(setting.keys().iter().any(|key| key.statistic == "stiffness_sign_within_class"));
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_half_whose_squares_f32_cannot_hold() {
+        let of = |largest: f32| {
+            let rows: Vec<[f32; 5]> =
+                (0..10_u8).map(|i| [0, 1, 2, 3, 4].map(|j| f32::from((i * 7 + j * 3) % 5) - 1.0)).collect();
+            let rows: Vec<[f32; 5]> =
+                rows.iter().enumerate().map(|(i, row)| if i == 0 { [largest; 5] } else { *row }).collect();
+            let layer =
+                Layer { place: 0, strata: vec![Stratum { parameter: 0, places: vec![0, 1, 2, 3, 4], size: Some(9) }] };
+            let names = ["a".to_string(), "b".to_string()];
+            let sample = Sample {
+                run: "run",
+                population: 20,
+                groups: vec![0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
+                group_names: &names,
+                classes: None,
+                layers: vec![layer],
+                similar: Similar::default(),
+            };
+            let setting = Setting::new(sample, &Options { halves: 199, ..Options::default() });
+            let step = setting.of_step(0, &rows.iter().map(|row| &row[..]).collect::<Vec<_>>());
+            let open = |statistic: &str| {
+                let is = |key: &RowKey| key.layer.is_none() && key.statistic == statistic && key.estimator == "paper";
+                step.rows[setting.keys().iter().position(is).unwrap()].is_open()
+            };
+            [open("m_coherence"), open("gsnr"), step.norms.iter().any(|norms| norms.slack() > 0.0)]
+        };
+        assert_eq!(of(1e15), [false; 3]);
+        // The square of 1 is 10⁻⁶⁰ of the largest one. It is lost, and 1 itself is not.
+        assert_eq!(of(1e30), [true, false, true]);
+        assert_eq!(of(1e38), [true, false, true]);
     }
 
     #[test]

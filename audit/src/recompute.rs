@@ -93,11 +93,15 @@ pub(crate) struct Covered {
     pub least: i128,
     pub most: i128,
     pub steps: i128,
+    /// At how many more there may be both: rounding decides whether there is an interval.
+    pub open: i128,
 }
 
 impl Covered {
     pub(crate) fn add(&mut self, interval: &interval::Estimate, value: f64) {
-        if let Some((certain, possible)) = interval.covers(value) {
+        if interval.is_open() {
+            (self.most, self.open) = (self.most + 1, self.open + 1);
+        } else if let Some((certain, possible)) = interval.covers(value) {
             self.least += i128::from(certain);
             self.most += i128::from(possible);
             self.steps += 1;

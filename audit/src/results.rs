@@ -11,10 +11,14 @@ use serde_json::Value as Json;
 use crate::check::files::{self, Listed};
 use crate::claim::Claim;
 use crate::evidence::cell;
-use crate::sheet::{Comparison, Key, Known, Sheet, Value};
+use crate::sheet::{Comparison, Key, Known, Sheet, Value, describe};
 use crate::sheets::{self, Make, Study, over_seeds};
 use crate::table::{Table, TableFile, Tables, Unread};
 use crate::tally::{Number, Tally};
+
+/// What the sums are of that shares and contributions add up to.
+const OF_SHARES: &[&str] = &["run", "estimator", "world", "step"];
+const OF_NORMS: &[&str] = &["run", "step"];
 
 /// How the claims name the results.
 const SUBJECT: &str = "analysis";
@@ -273,18 +277,21 @@ impl Sums {
     /// Adds some steps of a run.
     pub(crate) fn add(&mut self, tables: &Tables) {
         if let Some(shares) = tables.get("shares") {
-            for (key, (sum, size)) in sums(shares, &["run", "estimator", "world", "step"], "share") {
-                self.shares.close(sum, Number::near(1.0, size), || format!("sum of the shares of {key:?}"));
+            for (key, (sum, size)) in sums(shares, OF_SHARES, "share") {
+                self.shares.close(sum, Number::near(1.0, size), || {
+                    format!("sum of the shares of {}", describe(OF_SHARES, &key))
+                });
             }
         }
         if let Some((norms, contributions)) = tables.get("gradient_norms").zip(tables.get("contributions")) {
-            let sums = sums(contributions, &["run", "step"], "contribution");
+            let sums = sums(contributions, OF_NORMS, "contribution");
             for row in 0..norms.rows() {
-                let key = ["run", "step"].map(|column| norms.cell(column, row).into()).to_vec();
+                let key: Vec<Key> = OF_NORMS.iter().map(|column| norms.cell(column, row).into()).collect();
                 let is_paper = Key::from(norms.cell("estimator", row)) == Key::from("paper");
                 let Some(norm) = norms.number("gradient_norm_sq", row).filter(|_| is_paper) else { continue };
                 if let Some(&(sum, size)) = sums.get(&key) {
-                    self.contributions.close(norm, Number::near(sum, size), || format!("‖g‖² of {key:?}"));
+                    self.contributions
+                        .close(norm, Number::near(sum, size), || format!("‖g‖² of {}", describe(OF_NORMS, &key)));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The rows that a results table must have for one run, or for the study, and comparing them with those it has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::ops::Range;
 
 use crate::table::{Cell, Table, push_row};
@@ -123,7 +124,7 @@ impl Value {
                 let message = || format!("{} is {found}, recomputed {from} to {to}", place());
                 tally.check(*from <= found && found <= *to, message);
             }
-            _ => tally.check(self.is(found), || format!("{} is {found:?}, recomputed {self:?}", place())),
+            _ => tally.check(self.is(found), || format!("{} is {found}, recomputed {self}", place())),
         }
     }
 
@@ -138,6 +139,25 @@ impl Value {
             (Value::Int(expected), Cell::Int(found)) => *expected == found,
             (Value::Flag(expected), Cell::Flag(found)) => *expected == found,
             _ => false,
+        }
+    }
+}
+
+/// As a message shows it.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => Cell::Null.fmt(formatter),
+            Value::Text(text) => Cell::Text(text).fmt(formatter),
+            Value::Int(value) => Cell::Int(*value).fmt(formatter),
+            Value::Flag(value) => Cell::Flag(*value).fmt(formatter),
+            Value::Number(number) => Cell::Float(number.value).fmt(formatter),
+            Value::Ints(from, to) => write!(formatter, "{from} to {to}"),
+            Value::Range(from, to) => write!(formatter, "{from:e} to {to:e}"),
+            Value::Words => formatter.write_str("a text"),
+            Value::AnyFlag => formatter.write_str("true or false"),
+            Value::Any => formatter.write_str("a number or null"),
+            Value::NullOr(from) => write!(formatter, "null or at least {from:e}"),
         }
     }
 }
@@ -405,11 +425,12 @@ fn named(keys: &[String], key: &[Key]) -> Vec<Key> {
     keys.iter().zip(key).filter(|(column, _)| named(column)).map(|(_, key)| key.clone()).collect()
 }
 
-fn describe(keys: &[String], key: &[Key]) -> String {
-    let part = |(name, key): (&String, &Key)| match key {
-        Key::Null => None,
-        Key::Int(value) => Some(format!("{name} {value}")),
-        Key::Text(value) => Some(format!("{name} {value}")),
+/// A key as a message shows it.
+pub(crate) fn describe(keys: &[impl AsRef<str>], key: &[Key]) -> String {
+    let part = |(name, key): (&_, &Key)| match (AsRef::<str>::as_ref(name), key) {
+        (_, Key::Null) => None,
+        (name, Key::Int(value)) => Some(format!("{name} {value}")),
+        (name, Key::Text(value)) => Some(format!("{name} {value}")),
     };
     let parts: Vec<String> = keys.iter().zip(key).filter_map(part).collect();
     if parts.is_empty() { "the run".to_string() } else { parts.join(", ") }
@@ -440,6 +461,20 @@ mod tests {
         comparison.all(&sheet, &table, known);
         let (tally, unknown) = comparison.finish();
         (tally.failed(), unknown.into_iter().collect())
+    }
+
+    #[test]
+    fn a_cell_that_is_another_is_shown_in_plain_words() {
+        let told = |expected: Value, found: Cell<'_>| {
+            let mut tally = Tally::default();
+            expected.compare(found, &mut tally, || "x".to_string());
+            tally.into_claim("c", "s").why
+        };
+        assert_eq!(told(Value::plain(Some(0.5)), Cell::Null), "1 of 1: x is null, recomputed 5e-1");
+        assert_eq!(told(Value::Null, Cell::Float(-0.25)), "1 of 1: x is -2.5e-1, recomputed null");
+        assert_eq!(told(Value::Int(16), Cell::Int(17)), "1 of 1: x is 17, recomputed 16");
+        assert_eq!(told(Value::text(Some("a")), Cell::Text("b")), "1 of 1: x is `b`, recomputed `a`");
+        assert_eq!(told(Value::Flag(true), Cell::Flag(false)), "1 of 1: x is false, recomputed true");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The results tables: where the rows of each run are, and any of them when they are asked for.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -36,6 +35,19 @@ pub(crate) enum Cell<'a> {
     Int(i128),
     Float(f64),
     Flag(bool),
+}
+
+/// As a message shows it.
+impl fmt::Display for Cell<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Null => formatter.write_str("null"),
+            Cell::Text(text) => write!(formatter, "`{text}`"),
+            Cell::Int(value) => write!(formatter, "{value}"),
+            Cell::Float(value) => write!(formatter, "{value:e}"),
+            Cell::Flag(value) => write!(formatter, "{value}"),
+        }
+    }
 }
 
 enum Column {
@@ -184,7 +196,7 @@ impl TableFile {
                 first = past;
             }
             let selection = RowSelection::from_consecutive_ranges(selected.into_iter(), first - skipped);
-            let file = File::open(&self.path).map_err(|error| damaged(&error))?;
+            let file = cograd_files::open_regular(&self.path).map_err(|error| damaged(&error))?;
             let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
                 .with_row_groups(groups)
                 .with_row_selection(selection)
@@ -205,7 +217,7 @@ impl TableFile {
         let decoded = catch_unwind(AssertUnwindSafe(decode));
         decoded.unwrap_or_else(|_| Err("it is no sound Parquet".to_string())).map_err(|why| {
             // Of an error in the middle of a file decoders do not say whether it was the operating system's.
-            let read = File::open(&self.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+            let read = cograd_files::open_regular(&self.path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
             match read.err().filter(|error| is_refusal(error)) {
                 Some(error) => Unread { is_refused: true, why: format!("cannot be read: {error}") },
                 None => Unread { is_refused: false, why },

@@ -1,5 +1,7 @@
 //! Comparisons, counted until they become a claim.
 
+use std::fmt::Display;
+
 use crate::claim::{Claim, Verdict};
 
 /// Failures that are quoted in a claim.
@@ -163,6 +165,17 @@ impl Number {
         let deviation = (found - self.value).abs() / self.scale;
         if deviation.is_nan() { f64::INFINITY } else { deviation }
     }
+}
+
+/// A value as a message shows it.
+pub(crate) fn told(value: Option<impl Display>) -> String {
+    value.map_or("none".to_string(), |value| value.to_string())
+}
+
+/// Several values as a message shows them.
+pub(crate) fn listed(values: impl IntoIterator<Item = impl Display>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    if values.is_empty() { "none".to_string() } else { values.join(", ") }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, UInt64Array,
 };
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
-use cograd_audit::{Audit, Sources, Verdict, audit_with};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema};
+use cograd_audit::{Audit, Claim, Sources, Verdict, audit_with};
 use cograd_recorder::{Experiment, record};
 use support::{Silent, read, seal, write};
 
@@ -274,6 +274,56 @@ fn another_schedule_or_decay_in_study_toml_is_told() {
         let [_, data, replay] = study.audits();
         assert!(!failing(&data).is_empty() && !failing(&replay).is_empty(), "{to}");
     }
+}
+
+#[test]
+fn a_learning_rate_below_what_f32_tells_apart_holds() {
+    for rate in ["1e-41", "1e-45"] {
+        let audits =
+            Study::new(&EXPERIMENT.replace("learning_rate = 0.1", &format!("learning_rate = {rate}"))).audits();
+        assert_eq!(failing(&audits[1]), [""; 0], "{rate}");
+        assert_eq!(verdicts(&audits[1], "consecutive snapshots"), [Verdict::Pass; 2], "{rate}");
+    }
+}
+
+#[test]
+fn labels_that_are_too_large_are_not_checkable_where_another_program_wrote_them() {
+    let study = Study::record();
+    edit(&study.run().join("examples.parquet"), |batch| {
+        let labels: UInt64Array = (0..batch.num_rows()).map(|row| Some(u64::MAX - row as u64 % 2)).collect();
+        let field = |field: &Arc<Field>| match field.name().as_str() {
+            "label" => Arc::new(Field::new("label", DataType::UInt64, field.is_nullable())),
+            _ => field.clone(),
+        };
+        let schema = Arc::new(Schema::new(batch.schema().fields().iter().map(field).collect::<Vec<_>>()));
+        let mut columns = batch.columns().to_vec();
+        columns[schema.index_of("label").expect("the column")] = Arc::new(labels);
+        RecordBatch::try_new(schema, columns).expect("the same columns")
+    });
+    study.seal();
+    let found = |audit: &Audit| {
+        let claims =
+            audit.claims.iter().filter(|of| of.claim == "the trace is as its format says" && of.subject == SGD);
+        claims.map(|of| of.verdict).collect::<Vec<_>>()
+    };
+    // The recorder writes no such label.
+    assert_eq!(found(&study.audits()[0]), [Verdict::Fail]);
+    let manifest = study.run().join("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("readable");
+    fs::write(&manifest, text.replace("cograd-recorder", "another-recorder")).expect("written");
+    study.seal();
+    assert_eq!(found(&study.audits()[0]), [Verdict::NotCheckable]);
+}
+
+#[test]
+fn a_run_of_an_older_format_cannot_be_recorded_again() {
+    let study = Path::new(env!("CARGO_MANIFEST_DIR")).join("../trace/tests/fixtures/version-2");
+    let sources = Sources { data: None, replay: true };
+    let audit =
+        audit_with(&study, &study.join("analysis"), &study.join("report"), &sources).expect("a study with runs");
+    let claims: Vec<_> = audit.claims.iter().filter(|of| of.claim.starts_with("recorded again")).collect();
+    let is = |of: &&Claim| of.verdict == Verdict::NotCheckable && of.why.contains("trace format 2");
+    assert!(claims.len() == 2 && claims.iter().all(is), "{claims:#?}");
 }
 
 /// Texts whose labels are their first words.

@@ -17,7 +17,7 @@ use crate::plain::network::{Logits, Network};
 use crate::plain::random::{of_recorder, shuffle_front};
 use crate::plain::rate::rate;
 use crate::plain::rule::Rule;
-use crate::tally::{Number, Tally};
+use crate::tally::{Number, Tally, told};
 use crate::trace::Trace;
 
 /// The recorder's purpose of the order of an epoch.
@@ -27,6 +27,8 @@ const SUBSET: u64 = 6;
 /// What f32 may lose of a loss, a gradient or a weight, of the sizes that they are proportional to.
 const ROUNDING: f64 = 1e-6;
 const OF_WEIGHT: f64 = 1.2e-7;
+/// The smallest number of f32, by multiples of which a smaller product or learning rate is off.
+pub(super) const SMALLEST: f64 = 1.401298464324817e-45;
 
 /// The data set, as the audit reads it.
 pub(super) struct Data<'a> {
@@ -144,7 +146,7 @@ fn of_examples(trace: &Trace, data: &Dataset) -> Tally {
     for (example, found) in integers(&examples.original_label).unwrap_or_default().iter().enumerate() {
         let label = i64::from(images.labels[example]);
         tally.check(*found == Some(label), || {
-            format!("example {example} has the original label {found:?}, not {label}")
+            format!("example {example} has the original label {}, not {label}", told(*found))
         });
     }
     let data = Data { images, labels: Vec::new() };
@@ -344,9 +346,10 @@ fn update([from, to]: [&Network; 2], minibatch: &[Example], rule: Rule, [rate, d
                 let expected = old - rate * (rule.direction(&gradients) + decay * old);
                 let scale = OF_WEIGHT * old.abs().max(new.abs())
                     + rate * (ROUNDING * (size + decay * old.abs()) + slack)
-                    + f64::MIN_POSITIVE;
+                    + SMALLEST * (1.0 + rate) * (2.0 + size + old.abs());
                 tally.close(new, Number { value: expected, scale, allowed: 1.0 }, || {
-                    format!("after step {step} row {row}, column {column:?} of layer {layer}")
+                    let of = column.map_or("the bias".to_string(), |column| format!("column {column}"));
+                    format!("after step {step} row {row}, {of} of layer {layer}")
                 });
             }
             tally

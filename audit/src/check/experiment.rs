@@ -8,7 +8,7 @@ use cograd_trace::{Condition, Conditions, Manifest, Metric, Parameter};
 use toml::{Table, Value};
 
 use crate::check::seeds::is_bias;
-use crate::tally::Tally;
+use crate::tally::{Tally, listed, told};
 use crate::trace::Trace;
 
 /// A schedule of the experiment: every step up to a bound, then so many a decade.
@@ -34,7 +34,7 @@ pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
     conditions(&experiment, manifest, &swept, &mut tally);
     let mut compare = |path: &[&str], found: i128| {
         let written = lookup(&experiment, path).and_then(Value::as_integer).map(i128::from);
-        tally.check(written == Some(found), || format!("{} makes {written:?}, not {found}", path.join(".")));
+        tally.check(written == Some(found), || format!("{} makes {}, not {found}", path.join("."), told(written)));
     };
     let widths = trace.widths.as_deref().unwrap_or_default();
     compare(&["training", "steps"], manifest.steps.into());
@@ -47,7 +47,7 @@ pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
     });
     let kind = lookup(&experiment, &["network", "kind"]).and_then(Value::as_str).unwrap_or("mlp");
     let found = manifest.task.network.as_deref();
-    tally.check(found.is_none_or(|found| found == kind), || format!("the network is {found:?}, not {kind}"));
+    tally.check(found.is_none_or(|found| found == kind), || format!("the network is {}, not {kind}", told(found)));
     if kind != "mlp" {
         schedules(&experiment, manifest, &trace.metrics, snapshots, &mut tally);
         return tally;
@@ -56,7 +56,7 @@ pub(crate) fn check(text: &str, trace: &Trace, snapshots: &[i64]) -> Tally {
     let hidden: Vec<i64> = hidden.iter().filter_map(Value::as_integer).collect();
     let found: Vec<i64> = widths.iter().map(|&width| width as i64).collect();
     let inner = found.get(1..found.len().saturating_sub(1)).unwrap_or_default();
-    tally.check(hidden == inner, || format!("the hidden layers are {hidden:?}, not {inner:?}"));
+    tally.check(hidden == inner, || format!("the hidden layers are {}, not {}", listed(&hidden), listed(inner)));
     schedules(&experiment, manifest, &trace.metrics, snapshots, &mut tally);
     tally
 }
@@ -80,7 +80,7 @@ fn swept(experiment: &Table, conditions: &Conditions, tally: &mut Tally) -> Vec<
         let value = values.as_array().into_iter().flatten().filter(is_of_run);
         // Of two optimizers that both could be, the one of which more is written.
         let value = value.max_by_key(|value| value.as_table().map_or(0, Table::len)).cloned();
-        tally.check(value.is_some(), || format!("{name} {:?} is not of its grid", conditions.get(name)));
+        tally.check(value.is_some(), || format!("{name} {} is not of its grid", told(conditions.get(name))));
         swept.extend(value.map(|value| Swept { key: key.clone(), name: name.to_string(), value }));
     }
     swept
@@ -126,7 +126,7 @@ fn conditions(experiment: &Table, manifest: &Manifest, swept: &[Swept], tally: &
     let conditions = &manifest.conditions;
     let list = |name: &str| lookup(experiment, &["grid", name]).and_then(Value::as_array).cloned().unwrap_or_default();
     let is_seed = |seed: &Value| seed.as_integer().and_then(|seed| u64::try_from(seed).ok()) == conditions.seed();
-    tally.check(list("seeds").iter().any(is_seed), || format!("seed {:?} is not of its grid", conditions.seed()));
+    tally.check(list("seeds").iter().any(is_seed), || format!("seed {} is not of its grid", told(conditions.seed())));
     let settings = |rule: &Value| -> BTreeMap<String, Value> {
         if let Some(label) = earlier_label(rule).filter(|_| manifest.format_version < 3) {
             return BTreeMap::from([("rule".to_string(), Value::String(label))]);

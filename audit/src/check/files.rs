@@ -30,7 +30,7 @@ pub(crate) fn listed(directory: &Path, files: &BTreeMap<String, Listed>, subject
             Err(error) if is_refusal(&error) => return Err(format!("{name} cannot be read: {error}")),
             Err(error) => tally.check(false, || format!("{name} cannot be read: {error}")),
             Ok(Some(_)) if is_text(name) && is_same_text(&path, &listed.sha256) => {
-                tally.odd(|| format!("{name} has other line ends"));
+                tally.odd(|| format!("{name} has {OTHER_ENDS}"));
             }
             Ok(problem) => tally.check(problem.is_none(), || format!("{name} {}", problem.unwrap_or_default())),
         }
@@ -67,11 +67,20 @@ fn is_text(name: &str) -> bool {
     [".svg", ".html", ".json", ".toml", ".csv"].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether the file has this SHA-256 but for its line ends, which some programs change when they copy.
+/// What a copied text may have that was not there.
+pub(crate) const OTHER_ENDS: &str = "other line ends or a byte order mark";
+
+/// Whether the file has this SHA-256 but for its line ends and a byte order mark, which some programs change when they copy.
 pub(crate) fn is_same_text(path: &Path, sha256: &str) -> bool {
+    const MARK: char = '\u{feff}';
     let Ok(text) = cograd_files::read_regular_text(path) else { return false };
-    let unix = text.replace("\r\n", "\n");
-    [unix.replace('\n', "\r\n"), unix].iter().any(|text| hex(&Sha256::digest(text)) == sha256)
+    let unix = text.strip_prefix(MARK).unwrap_or(&text).replace("\r\n", "\n");
+    // A last line without an end may have been given the half of one.
+    let unix = unix.strip_suffix('\r').unwrap_or(&unix);
+    let texts = [unix.to_string(), unix.replace('\n', "\r\n")];
+    texts
+        .iter()
+        .any(|text| [text.clone(), format!("{MARK}{text}")].iter().any(|text| hex(&Sha256::digest(text)) == sha256))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -127,6 +136,26 @@ fn collect(directory: &Path, prefix: &str, found: &mut Vec<String>) -> std::io::
 mod tests {
     use super::*;
     use crate::claim::Verdict;
+
+    #[test]
+    fn a_text_is_the_same_with_other_line_ends_and_with_a_byte_order_mark() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("text");
+        let is_same = |written: &str, found: &str| {
+            fs::write(&path, found).unwrap();
+            is_same_text(&path, &cograd_files::sha256(written.as_bytes()))
+        };
+        for text in ["a\nb\n", "a\nb"] {
+            // The last is what `sed 's/$/\r/'` makes.
+            for found in
+                [text.replace('\n', "\r\n"), format!("\u{feff}{text}"), format!("{}\r", text.replace('\n', "\r\n"))]
+            {
+                assert!(is_same(text, &found) && is_same(&text.replace('\n', "\r\n"), &found), "{found:?}");
+                assert!(is_same(&format!("\u{feff}{text}"), &found), "{found:?}");
+                assert!(!is_same(text, &found.replace('b', "c")), "{found:?}");
+            }
+        }
+    }
 
     #[test]
     fn altered_missing_and_unknown_files_are_told() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use cograd_recorder::{Experiment, NetworkKind};
 use rayon::prelude::*;
 
-use crate::check::data::{self, Claims, Data};
+use crate::check::data::{self, Claims, Data, SMALLEST};
 use crate::check::layered::{is_of, off_by, self_term, size};
 use crate::claim::Claim;
 use crate::plain::layered::{Gradient, Layered};
@@ -169,16 +169,19 @@ fn update(
         };
         let [before, after] = [from.values(name), to.values(name)].map(text);
         let mut of_coordinate = vec![0.0; gradients.len()];
-        let (mut distance, mut norm_sq) = (0.0, 0.0);
+        let (mut distance, mut norm_sq, mut direction_sq, mut values) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
         for (place, (old, new)) in before?.into_iter().zip(after?).enumerate() {
             let own = gradients.iter().map(|own| own.values[name][place]);
             of_coordinate.iter_mut().zip(own).for_each(|(value, own)| *value = own);
-            let expected = old - rate * (rule.direction(&of_coordinate) + decay * old);
+            let direction = rule.direction(&of_coordinate);
+            let expected = old - rate * (direction + decay * old);
+            (direction_sq, values) = (direction_sq + direction * direction, values + 1.0);
             distance += (new - expected).powi(2);
             norm_sq += old.powi(2).max(new.powi(2));
         }
-        let scale = OF_WEIGHT * (1.0 + rate * decay) * norm_sq.sqrt() + rate * slack;
-        let expected = Number { value: 0.0, scale: scale.max(f64::MIN_POSITIVE), allowed: 1.0 };
+        let smallest = SMALLEST * (1.0 + rate) * ((4.0 * values).sqrt() + direction_sq.sqrt() + norm_sq.sqrt());
+        let scale = OF_WEIGHT * (1.0 + rate * decay) * norm_sq.sqrt() + rate * slack + smallest;
+        let expected = Number { value: 0.0, scale, allowed: 1.0 };
         tally.close(distance.sqrt(), expected, || {
             format!("distance of {name} after step {step} from what the rule makes")
         });

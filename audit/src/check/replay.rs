@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cograd_recorder::{Experiment, Observer, Options, RecordError, record_with};
-use cograd_trace::{ExampleColumn, Run, TraceError};
+use cograd_trace::{ExampleColumn, FORMAT_VERSION, Run, TraceError};
 
 use crate::check::seeds::is_ours;
 use crate::claim::{Claim, is_refusal};
@@ -35,6 +35,11 @@ pub(crate) fn check(directory: &Path, experiment: &Result<Experiment, String>, s
     }
     if manifest.writer != version {
         return unchecked(format!("`{}` wrote it, this is `{version}`: replay with that one", manifest.writer));
+    }
+    if manifest.format_version != FORMAT_VERSION {
+        let found = manifest.format_version;
+        let why = "replay with the recorder that wrote it, or record again";
+        return unchecked(format!("it is of trace format {found}, and this recorder writes {FORMAT_VERSION}: {why}"));
     }
     let experiment = match experiment {
         Ok(experiment) => experiment,

@@ -7,7 +7,7 @@ use std::path::Path;
 use cograd_trace::sha256_of_file;
 use serde::Deserialize;
 
-use crate::check::files::{self, Listed};
+use crate::check::files::{self, Listed, OTHER_ENDS};
 use crate::claim::{Claim, Verdict};
 use crate::tally::Tally;
 
@@ -102,7 +102,7 @@ fn drawn_again(directory: &Path, analysis: &Path, manifest: &Manifest) -> Claim 
         let found = directory.join(&name);
         let is_same = cograd_files::read_regular(path).ok() == cograd_files::read_regular(&found).ok();
         match sha256_of_file(path).is_ok_and(|drawn| !is_same && files::is_same_text(&found, &drawn)) {
-            true => tally.odd(|| format!("{name} has other line ends")),
+            true => tally.odd(|| format!("{name} has {OTHER_ENDS}")),
             false => tally.check(is_same, || format!("{name} is not what is drawn")),
         }
     }

@@ -6,10 +6,10 @@ use std::path::Path;
 use cograd_results::Summary;
 use cograd_trace::{Condition, Conditions, sha256_of_file};
 
-use crate::check::files::is_same_text;
+use crate::check::files::{OTHER_ENDS, is_same_text};
 use crate::claim::Claim;
 use crate::evidence::{Evidence, conditions};
-use crate::tally::Tally;
+use crate::tally::{Tally, listed, told};
 
 const SUBJECT: &str = "summary.json";
 
@@ -38,7 +38,7 @@ fn of_study(summary: &Summary, study: &Path) -> Tally {
     let sha256 = path.is_file().then(|| sha256_of_file(&path).unwrap_or_default());
     match &summary.study.experiment_sha256 {
         Some(listed) if sha256.as_ref() != Some(listed) && is_same_text(&path, listed) => {
-            tally.odd(|| "study.toml has other line ends".to_string());
+            tally.odd(|| format!("study.toml has {OTHER_ENDS}"));
         }
         listed => tally.check(*listed == sha256, || "it is of another study.toml".to_string()),
     }
@@ -49,14 +49,20 @@ fn of_runs(summary: &Summary, runs: &[&Evidence]) -> Tally {
     let mut tally = Tally::default();
     let expected = conditions(&runs.iter().map(|run| &run.conditions).collect::<Vec<&Conditions>>());
     tally.check(summary.conditions == expected, || {
-        format!("the conditions are {:?}, recomputed {expected:?}", summary.conditions)
+        let name = |of: &cograd_results::summary::Condition| {
+            format!("{} ({}{})", of.name, of.kind, if of.varies { ", varies" } else { "" })
+        };
+        let names = |all: &[cograd_results::summary::Condition]| listed(all.iter().map(name));
+        format!("the conditions are {}, recomputed {}", names(&summary.conditions), names(&expected))
     });
     tally.check(summary.runs.len() == runs.len(), || {
         format!("there are {} runs, not {}", summary.runs.len(), runs.len())
     });
     for (place, (found, run)) in summary.runs.iter().zip(runs).enumerate() {
         tally.check(found.run == run.run, || format!("run {place} is {}, not {}", found.run, run.run));
-        tally.check(found.seed == run.conditions.seed(), || format!("the seed of {} is {:?}", found.run, found.seed));
+        tally.check(found.seed == run.conditions.seed(), || {
+            format!("the seed of {} is {}", found.run, told(found.seed))
+        });
         let values: Vec<(&str, Option<Condition>)> = found
             .conditions
             .iter()
@@ -64,12 +70,15 @@ fn of_runs(summary: &Summary, runs: &[&Evidence]) -> Tally {
             .collect();
         let expected: Vec<(&str, Option<Condition>)> =
             run.conditions.iter().map(|(name, value)| (name, Some(value.clone()))).collect();
-        tally.check(values == expected, || format!("the conditions of {} are {values:?}", found.run));
+        tally.check(values == expected, || {
+            let all = found.conditions.iter().map(|(name, value)| format!("{name} {value}"));
+            format!("the conditions of {} are {}, not {}", found.run, listed(all), run.conditions)
+        });
     }
     if let Some(asked) = &summary.options.statistics {
-        let listed: BTreeSet<&String> = summary.statistics.iter().map(|statistic| &statistic.name).collect();
-        let is_asked = asked.iter().collect::<BTreeSet<&String>>() == listed;
-        tally.check(is_asked, || format!("statistics are {listed:?}, asked for were {asked:?}"));
+        let names: BTreeSet<&String> = summary.statistics.iter().map(|statistic| &statistic.name).collect();
+        let is_asked = asked.iter().collect::<BTreeSet<&String>>() == names;
+        tally.check(is_asked, || format!("statistics are {}, asked for were {}", listed(names), listed(asked)));
     }
     tally
 }
@@ -84,10 +93,10 @@ fn groups(summary: &Summary, by: &Result<String, String>, runs: &[&Evidence]) ->
         let of_run = run.groups.as_ref().map_err(String::clone)?;
         names.extend(of_run);
         let is_in_order = of_run.len() < found.groups.len() || *of_run == found.groups;
-        tally.check(is_in_order, || format!("the groups of {} are {of_run:?}", run.run));
+        tally.check(is_in_order, || format!("the groups of {} are {}", run.run, listed(of_run)));
     }
     let is_all = found.groups.iter().collect::<BTreeSet<_>>() == names && found.groups.len() == names.len();
-    tally.check(is_all, || format!("the groups are {:?}, of the runs {names:?}", found.groups));
+    tally.check(is_all, || format!("the groups are {}, of the runs {}", listed(&found.groups), listed(names)));
     Ok(tally)
 }
 

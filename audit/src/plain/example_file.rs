@@ -1,6 +1,5 @@
 //! A file that names examples, and perhaps a group for each: Parquet, or CSV with the names of the columns in its first line.
 
-use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -11,7 +10,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Reads column `example_id` and one more, if one is asked for: one pair a row.
 pub(crate) fn read(path: &Path, second: Option<&str>) -> Result<Vec<(usize, String)>, String> {
-    let text = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = cograd_files::read_regular(path).map_err(|error| match path.to_string_lossy().contains('\u{fffd}') {
+        true => format!(
+            "the summary could not hold its name, `{}`, which is not UTF-8: rename it, and analyse again",
+            path.display()
+        ),
+        false => format!("{} cannot be read: {error}", path.display()),
+    })?;
     let rows = match text.starts_with(b"PAR1") {
         true => catch_unwind(AssertUnwindSafe(|| from_parquet(path, second))).unwrap_or(None),
         false => String::from_utf8(text).ok().and_then(|text| from_csv(&text, second)),
@@ -20,7 +25,7 @@ pub(crate) fn read(path: &Path, second: Option<&str>) -> Result<Vec<(usize, Stri
 }
 
 fn from_parquet(path: &Path, second: Option<&str>) -> Option<Vec<(usize, String)>> {
-    let file = File::open(path).ok()?;
+    let file = cograd_files::open_regular(path).ok()?;
     cograd_files::check_parquet_schema(&file).ok()?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).ok()?.build().ok()?;
     let mut rows = Vec::new();
@@ -91,6 +96,16 @@ fn records(text: &str) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_a_regular_file_is_read_and_a_name_that_was_lost_is_told() {
+        // Not a pipe, which a reader would wait for, nor a device without an end.
+        let why = read(Path::new("/dev/null"), None).unwrap_err();
+        assert!(why.contains("it is not a regular file"), "{why}");
+        let why = read(Path::new("groups-\u{fffd}.csv"), None).unwrap_err();
+        assert!(why.contains("is not UTF-8"), "{why}");
+    }
 
     #[test]
     fn csv_is_read_with_quotes_in_any_order_of_columns() {

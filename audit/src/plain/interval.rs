@@ -16,7 +16,7 @@ pub(crate) const LARGEST_RECIPROCAL: f64 = 1e4;
 const FEWEST_HALVES: usize = 39;
 const FEWEST_EXAMPLES: usize = 8;
 
-/// A value in one half, NaN if there is none, and by how much rounding may change it.
+/// A value in one half, NaN if there is none, and by how much rounding may change it: infinite if nothing is known of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OfHalf {
     pub value: f64,
@@ -62,6 +62,9 @@ impl Estimate {
     /// Of a value of `examples` examples, by how much rounding may change it, and what it is in the halves.
     pub(crate) fn new(examples: usize, number: Option<Number>, slack: f64, halves: &[OfHalf]) -> Estimate {
         let (value, number) = cell(number, slack);
+        if number.is_some() && is_open(examples, halves) {
+            return Estimate { value, lower: Value::Any, upper: Value::Any, unbounded: Value::Flag(false) };
+        }
         let ends = number.and_then(|number| ends(examples, number, halves));
         let [lower, upper] = ends.map_or([Value::Null, Value::Null], |ends| ends.map(End::cell));
         Estimate { value, lower, upper, unbounded: Value::Flag(false) }
@@ -78,7 +81,7 @@ impl Estimate {
         let (value, number) = cell(number, 0.0);
         let mut estimate = Estimate { value, lower: Value::Null, upper: Value::Null, unbounded: Value::Flag(false) };
         let reciprocal = number.and(reciprocal).filter(|reciprocal| reciprocal.value.is_finite());
-        if reciprocal.is_some_and(|reciprocal| reciprocal.value > largest) {
+        if reciprocal.is_some_and(|reciprocal| reciprocal.value > largest || is_open(examples, halves)) {
             return Estimate { lower: Value::Any, upper: Value::Any, unbounded: Value::AnyFlag, ..estimate };
         }
         let told = |half: &OfHalf| if half.value > largest { OfHalf::from(f64::NAN) } else { *half };
@@ -117,6 +120,11 @@ impl Estimate {
         vec![self.value.clone(), self.lower.clone(), self.upper.clone()]
     }
 
+    /// Whether rounding decides if there is an interval.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lower == Value::Any
+    }
+
     /// Whether the interval covers a number: certainly, and possibly; `None` without an interval.
     pub(crate) fn covers(&self, number: f64) -> Option<(bool, bool)> {
         let (lower, upper) = (self.lower.limits()?, self.upper.limits()?);
@@ -132,6 +140,11 @@ fn cell(number: Option<Number>, slack: f64) -> (Value, Option<Number>) {
         false => Value::Number(number),
     };
     (number.map_or(Value::Null, cell), number)
+}
+
+/// Whether there would be an interval of these halves, were it not that nothing is known of one of them.
+fn is_open(examples: usize, halves: &[OfHalf]) -> bool {
+    halves.len() >= FEWEST_HALVES && examples >= FEWEST_EXAMPLES && halves.iter().any(|half| half.slack.is_infinite())
 }
 
 fn ends(examples: usize, number: Number, halves: &[OfHalf]) -> Option<[End; 2]> {
@@ -209,6 +222,23 @@ mod tests {
         halves[20].value = f64::NAN;
         assert_eq!(Estimate::new(10, number, 0.0, &halves).lower, Value::Null);
         assert_eq!(Estimate::new(7, number, 0.0, &halves[..10]).lower, Value::Null);
+    }
+
+    #[test]
+    fn ends_are_any_if_nothing_is_known_of_a_half() {
+        let mut halves: Vec<OfHalf> = (0..199).map(|k| OfHalf::from(f64::from(k))).collect();
+        let of = |examples: usize, number: Option<f64>, halves: &[OfHalf]| {
+            let number = number.map(Number::plain);
+            let reciprocal = Estimate::of_reciprocal(examples, number, number, halves, 1e4);
+            [Estimate::new(examples, number, 0.0, halves), reciprocal].map(|of| (of.is_open(), of.lower, of.upper))
+        };
+        assert!(of(10, Some(90.0), &halves).iter().all(|(is_open, ..)| !is_open));
+        halves[3] = OfHalf { value: f64::NAN, slack: f64::INFINITY };
+        assert!(of(10, Some(90.0), &halves).iter().all(|of| *of == (true, Value::Any, Value::Any)));
+        // Without a value, or of too few examples, there is no interval anyway.
+        for of in [of(10, None, &halves), of(7, Some(90.0), &halves)] {
+            assert!(of.iter().all(|of| *of == (false, Value::Null, Value::Null)));
+        }
     }
 
     #[test]

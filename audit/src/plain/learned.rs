@@ -24,9 +24,9 @@ impl LearnedSteps {
 /// Whether learned steps are known: not if more are right at some step than were ever learned by then, by half an example at least.
 pub(crate) fn are_known(examples: &Examples, metrics: &[Metric]) -> bool {
     let learned = LearnedSteps::new(examples, &(0..examples.count).collect::<Vec<usize>>());
-    curve(metrics, "train", "accuracy")
+    !curve(metrics, "train", "accuracy")
         .iter()
-        .all(|(step, part)| part * examples.count as f64 - 0.5 <= learned.until(*step) as f64)
+        .any(|(step, part)| part * examples.count as f64 - 0.5 > learned.until(*step) as f64)
 }
 
 /// Median learning step of `members`: infinite if half of them were never learned, `None` if there are none, or it is not

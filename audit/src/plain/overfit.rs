@@ -22,7 +22,9 @@ pub(crate) struct Overfit {
 pub(crate) fn curve(metrics: &[Metric], noise: Option<f64>, chance: Option<f64>) -> Vec<Overfit> {
     let metric = |split: &str, name: &str| -> BTreeMap<i64, f64> {
         // Of two at one step the first.
-        curves::curve(metrics, split, name).into_iter().rev().collect()
+        let mut curve: BTreeMap<i64, f64> = curves::curve(metrics, split, name).into_iter().rev().collect();
+        curve.retain(|_, value| value.is_finite());
+        curve
     };
     let (train, test) = (metric("train", "accuracy"), metric("test", "accuracy"));
     let recorded = metric("test", "chance");

@@ -82,7 +82,8 @@ impl Estimating {
 
 /// A function of the first of the norms, those of the sample of n examples, and of the others, those of the halves.
 fn estimate(n: usize, norms: &[GroupNorms], of: impl Fn(&GroupNorms) -> Option<Number>) -> Estimate {
-    let halves: Vec<OfHalf> = norms[1..].iter().map(|norms| of(norms).into()).collect();
+    let half = |norms: &GroupNorms| OfHalf { slack: norms.slack(), ..OfHalf::from(of(norms)) };
+    let halves: Vec<OfHalf> = norms[1..].iter().map(half).collect();
     Estimate::new(n, of(&norms[0]), 0.0, &halves)
 }
 

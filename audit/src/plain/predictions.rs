@@ -53,7 +53,7 @@ pub(crate) fn verdict(comparisons: impl IntoIterator<Item = Comparison>) -> &'st
 fn percent(run: &Evidence) -> Option<f64> {
     match run.conditions.text("rule")? {
         "sgd" => Some(0.0),
-        "winsorized" => run.conditions.number("winsorization").filter(|percent| (0.0..50.0).contains(percent)),
+        "winsorized" => run.conditions.number("winsorization"),
         _ => None,
     }
 }
@@ -310,6 +310,9 @@ mod tests {
         assert_eq!(found.iter().map(|point| point.winsorization).collect::<Vec<_>>(), [Some(0.0), Some(2.0)]);
         assert_eq!(judged(&found), [None, Some(Some(true))]);
         assert_eq!(judged(&points(&runs, "proper_accuracy")), [Some(Some(false))]);
+        // Another program may have a level that the recorder would refuse.
+        let runs = [-1.0, 60.0].map(|percent| run("winsorized", 0.5, Some(percent), 0.9));
+        assert_eq!(judged(&points(&runs, "less_overfit")), [None, Some(Some(false))]);
         assert!(Grid::new(&[]).points("anything").is_none());
     }
 

@@ -13,6 +13,12 @@ pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
     let subjects: Vec<(&str, Subject)> = shares.chain(differences).collect();
     for ((statistic, subject), covered) in subjects.into_iter().zip(&run.coverage) {
         let [a, b] = keys(names, Some(subject));
+        if covered.steps == 0 && covered.open > 0 {
+            return Err(format!(
+                "rounding decides whether {statistic} has an interval at any step: the gradients of some examples are too small \
+                 beside those of others"
+            ));
+        }
         if let Some(cells) = cells(covered) {
             sheet.push(vec![Key::from(statistic), a, b], cells);
         }
@@ -22,9 +28,9 @@ pub(super) fn sheet(run: &Recomputed) -> Result<Sheet, String> {
 
 /// If there is a step that has both; where rounding decides whether an interval covers, either will do.
 fn cells(covered: &Covered) -> Option<[Value; 2]> {
-    let &Covered { least, most, steps } = covered;
-    let count = if least == most { Value::Int(least) } else { Value::Ints(least, most) };
-    (steps > 0).then_some([count, Value::Int(steps)])
+    let &Covered { least, most, steps, open } = covered;
+    let count = |least, most| if least == most { Value::Int(least) } else { Value::Ints(least, most) };
+    (steps > 0).then(|| [count(least, most), count(steps, steps + open)])
 }
 
 #[cfg(test)]
@@ -43,5 +49,9 @@ mod tests {
         covered.add(&none, 50.0);
         assert_eq!(cells(&covered), Some([Value::Ints(1, 2), Value::Int(3)]));
         assert_eq!(cells(&Covered::default()), None);
+        // Where rounding decides whether there is an interval, the step may count, and be covered.
+        let unknown = [OfHalf { value: 0.0, slack: f64::INFINITY }; 199];
+        covered.add(&Estimate::new(10, Some(Number::plain(100.0)), 0.0, &unknown), 50.0);
+        assert_eq!(cells(&covered), Some([Value::Ints(1, 3), Value::Ints(3, 4)]));
     }
 }

@@ -10,7 +10,8 @@ pub(super) fn sheet(study: &Study<'_>) -> Result<Sheet, String> {
     let runs = study.runs.as_ref().map_err(String::clone)?;
     let keys = &["prediction", "noise", "winsorization", "quantity"];
     let mut sheet = Sheet::new(keys, &["measured", "compared_with", "p", "verdict", "reason"]);
-    if !runs.iter().any(|run| run.conditions.get("noise").is_some()) {
+    // A text or a flag is no level of noise.
+    if !runs.iter().any(|run| run.conditions.number("noise").is_some()) {
         return Ok(sheet);
     }
     if let Some(why) = runs.iter().find_map(|run| run.groups.as_ref().err()) {
@@ -32,4 +33,23 @@ pub(super) fn sheet(study: &Study<'_>) -> Result<Sheet, String> {
         }
     }
     Ok(sheet)
+}
+
+#[cfg(test)]
+mod tests {
+    use cograd_trace::Conditions;
+
+    use super::*;
+    use crate::evidence::Evidence;
+
+    #[test]
+    fn noise_that_is_no_number_has_no_predictions() {
+        let rows = |conditions: Conditions| {
+            let run = Evidence::for_tests("r", conditions.with("rule", "sgd"));
+            sheet(&Study { runs: Ok(vec![&run]), names: vec!["r"], conditions: &[] }).unwrap().rows().len()
+        };
+        let noise = || Conditions::new(Some(1));
+        assert!(rows(noise().with("noise", 0.5)) >= PREDICTIONS.len());
+        assert_eq!([rows(noise().with("noise", "much")), rows(noise().with("noise", true)), rows(noise())], [0; 3]);
+    }
 }
