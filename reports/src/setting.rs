@@ -67,8 +67,9 @@ pub fn value(condition: &str, value: &str) -> String {
 /// a rule, which have one value wherever it is chosen, and none elsewhere.
 pub fn telling(conditions: &[summary::Condition], settings: &[&Setting], which: &[usize]) -> Vec<usize> {
     let is_of_one_value = |place: usize| {
-        let values = crate::distinct(settings.iter().map(|setting| &setting[place]));
-        values.len() == 2 && values.contains(&&None)
+        let mut values = settings.iter().filter_map(|setting| setting[place].as_ref());
+        let is_alike = values.next().is_some_and(|first| values.all(|value| value == first));
+        is_alike && settings.iter().any(|setting| setting[place].is_none())
     };
     // Whether a value of `a` never goes with two of `b`.
     let says = |a: usize, b: usize| {

@@ -165,7 +165,7 @@ impl Study {
         places.filter(|&place| self.summary.conditions[place].varies).collect()
     }
 
-    /// What varies between runs; of runs of one condition their label noise.
+    /// What has to be named to tell runs apart; of runs of one condition their label noise.
     pub fn told_apart_by(&self) -> Vec<usize> {
         let settings: Vec<&Setting> = self.conditions.iter().map(|condition| &condition.setting).collect();
         let telling = setting::telling(&self.summary.conditions, &settings, &self.varying());
