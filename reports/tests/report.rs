@@ -506,6 +506,8 @@ fn examples_that_are_similar_are_drawn_as_matrices_and_told() {
                     built.add("similarity", run, row);
                 }
             }
+            let row = json!({ "step": step, "estimator": "paper", "statistic": "similarity_nearest_same_class", "value": 0.975 });
+            built.add("coherence", run, row);
         }
     }
     let directory = written(built);
@@ -520,6 +522,8 @@ fn examples_that_are_similar_are_drawn_as_matrices_and_told() {
     assert_eq!(csv.lines().count(), 1 + 2 * 4 * 6);
     assert!(csv.contains("step 0,label noise ε = 0.25,,0 (0) × 7 (2),0,0.09999999999999998,,"), "{csv}");
     assert!(csv.contains(",0 (1) × 0 (1),6000,,,"), "{csv}");
+    let nearest = read(&directory, "coherence-similarity-nearest-same-class.csv");
+    assert!(nearest.contains(",Nearest neighbours of the same class (%),,0,97.5,"), "in percent: {nearest}");
     assert!(read(&directory, "index.html").contains("<code>similarity.parquet</code>"));
 }
 

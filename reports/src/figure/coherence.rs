@@ -143,7 +143,8 @@ impl ByLayer<'_> {
     }
 
     fn series(&self, condition: &Condition, estimator: &str, layer: Option<&Rc<str>>) -> Vec<Series> {
-        condition.series(&Key::estimated(self.name, estimator).layer(layer.cloned()))
+        let series = condition.series(&Key::estimated(self.name, estimator).layer(layer.cloned()));
+        series.into_iter().map(|series| series.scaled(self.style.factor)).collect()
     }
 
     fn legend(&self, layers: &[&Rc<str>]) -> Legend {
@@ -268,7 +269,8 @@ fn group_curves(sheet: &Sheet, style: &CurveStyle, names: &[String], keys: &[&Ke
         let drawn = of.iter().enumerate().flat_map(|(index, key)| {
             let (stroke, marker) = look_of(index, key);
             let marks = Marks::Few((index as f64 + 0.5) / of.len() as f64);
-            StyledCurve::all(condition.series(key), stroke, Some((marker, marks)))
+            let series = condition.series(key).into_iter().map(|series| series.scaled(style.factor)).collect();
+            StyledCurve::all(series, stroke, Some((marker, marks)))
         });
         drawn.collect()
     };
