@@ -16,4 +16,4 @@ pub use file::{
 pub use lock::{Attempt, Lock, retire};
 pub use output::{MARKER, OutputDirectory, OutputError};
 pub use parquet::check_parquet_schema;
-pub use seal::{SealError, check_seal, seal_of, sealed, sha256_of_sealed};
+pub use seal::{SealError, check_seal, seal_of, sealed, sha256_of_sealed, unmarked};

@@ -1,7 +1,8 @@
 //! Output directories: written beside, then put in place in one swap, so that a reader sees the old ones whole or the new ones whole.
 //!
-//! A directory that a command has written holds a [`MARKER`] with the command's name and the names of what it wrote. A command
-//! replaces only a directory that it wrote itself: any other is refused before a byte is written. What somebody else put into it, notes perhaps, is kept. A lock beside the directory keeps a second writer out. What a killed writer leaves lies beside under a
+//! A directory that a command has written holds a [`MARKER`] with the command's name and the paths of the files that it wrote. A
+//! command replaces only a directory that it wrote itself: any other is refused before a byte is written. What somebody else put into
+//! it, notes perhaps, is kept; a file of somebody else where the command would write one is never replaced. A lock beside the directory keeps a second writer out. What a killed writer leaves lies beside under a
 //! name of its own, and the next writer removes it.
 
 use std::ffi::{OsStr, OsString};
@@ -54,7 +55,20 @@ pub enum OutputError {
         /// Names of what is there.
         found: String,
     },
+    /// An output directory among the runs of a study would be taken for one.
+    #[error(
+        "{} is among the runs of a study, and would be taken for one: choose another directory", path.display()
+    )]
+    AmongRuns {
+        /// The output directory.
+        path: PathBuf,
+    },
 }
+
+/// The directory of a study that holds its runs, and files that show that it does: an experiment beside it, a trace in it.
+const RUNS: &str = "runs";
+const EXPERIMENT: &str = "study.toml";
+const COORDINATES: &str = "coordinates.parquet";
 
 /// An output directory while it is written. Dropped without [`OutputDirectory::publish`], nothing of it is left.
 #[derive(Debug)]
@@ -95,11 +109,15 @@ impl OutputDirectory {
     /// Puts what was written in place, then removes what was there. Returns the paths that these `files` have now.
     ///
     /// # Errors
-    /// The directories cannot be exchanged; then the earlier one is as it was.
+    /// Somebody else put a file where one of these is to be, or the directories cannot be exchanged; then the earlier one is as it was.
     pub fn publish(mut self, files: &[PathBuf]) -> Result<Vec<PathBuf>, OutputError> {
-        let marker = [vec![format!("cograd {}", self.command)], entries(&self.beside)?].concat().join("\n") + "\n";
+        let mut written = Vec::new();
+        list(&self.beside, Path::new(""), &mut written)?;
+        let written: Vec<String> = written.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let marker = [vec![format!("cograd {}", self.command)], written].concat().join("\n") + "\n";
         if self.place.exists() {
-            keep_foreign(&self.place, &self.beside)?;
+            let own = Own::of(&self.place);
+            keep_foreign(&self.place, &self.beside, Path::new(""), &own, self.command)?;
         }
         write_atomically(&self.beside.join(MARKER), marker.as_bytes())?;
         let replaced = swap(&self.beside, &self.place).map_err(FileError::io("replace", &self.place))?;
@@ -129,6 +147,10 @@ impl Drop for OutputDirectory {
 
 /// Whether `command` may replace what is at `path`.
 fn check(path: &Path, command: &'static str) -> Result<(), OutputError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    if absolute.ancestors().skip(1).any(is_of_runs) {
+        return Err(OutputError::AmongRuns { path: path.to_path_buf() });
+    }
     if !path.exists() && !path.is_symlink() {
         return Ok(());
     }
@@ -140,52 +162,102 @@ fn check(path: &Path, command: &'static str) -> Result<(), OutputError> {
     }
     let more = found.len().saturating_sub(LISTED);
     found.truncate(LISTED);
+    let names: Vec<_> = found.iter().map(|name| name.to_string_lossy()).collect();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(OutputError::Foreign { path: path.to_path_buf(), command, found: found.join(", ") + &rest })
+    Err(OutputError::Foreign { path: path.to_path_buf(), command, found: names.join(", ") + &rest })
+}
+
+/// Whether a directory is that of a study's runs.
+fn is_of_runs(directory: &Path) -> bool {
+    let holds_trace = || entries(directory).is_ok_and(|names| names.iter().any(|name| is_trace(&directory.join(name))));
+    directory.file_name().is_some_and(|name| name == RUNS)
+        && (directory.with_file_name(EXPERIMENT).is_file() || holds_trace())
+}
+
+fn is_trace(directory: &Path) -> bool {
+    directory.join(COORDINATES).is_file()
 }
 
 /// Names of what is in a directory, sorted.
-fn entries(path: &Path) -> Result<Vec<String>, FileError> {
-    let names = fs::read_dir(path).and_then(|entries| {
-        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
-    });
-    let mut names: Vec<String> = names.map_err(FileError::io("list the directory", path))?;
+fn entries(path: &Path) -> Result<Vec<OsString>, FileError> {
+    let names = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let mut names: Vec<OsString> = names.map_err(FileError::io("list the directory", path))?;
     names.sort();
     Ok(names)
 }
 
-/// Links, or copies, what is in `old` and was not written by the command into `new`, unless that has something of the name.
-fn keep_foreign(old: &Path, new: &Path) -> Result<(), FileError> {
-    let marker = read_regular_text(&old.join(MARKER));
-    let is_own = |name: &str| match &marker {
-        Ok(marker) => name == MARKER || marker.lines().skip(1).any(|own| own == name),
-        // Of a version without a marker.
-        Err(_) => [".parquet", ".svg", ".html", ".json"].iter().any(|end| name.ends_with(end)),
-    };
-    keep(old, new, |name| !is_own(name))
-}
-
-fn keep(old: &Path, new: &Path, is_kept: impl Fn(&str) -> bool) -> Result<(), FileError> {
-    for name in entries(old)?.iter().filter(|name| is_kept(name)) {
-        let (from, to) = (old.join(name), new.join(name));
-        if to.exists() {
-            continue;
-        }
-        match from.is_dir() && !from.is_symlink() {
-            true => {
-                fs::create_dir(&to).map_err(FileError::io("create the directory", &to))?;
-                keep(&from, &to, all)?;
-            }
-            false => fs::hard_link(&from, &to)
-                .or_else(|_| fs::copy(&from, &to).map(|_| ()))
-                .map_err(FileError::io("keep", &from))?,
+/// Adds the paths, relative to `root`, of every file below `inside` of it. Links are files.
+fn list(root: &Path, inside: &Path, found: &mut Vec<PathBuf>) -> Result<(), FileError> {
+    for name in entries(&root.join(inside))? {
+        let path = inside.join(name);
+        match is_directory(&root.join(&path)) {
+            true => list(root, &path, found)?,
+            false => found.push(path),
         }
     }
     Ok(())
 }
 
-fn all(_: &str) -> bool {
-    true
+fn is_directory(path: &Path) -> bool {
+    path.is_dir() && !path.is_symlink()
+}
+
+/// What a command itself wrote into a directory.
+enum Own {
+    /// The paths that the marker lists; a directory that an earlier version listed is its own with all that is in it.
+    Listed(Vec<PathBuf>),
+    /// Of a version without a marker.
+    Unlisted,
+}
+
+impl Own {
+    fn of(directory: &Path) -> Own {
+        match read_regular_text(&directory.join(MARKER)) {
+            Ok(marker) => {
+                Own::Listed(marker.lines().skip(1).map(PathBuf::from).chain([PathBuf::from(MARKER)]).collect())
+            }
+            Err(_) => Own::Unlisted,
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        match self {
+            Own::Listed(paths) => paths.iter().any(|own| own == path),
+            Own::Unlisted => {
+                let end = path.extension().unwrap_or_default();
+                path.components().count() == 1 && ["parquet", "svg", "html", "json"].iter().any(|own| end == *own)
+            }
+        }
+    }
+}
+
+/// Links, or copies, what is in `old` and is not the command's `own` into `new`.
+fn keep_foreign(old: &Path, new: &Path, inside: &Path, own: &Own, command: &'static str) -> Result<(), OutputError> {
+    for name in entries(&old.join(inside))? {
+        let path = inside.join(name);
+        let (from, to) = (old.join(&path), new.join(&path));
+        if own.has(&path) {
+            continue;
+        }
+        if is_directory(&from) && (is_directory(&to) || !to.exists()) {
+            if entries(&from)?.is_empty() {
+                fs::create_dir_all(&to).map_err(FileError::io("create the directory", &to))?;
+            }
+            keep_foreign(old, new, &path, own, command)?;
+            continue;
+        }
+        if to.exists() || to.is_symlink() {
+            let found = path.to_string_lossy().into_owned();
+            return Err(OutputError::Foreign { path: old.to_path_buf(), command, found });
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(FileError::io("create the directory", parent))?;
+        }
+        fs::hard_link(&from, &to)
+            .or_else(|_| fs::copy(&from, &to).map(|_| ()))
+            .map_err(FileError::io("keep", &from))?;
+    }
+    Ok(())
 }
 
 /// Versions before 0.2 left no marker, but a sealed list of their files, as they do today.
@@ -316,6 +388,11 @@ mod tests {
         write(&place, &[("x", "2")]).unwrap();
         assert!(place.join("mine/a.svg").exists());
         fs::remove_dir_all(place.join("mine")).unwrap();
+        // Where the command wants to write later, they are not replaced.
+        fs::write(place.join("y"), "mine").unwrap();
+        assert!(write(&place, &[("y", "2")]).unwrap_err().to_string().contains("holds y, which"));
+        assert_eq!(fs::read_to_string(place.join("y")).unwrap(), "mine");
+        fs::remove_file(place.join("y")).unwrap();
         assert_eq!(
             (names(&place), fs::read_to_string(place.join("x")).unwrap()),
             (vec![MARKER.into(), "x".into()], "2".into())
@@ -339,6 +416,11 @@ mod tests {
         assert!(write(&place, &[]).is_err());
         assert_eq!((names(&place).len(), names(root.path())), (2, vec!["runs".into()]));
         assert!(matches!(write(&root.path().join("runs/manifest.json"), &[]), Err(OutputError::File(_))));
+        // Among the runs of a study it would be taken for one.
+        assert!(OutputDirectory::claim(&root.path().join("runs/new"), "report").is_ok());
+        fs::create_dir(place.join("a")).unwrap();
+        fs::write(place.join("a").join(COORDINATES), "").unwrap();
+        assert!(matches!(write(&root.path().join("runs/new/x"), &[]), Err(OutputError::AmongRuns { .. })));
     }
 
     #[test]

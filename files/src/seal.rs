@@ -49,20 +49,27 @@ pub fn sealed<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
-/// Checks that the JSON text `bytes` is the one that was sealed, to the byte; but for line ends, which programs that copy
-/// texts to Windows write as two bytes.
+/// A text without the byte order mark that some programs put before a text that they copy.
+pub fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Checks that the JSON text `bytes` is the one that was sealed, to the byte; but for a byte order mark and line ends, which programs
+/// that copy texts to Windows write as two bytes.
 ///
 /// # Errors
 /// It has no seal, or was altered since.
 pub fn check_seal(bytes: &[u8]) -> Result<(), SealError> {
+    let bytes = unmarked(bytes);
     match check_sealed(bytes) {
         Err(SealError::Broken) if bytes.ends_with(b"\r\n") => check_sealed(&with_single_line_ends(bytes)),
         checked => checked,
     }
 }
 
-/// SHA-256 of a sealed text as it was written, whatever line ends a copy of it has.
+/// SHA-256 of a sealed text as it was written, whatever line ends a copy of it has, and whether it has a byte order mark.
 pub fn sha256_of_sealed(bytes: &[u8]) -> String {
+    let bytes = unmarked(bytes);
     if bytes.ends_with(b"\r\n") { sha256(&with_single_line_ends(bytes)) } else { sha256(bytes) }
 }
 
@@ -143,6 +150,10 @@ mod tests {
     fn line_ends_of_another_system_are_no_alteration() {
         let text = String::from_utf8(sealed(&small()).unwrap()).unwrap();
         check_seal(text.replace('\n', "\r\n").as_bytes()).unwrap();
+        for copy in [format!("\u{feff}{text}"), format!("\u{feff}{}", text.replace('\n', "\r\n"))] {
+            check_seal(copy.as_bytes()).unwrap();
+            assert_eq!(sha256_of_sealed(copy.as_bytes()), sha256(text.as_bytes()));
+        }
         let altered = text.replace('\n', "\r\n").replace("2.5", "2.6");
         assert_eq!(check_seal(altered.as_bytes()), Err(SealError::Broken));
     }
