@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchReader};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, UInt64Type};
 use arrow::error::ArrowError;
-use cograd_files::{check_file, check_seal, sha256};
+use cograd_files::{check_file, check_seal, sha256_of_sealed, unmarked};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::{Kind, ResultsError, Summary};
@@ -76,13 +76,13 @@ impl Results {
         };
         let wrong = |message: String| ResultsError::Summary { path: path.clone(), message };
         check_seal(&text).map_err(|error| wrong(error.to_string()))?;
-        let summary: Summary = serde_json::from_slice(&text)
+        let summary: Summary = serde_json::from_slice(unmarked(&text))
             .map_err(|error| wrong(format!("it is of another version of the program ({error})")))?;
         let is_name = |name: &&String| Path::new(name).file_name().is_some_and(|file| file == name.as_str());
         if let Some(name) = summary.files.keys().find(|name| !is_name(name)) {
             return Err(wrong(format!("it lists a file outside of its directory: {name}")));
         }
-        Ok(Results { directory: directory.to_path_buf(), summary, summary_sha256: sha256(&text) })
+        Ok(Results { directory: directory.to_path_buf(), summary, summary_sha256: sha256_of_sealed(&text) })
     }
 
     /// An error unless every file is as the summary lists it.

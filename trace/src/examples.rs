@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 use parquet::file::metadata::KeyValue;
 
 use crate::TraceError;
-use crate::schema::{self, Kind, Wanted, is_text, type_name};
+use crate::schema::{self, Kind, Wanted, is_text, present, type_name};
 use crate::table::{Column, Table, read_table, row_error, write_table};
 
 /// Columns that say which examples were recorded; all others are free.
@@ -147,7 +147,7 @@ pub(crate) fn columns(path: &Path) -> Result<Vec<(String, String)>, TraceError> 
     let usable = fields.filter(|field| !KEYS.contains(&field.name().as_str()) && is_usable(field.data_type()));
     let mut columns: Vec<(String, String)> =
         usable.map(|field| (field.name().clone(), type_name(field.data_type()))).collect();
-    let kind = |name: &str| metadata.schema().field_with_name(name).ok().map(|field| family(field.data_type()));
+    let kind = |name: &str| present(metadata.schema(), name).map(|field| family(field.data_type()));
     let comparable =
         matches!((kind(LABEL), kind(ORIGINAL_LABEL)), (Some(Some(left)), Some(Some(right))) if left == right);
     if comparable && kind(PRISTINE).is_none() {
@@ -217,7 +217,7 @@ fn check_pristine(pristine: &ExampleColumn, derived: &[Option<bool>]) -> Result<
 
 fn read_free(path: &Path, name: &str) -> Result<Option<ExampleColumn>, TraceError> {
     let (_, metadata) = schema::open(path, &[])?;
-    let Ok(field) = metadata.schema().field_with_name(name) else { return Ok(None) };
+    let Some(field) = present(metadata.schema(), name) else { return Ok(None) };
     let (mut column, kind) = match family(field.data_type()) {
         Some(0) => (ExampleColumn::Booleans(Vec::new()), Kind::Any),
         Some(1) => (ExampleColumn::Integers(Vec::new()), Kind::Any),

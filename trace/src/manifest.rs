@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::version_2::{self, Earlier};
 use crate::{Conditions, Task, TraceError};
-use cograd_files::{FileEntry, SealError, check_seal, seal_of, sealed, write_atomically};
+use cograd_files::{FileEntry, SealError, check_seal, seal_of, sealed, unmarked, write_atomically};
 
 /// Names of the files of a run, relative to its directory.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -80,21 +80,22 @@ impl Manifest {
             }
             Err(error) => return Err(TraceError::io("read", &path)(error)),
         };
+        let text = unmarked(&text);
         let syntax = |source| TraceError::ManifestSyntax { path: path.clone(), source };
         // The version first: another version may have other fields.
-        let Version { format_version } = serde_json::from_slice(&text).map_err(syntax)?;
+        let Version { format_version } = serde_json::from_slice(text).map_err(syntax)?;
         if !(1..=u64::from(FORMAT_VERSION)).contains(&format_version) {
             return Err(TraceError::FormatVersion { path, found: format_version });
         }
-        match check_seal(&text) {
+        match check_seal(text) {
             Ok(()) => {}
             // The first version has none.
             Err(SealError::Missing) if format_version == 1 => {}
             Err(error) => return Err(TraceError::Altered { path, message: error.to_string() }),
         }
         let (mut manifest, earlier) = match format_version {
-            1 | 2 => version_2::read_manifest(&text).map(|(manifest, earlier)| (manifest, Some(earlier))),
-            _ => serde_json::from_slice::<Manifest>(&text).map(|manifest| (manifest, None)),
+            1 | 2 => version_2::read_manifest(text).map(|(manifest, earlier)| (manifest, Some(earlier))),
+            _ => serde_json::from_slice::<Manifest>(text).map(|manifest| (manifest, None)),
         }
         .map_err(syntax)?;
         if manifest.population_examples == 0 {

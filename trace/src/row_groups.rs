@@ -439,6 +439,9 @@ fn leaf(path: &Path, metadata: &ParquetMetaData, wanted: &Wanted) -> Result<Opti
         return Ok(None);
     };
     let (column, nested) = (found.column(leaf), i16::from(width(wanted) > 0));
+    if wanted.optional && column.logical_type_ref() == Some(&LogicalType::Unknown) {
+        return Ok(None);
+    }
     let physical = match wanted.kind {
         Kind::Step => column.physical_type() == Physical::INT64,
         Kind::ExampleId => column.physical_type() == Physical::INT32,

@@ -159,6 +159,11 @@ pub(crate) fn open(path: &Path, wanted: &[Wanted]) -> Result<(File, ArrowReaderM
     Ok((file, metadata))
 }
 
+/// The field of a column, if there is one: a column of Arrow's type of nulls, which other writers give one of nulls only, is none.
+pub(crate) fn present<'a>(schema: &'a Schema, name: &str) -> Option<&'a Field> {
+    schema.field_with_name(name).ok().filter(|field| *field.data_type() != DataType::Null)
+}
+
 fn check_column(path: &Path, wanted: &Wanted, found: &Schema) -> Result<(), TraceError> {
     let error = |found| TraceError::Column {
         path: path.to_path_buf(),
@@ -168,6 +173,7 @@ fn check_column(path: &Path, wanted: &Wanted, found: &Schema) -> Result<(), Trac
     };
     match found.field_with_name(&wanted.name) {
         Ok(field) if wanted.kind.accepts(field.data_type()) => Ok(()),
+        Ok(_) if wanted.optional && present(found, &wanted.name).is_none() => Ok(()),
         Ok(field) => Err(error(format!("is {}", type_name(field.data_type())))),
         Err(_) if wanted.optional => Ok(()),
         Err(_) => {

@@ -17,7 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::schema::{self, Kind, Wanted};
+use crate::schema::{self, Kind, Wanted, present};
 use crate::{FORMAT_VERSION, TraceError};
 
 /// Rows decoded at a time.
@@ -151,7 +151,9 @@ pub(crate) fn read_table(
     schema::guarded(path, || {
         let names = wanted.iter().map(|column| column.name.as_str());
         let roots = metadata.schema().fields().iter().map(|field| field.name().as_str());
-        let roots = roots.enumerate().filter(|(_, root)| names.clone().any(|name| name == *root));
+        let is_wanted =
+            |root: &str| names.clone().any(|name| name == root) && present(metadata.schema(), root).is_some();
+        let roots = roots.enumerate().filter(|(_, root)| is_wanted(root));
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.map(|(root, _)| root));
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_projection(mask)

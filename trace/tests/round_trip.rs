@@ -5,7 +5,9 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch, UInt32Array};
 use cograd_trace::{
     Condition, Conditions, Coordinate, ExampleColumn, Examples, Layer, Metric, Parameter, PopulationLayer,
     PopulationRows, Run, RunDescription, RunWriter, SelfCheck, SkippedStep, Status, Study, Task, TraceError,
@@ -506,6 +508,24 @@ fn the_population_may_be_of_several_workers_too() {
     let run = Run::open(&run).unwrap();
     run.verify().unwrap();
     assert_eq!(common::read_population(&run).unwrap(), common::expected_population());
+}
+
+#[test]
+fn a_column_of_nulls_without_a_type_is_none() {
+    let study = tempfile::tempdir().unwrap();
+    record(study.path()).unwrap();
+    let sampled: Vec<bool> = (0..TRAIN as u32).map(|id| SAMPLED.contains(&id)).collect();
+    let columns: [(&str, ArrayRef, bool); 4] = [
+        ("example_id", Arc::new(UInt32Array::from_iter_values(0..TRAIN as u32)), false),
+        ("sampled", Arc::new(BooleanArray::from(sampled)), false),
+        ("learned_step", Arc::new(NullArray::new(TRAIN)), true),
+        ("population", Arc::new(NullArray::new(TRAIN)), true),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    replace(&directory(study.path()), "examples.parquet", &batch, TRAIN, WriterProperties::default());
+    let run = Run::open(&directory(study.path())).unwrap();
+    assert_eq!(run.examples().unwrap().sampled_ids(), SAMPLED);
+    assert_eq!((run.example_column("learned_step").unwrap(), run.example_columns().unwrap()), (None, Vec::new()));
 }
 
 #[test]
