@@ -265,7 +265,7 @@ fn tested(values: LazyFrame, keys: &[(String, Kind)], studies: [u64; 2]) -> Pola
     let difference = col("_mean_a") - col("_mean_b");
     let rounding = lit(zero::ROUNDINGS * f64::EPSILON) * seeds * (col("_mean_a").abs() + col("_mean_b").abs());
     let difference = when(difference.clone().abs().gt(rounding)).then(difference).otherwise(lit(0.0));
-    Ok(joined.with_column(difference.alias("difference")))
+    Ok(joined.with_column(frame::finite(difference).alias("difference")))
 }
 
 /// Of every run of both studies, the mean of a curve over the steps at which all of them have a value; without a step.

@@ -23,21 +23,24 @@ pub(crate) struct ExampleFile {
 const ID: &str = "example_id";
 const GROUP: &str = "group";
 
-/// Reads column `example_id`, and column `group` if it is asked for. A file that begins as Parquet does is Parquet; any other
+/// Reads column `example_id`, and column `group` if it is asked for, of a run of so many `examples`. A file that begins as Parquet does is Parquet; any other
 /// is CSV with the names of the columns in its first line.
 ///
 /// # Errors
-/// The file cannot be read, lacks a column, or an entry is missing or of another kind.
-pub(crate) fn read(path: &Path, with_group: bool) -> Result<ExampleFile, AnalysisError> {
+/// The file cannot be read, lacks a column, has more rows than there are examples, or an entry is missing or of another kind.
+pub(crate) fn read(path: &Path, with_group: bool, examples: usize) -> Result<ExampleFile, AnalysisError> {
     let bytes =
         cograd_files::read_regular(path).map_err(|source| AnalysisError::Input { path: path.to_path_buf(), source })?;
-    let rows = if bytes.starts_with(b"PAR1") { from_parquet(bytes, with_group) } else { from_csv(&bytes, with_group) };
+    let rows = match bytes.starts_with(b"PAR1") {
+        true => from_parquet(bytes, with_group, examples),
+        false => from_csv(&bytes, with_group),
+    };
     rows.map_err(|message| AnalysisError::ExampleFile { path: path.to_path_buf(), message })
 }
 
-fn from_parquet(bytes: Vec<u8>, with_group: bool) -> Result<ExampleFile, String> {
+fn from_parquet(bytes: Vec<u8>, with_group: bool, examples: usize) -> Result<ExampleFile, String> {
     // Only the two columns are read, and a panic of the reader on a damaged file is an error of the file.
-    let read = std::panic::catch_unwind(move || read_columns(bytes, with_group));
+    let read = std::panic::catch_unwind(move || read_columns(bytes, with_group, examples));
     let columns = read.unwrap_or_else(|_| Err("it is damaged".to_string()))?;
     let example_ids = texts(&columns[0], ID)?;
     let example_ids = example_ids.iter().enumerate().map(|(row, text)| id(text, || format!("row {row}")));
@@ -47,7 +50,7 @@ fn from_parquet(bytes: Vec<u8>, with_group: bool) -> Result<ExampleFile, String>
 }
 
 /// The columns `example_id` and, if it is asked for, `group`.
-fn read_columns(bytes: Vec<u8>, with_group: bool) -> Result<Vec<ArrayRef>, String> {
+fn read_columns(bytes: Vec<u8>, with_group: bool, examples: usize) -> Result<Vec<ArrayRef>, String> {
     let damaged = |error: String| format!("it is damaged: {error}");
     cograd_files::check_parquet_schema(Cursor::new(&bytes)).map_err(|error| damaged(error.to_string()))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
@@ -66,6 +69,10 @@ fn read_columns(bytes: Vec<u8>, with_group: bool) -> Result<Vec<ArrayRef>, Strin
             }
             _ => {}
         }
+    }
+    let rows: i64 = builder.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
+    if rows > examples as i64 {
+        return Err(format!("it has {rows} rows, but there are {examples} examples, each of which it may name once"));
     }
     let chunks = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
     let mut read =
@@ -186,7 +193,7 @@ mod tests {
     fn read_bytes(bytes: &[u8], with_group: bool) -> Result<ExampleFile, AnalysisError> {
         let file = NamedTempFile::new().unwrap();
         fs::write(file.path(), bytes).unwrap();
-        read(file.path(), with_group)
+        read(file.path(), with_group, 100)
     }
 
     fn message(bytes: &[u8]) -> String {
@@ -245,8 +252,9 @@ mod tests {
 
     #[test]
     fn a_pipe_or_a_device_is_not_waited_for() {
-        let error = read(Path::new("/dev/zero"), true).unwrap_err().to_string();
-        let why = std::error::Error::source(&read(Path::new("/dev/zero"), true).unwrap_err()).map(ToString::to_string);
+        let error = read(Path::new("/dev/zero"), true, 1).unwrap_err().to_string();
+        let why =
+            std::error::Error::source(&read(Path::new("/dev/zero"), true, 1).unwrap_err()).map(ToString::to_string);
         assert!(error.contains("/dev/zero") && why.unwrap().contains("not a regular file"), "{error}");
     }
 
@@ -260,6 +268,11 @@ mod tests {
         assert!(message(b"example_id,group\n1,\"a\n").contains("begins in line 2 has no end"));
         assert!(message(&[0xff, 0xfe, 0]).contains("neither Parquet nor text"));
         assert!(message(b"PAR1 and no more").contains("damaged"));
+        let many = parquet(vec![
+            (ID, Arc::new(UInt32Array::from_iter_values(0..101))),
+            (GROUP, Arc::new(StringArray::from(vec!["a"; 101]))),
+        ]);
+        assert!(message(&many).contains("it has 101 rows, but there are 100 examples"));
         let missing = parquet(vec![
             (ID, Arc::new(UInt32Array::from(vec![Some(1), None]))),
             (GROUP, Arc::new(StringArray::from(vec!["a", "b"]))),
@@ -268,6 +281,6 @@ mod tests {
         let fractions =
             parquet(vec![(ID, Arc::new(UInt32Array::from(vec![1]))), (GROUP, Arc::new(Float64Array::from(vec![0.5])))]);
         assert!(message(&fractions).contains("column `group` is Float64"));
-        assert!(matches!(read(Path::new("nowhere.csv"), true), Err(AnalysisError::Input { .. })));
+        assert!(matches!(read(Path::new("nowhere.csv"), true, 1), Err(AnalysisError::Input { .. })));
     }
 }

@@ -54,7 +54,7 @@ impl Groups {
 
     fn of_file(path: &Path, run: &str, examples: usize, analysed: &[u32]) -> Result<Groups, AnalysisError> {
         let error = |message| AnalysisError::ExampleFile { path: path.to_path_buf(), message };
-        let file = example_file::read(path, true)?;
+        let file = example_file::read(path, true, examples)?;
         let names = names_of(&file).map_err(error)?;
         let mut of_example = vec![None; examples];
         for (&id, group) in file.example_ids.iter().zip(&file.groups) {
@@ -168,7 +168,8 @@ pub(crate) fn texts(values: &ExampleColumn) -> Vec<Option<String>> {
     }
     match values {
         ExampleColumn::Integers(values) => all(values),
-        ExampleColumn::Numbers(values) => all(values),
+        // −0 is 0.
+        ExampleColumn::Numbers(values) => values.iter().map(|value| value.map(|v| (v + 0.0).to_string())).collect(),
         ExampleColumn::Texts(values) => values.clone(),
         ExampleColumn::Booleans(values) => all(values),
     }

@@ -88,7 +88,7 @@ impl Selection {
         let ids: Option<BTreeSet<u32>> = match examples {
             ExampleSelection::Ids(_) => None,
             ExampleSelection::File(path) => {
-                let ids: BTreeSet<u32> = example_file::read(path, false)?.example_ids.into_iter().collect();
+                let ids: BTreeSet<u32> = example_file::read(path, false, m)?.example_ids.into_iter().collect();
                 if let Some(id) = ids.last().filter(|&&id| id as usize >= m) {
                     let message = format!("it names example {id}, but run {run} has examples 0 to {}", m - 1);
                     return Err(AnalysisError::ExampleFile { path: path.clone(), message });

@@ -13,6 +13,7 @@ use polars::prelude::*;
 use statrs::function::beta::checked_beta_reg;
 
 use super::student_t;
+use crate::frame::finite;
 
 /// Adds the columns t, freedom, p, lower and upper, from sd and seeds of both sides (`_sd_a`, `seeds_a`, …) and their
 /// `difference`; null with fewer than two values on a side, or if neither side has any spread.
@@ -28,7 +29,7 @@ pub(crate) fn with_tests(rows: LazyFrame) -> PolarsResult<DataFrame> {
     let variance = part("a") + part("b");
     let squares = |side: &str| part(side) * part(side) / (seeds(side) - lit(1.0));
     let freedom = variance.clone() * variance.clone() / (squares("a") + squares("b"));
-    let tested = variance.clone().gt(lit(0.0)).and(freedom.clone().is_finite());
+    let tested = variance.clone().gt(lit(0.0)).and(freedom.clone().is_finite()).and(col("difference").is_finite());
     let where_tested = |value: Expr| when(tested.clone()).then(value).otherwise(lit(NULL));
     let mut rows = rows
         .with_columns([
@@ -45,7 +46,10 @@ pub(crate) fn with_tests(rows: LazyFrame) -> PolarsResult<DataFrame> {
     rows.with_column(Column::new("_quantile".into(), quantiles))?;
     let half = || col("_quantile") * col("_deviation");
     rows.lazy()
-        .with_columns([(col("difference") - half()).alias("lower"), (col("difference") + half()).alias("upper")])
+        .with_columns([
+            finite(col("difference") - half()).alias("lower"),
+            finite(col("difference") + half()).alias("upper"),
+        ])
         .collect()
 }
 

@@ -24,6 +24,8 @@ pub const STATISTIC: Statistic = Statistic {
     compute: Compute::Pairs(compute),
 };
 
+/// What is so small beside the largest entry changes no eigenvalue; the square of its square would vanish.
+const NEGLIGIBLE: f64 = 1e-70;
 /// Sweeps of the QL iteration for one eigenvalue, at most: a handful is usual.
 const SWEEPS: usize = 60;
 /// Accumulators of a sum, the same on every machine so that results are.
@@ -38,7 +40,11 @@ fn compute(part: &Part, _: &Sample, series: &mut Series<'_>) {
 /// `None` where every gradient is 0, or a value is not finite.
 pub fn value(gram: &Gram) -> Option<f64> {
     let n = gram.examples();
-    let matrix: Vec<f64> = (0..n * n).map(|place| gram.inner(place / n, place % n)).collect();
+    let mut matrix: Vec<f64> = (0..n * n).map(|place| gram.inner(place / n, place % n)).collect();
+    // By a power of two, which rounds nothing: its squares are to be neither too small nor too large for a number.
+    let largest = (0..n).map(|place| matrix[place * n + place]).fold(0.0, f64::max);
+    let unit = if largest > 0.0 && largest.is_finite() { 2.0_f64.powi(-(largest.log2() as i32)) } else { 1.0 };
+    matrix.iter_mut().for_each(|value| *value *= unit);
     let eigenvalues = eigenvalues(matrix, n)?;
     let largest = eigenvalues.iter().fold(0.0_f64, |largest, &value| largest.max(value));
     let zero = largest * n as f64 * f64::EPSILON;
@@ -74,7 +80,7 @@ impl NullaryFnOnce for Tridiagonal<'_> {
             diagonal[last] = row[last];
             let reflector = &mut row[..last];
             let square = dot(reflector, reflector);
-            if square == 0.0 {
+            if square <= NEGLIGIBLE * NEGLIGIBLE {
                 continue;
             }
             let pivot = reflector[last - 1];
@@ -192,6 +198,20 @@ mod tests {
     fn two_orthogonal_gradients_by_hand() {
         // λ = 9 and 1: p = 0.9 and 0.1, exp(−0.9 ln 0.9 − 0.1 ln 0.1).
         close(rank(&[3.0, 0.0, 0.0, 1.0], 2), (-0.9 * 0.9_f64.ln() - 0.1 * 0.1_f64.ln()).exp());
+    }
+
+    #[test]
+    fn neither_small_gradients_nor_small_ones_beside_large_ones_are_too_small() {
+        let gradients = [3.0, 0.0, 0.0, 1.0, 0.5, 0.25];
+        let expected = rank(&gradients, 3).unwrap();
+        for power in [-140, -60, 60, 120] {
+            let scaled = gradients.map(|value| value * 2.0_f64.powi(power));
+            assert_eq!(rank(&scaled, 3), Some(expected), "2^{power}");
+        }
+        for small in [1e-34, 1e-37, 1e-42] {
+            let others = (1..20).flat_map(|k| [0.0, small * f64::from(k), small, 0.0]);
+            close(rank(&[1.0, 0.0, 0.0, 0.0].into_iter().chain(others).collect::<Vec<_>>(), 20), 1.0);
+        }
     }
 
     #[test]

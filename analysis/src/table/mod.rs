@@ -70,8 +70,12 @@ impl Moments {
     /// squared: the smallest numbers have one too.
     fn new(values: &[f64]) -> Moments {
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let mean = match values.iter().sum::<f64>() / n {
+            // Their sum may be beyond the largest number, their mean is not.
+            mean if mean.is_infinite() => values.iter().map(|value| value / largest).sum::<f64>() / n * largest,
+            mean => mean,
+        };
         let farthest = values.iter().fold(0.0_f64, |farthest, value| farthest.max((value - mean).abs()));
         let spread = || {
             let squares: f64 = values.iter().map(|value| ((value - mean) / largest).powi(2)).sum();
