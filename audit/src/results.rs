@@ -61,7 +61,8 @@ impl Results {
             }
         };
         claims.push(files::seal("the summary's seal is that of its text", SUMMARY, &text));
-        let summary: Summary = match serde_json::from_slice(&text) {
+        let text = cograd_files::unmarked(&text);
+        let summary: Summary = match serde_json::from_slice(text) {
             Ok(summary) => summary,
             Err(error) => {
                 claims.push(Claim::fail(published, SUBJECT, format!("{SUMMARY}: {error}; analyse again")));
@@ -69,7 +70,7 @@ impl Results {
             }
         };
         let fields = "the summary has the fields that it should";
-        let whole = serde_json::from_slice::<Json>(&text).ok();
+        let whole = serde_json::from_slice::<Json>(text).ok();
         claims.push(match serde_json::to_value(&summary).ok() == whole {
             true => Claim::pass(fields, SUMMARY, "no other"),
             false => Claim::fail(fields, SUMMARY, "it has others, or is of another version; analyse again"),

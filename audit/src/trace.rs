@@ -54,6 +54,8 @@ pub(crate) struct SampleStep {
     pub step: i64,
     /// Contributions and self terms of the analysed examples over the recorded coordinates of each layer.
     pub layers: Vec<Terms>,
+    /// Whether the gradients may have been stored as f16: those of other programs.
+    pub is_half: bool,
     /// Against the snapshot, if the step has one.
     pub recomputed: Option<Tally>,
     /// If the step was analysed.
@@ -107,10 +109,11 @@ impl Trace {
             },
             inputs: None,
             norms: run.gradient_norms()?,
-            widths: run.network_widths()?.filter(|_| has_cross_entropy(run.manifest())),
+            widths: run.network_widths()?,
             networks: BTreeMap::new(),
             parameters,
         };
+        trace.widths = trace.widths.take().filter(|widths| trace.is_known(widths));
         let inputs = run.inputs()?;
         let width = trace.widths.as_deref().map(|widths| widths[0]);
         let width = width.or_else(|| Some(inputs.as_ref()?.first()?.shape.iter().skip(1).product()));
@@ -121,6 +124,20 @@ impl Trace {
             }
         }
         Ok(trace)
+    }
+
+    /// Whether the audit computes what a network of these widths was trained with: the cross-entropy of a label that is the number of an
+    /// output, in f32 or f64. Another program may count labels from 1, or leave some out.
+    fn is_known(&self, widths: &[usize]) -> bool {
+        let classes = widths.last().copied().unwrap_or_default();
+        let is_output = |example| self.examples.class(example).is_some_and(|class| class < classes);
+        let begins_at_0 = || (0..self.examples.count).any(|example| self.examples.class(example) == Some(0));
+        let are_outputs =
+            || (0..self.examples.count).all(|example| !self.examples.has_label(example) || is_output(example));
+        let manifest = self.manifest();
+        has_cross_entropy(manifest)
+            && is_precise(manifest)
+            && (is_ours(manifest) || self.examples.label.is_none() || (begins_at_0() && are_outputs()))
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -236,6 +253,7 @@ impl Trace {
                 rows.filter(|(example, _)| selection.has_example(**example)).map(|(_, row)| row).collect();
             Ok(SampleStep {
                 step: of_step.step,
+                is_half: self.is_half(&of_step),
                 layers: self.layers.iter().map(|layer| terms(&rows, &layer.places)).collect(),
                 recomputed: self.recompute(&of_step),
                 coherence: setting
@@ -245,14 +263,20 @@ impl Trace {
         })
     }
 
+    fn is_half(&self, of_step: &StepGradients<'_>) -> bool {
+        !is_ours(self.manifest()) && gradients::are_halves(of_step.values)
+    }
+
     fn recompute(&self, of_step: &StepGradients<'_>) -> Option<Tally> {
         let network = self.networks.get(&of_step.step)?;
         self.inputs.as_ref()?;
         let place = |(parameter, index): &(usize, u64)| WeightPosition::new(&self.parameters[*parameter], *index);
         let places: Vec<Option<WeightPosition>> = self.coordinates.iter().map(place).collect();
+        let is_half = self.is_half(of_step);
         Some(self.each_sampled(|example, row, input, tally| {
             let recorded = &of_step.values[row * of_step.coordinates..(row + 1) * of_step.coordinates];
             if let Some(label) = self.examples.class(example) {
+                let recorded = (recorded, is_half);
                 gradients::check(network, &network.forward(input), label, recorded, &places, example, tally);
             }
         }))
@@ -316,9 +340,17 @@ fn sums(layer: &PopulationLayer<'_>) -> [f64; 3] {
     [sum, size, layer.self_terms.map_or(f64::NAN, |self_terms| self_terms.iter().sum())]
 }
 
-/// Whether an example's loss is the cross-entropy of its label, as far as the run says.
+/// Whether an example's loss is the cross-entropy of its label and nothing more, as far as the run says.
 fn has_cross_entropy(manifest: &Manifest) -> bool {
-    manifest.task.loss.as_deref().is_none_or(|loss| loss.to_lowercase().replace('-', " ").contains("cross entropy"))
+    let plain = ["cross entropy", "softmax cross entropy", "categorical cross entropy", "ce"];
+    let words = |loss: &str| loss.trim().to_lowercase().replace(['-', '_'], " ");
+    manifest.task.loss.as_deref().is_none_or(|loss| plain.contains(&words(loss).as_str()))
+}
+
+/// Whether the run was computed in f32 or f64, as far as it says.
+fn is_precise(manifest: &Manifest) -> bool {
+    let is_short = |dtype: &str| ["16", "8", "half"].iter().any(|word| dtype.to_lowercase().contains(word));
+    !manifest.task.dtype.as_deref().is_some_and(is_short)
 }
 
 /// The rows of the one tensor of so many columns.

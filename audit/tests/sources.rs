@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, UInt64Array,
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, UInt8Array, UInt64Array,
 };
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type, Int64Type, Schema, UInt8Type,
+};
 use cograd_audit::{Audit, Claim, Sources, Verdict, audit_with};
 use cograd_recorder::{Experiment, record};
 use support::{Silent, read, seal, write};
@@ -313,6 +315,67 @@ fn labels_that_are_too_large_are_not_checkable_where_another_program_wrote_them(
     fs::write(&manifest, text.replace("cograd-recorder", "another-recorder")).expect("written");
     study.seal();
     assert_eq!(found(&study.audits()[0]), [Verdict::NotCheckable]);
+}
+
+/// The run becomes that of another program, with this change of its manifest.
+fn foreign(study: &Study, change: [&str; 2]) {
+    let manifest = study.run().join("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("readable").replace("cograd-recorder", "another-recorder");
+    assert!(text.contains(change[0]));
+    fs::write(&manifest, text.replace(change[0], change[1])).expect("written");
+    study.seal();
+}
+
+fn count_labels_from_1(batch: RecordBatch) -> RecordBatch {
+    ["label", "original_label"].into_iter().fold(batch, |batch, name| {
+        let labels = batch.column_by_name(name).expect("labels").as_primitive::<UInt8Type>();
+        let labels: UInt8Array = labels.unary(|label| label + 1);
+        with(&batch, name, Arc::new(labels))
+    })
+}
+
+fn store_as_f16(batch: RecordBatch) -> RecordBatch {
+    let gradients = batch.column_by_name("gradient").expect("gradients").as_fixed_size_list();
+    let DataType::FixedSizeList(field, width) = gradients.data_type().clone() else { panic!("no list") };
+    type Half = <Float16Type as ArrowPrimitiveType>::Native;
+    let halves: Float32Array =
+        gradients.values().as_primitive::<Float32Type>().unary(|value| Half::from_f32(value).to_f32());
+    let halves = FixedSizeListArray::try_new(field, width, Arc::new(halves), None).expect("a list");
+    with(&batch, "gradient", Arc::new(halves))
+}
+
+#[test]
+fn snapshots_of_another_program_are_checked_where_loss_labels_and_digits_are_known() {
+    let same = ["format_version", "format_version"];
+    let (snapshots, parts) =
+        ("recorded gradients are those of the snapshots", "the sample's self terms are parts of the population's");
+    let found = |study: &Study, claim: &str| {
+        let audit = &study.audits()[0];
+        let claims = audit.claims.iter().filter(|of| of.claim == claim && of.subject == SGD);
+        claims.map(|of| of.verdict).collect::<Vec<_>>()
+    };
+    for (change, verdict) in [
+        (same, Verdict::Pass),
+        (["\"cross-entropy\"", "\"label-smoothed cross-entropy\""], Verdict::NotCheckable),
+        (["\"float32\"", "\"bfloat16\""], Verdict::NotCheckable),
+    ] {
+        let study = Study::record();
+        foreign(&study, change);
+        assert_eq!(found(&study, snapshots), [verdict], "{change:?}");
+    }
+    let study = Study::record();
+    edit(&study.run().join("examples.parquet"), count_labels_from_1);
+    foreign(&study, same);
+    assert_eq!(found(&study, snapshots), [Verdict::NotCheckable]);
+    let study = Study::record();
+    edit(&part(&study.run().join("gradients"), 0), store_as_f16);
+    foreign(&study, same);
+    assert_eq!((found(&study, snapshots), found(&study, parts)), (vec![Verdict::Pass], vec![Verdict::Pass]));
+    // The recorder stores f32.
+    let study = Study::record();
+    edit(&part(&study.run().join("gradients"), 0), store_as_f16);
+    study.seal();
+    assert_eq!(found(&study, snapshots), [Verdict::Fail]);
 }
 
 #[test]

@@ -7,15 +7,20 @@ use crate::tally::{Number, Tally};
 const ROUNDING: f64 = 1e-6;
 /// Below this f32 has no more digits.
 const SMALLEST: f64 = 1e-30;
+/// What is lost of a value that is stored as f16: half a unit of the last of its 11 digits, and of the smallest number.
+const HALF: f64 = 1.0 / 2048.0;
+const SMALLEST_HALF: f64 = 1.0 / 33_554_432.0;
+/// Bits of f32 that f16 has not.
+const NOT_IN_HALF: u32 = (1 << 13) - 1;
 /// Units on the edge of which both sides are tried.
 const MOST_EDGES: usize = 8;
 
-/// Compares one example's recorded gradient, whose values are those at `places`.
+/// Compares one example's recorded gradient, whose values are those at `places`, and may have been stored as f16.
 pub(crate) fn check(
     network: &Network,
     forward: &Forward,
     label: usize,
-    recorded: &[f32],
+    (recorded, is_half): (&[f32], bool),
     places: &[Option<WeightPosition>],
     example: usize,
     tally: &mut Tally,
@@ -24,11 +29,29 @@ pub(crate) fn check(
         let mut tally = Tally::default();
         for (coordinate, (place, &found)) in places.iter().zip(recorded).enumerate() {
             let expected = gradient(forward, backward, *place);
+            let expected = if is_half { stored_as_half(expected) } else { expected };
             tally.close(f64::from(found), expected, || format!("example {example}, coordinate {coordinate}"));
         }
         tally
     });
     tally.add(best);
+}
+
+/// Whether all of these can be f16, in which a trace may store gradients.
+pub(crate) fn are_halves(values: &[f32]) -> bool {
+    values.iter().all(|value| value.to_bits() & NOT_IN_HALF == 0)
+}
+
+/// By how much the squares of so many values that are stored as f16 may add up to more than those of the values themselves, if they
+/// add up to `squares`.
+pub(crate) fn half_squares(values: usize, squares: f64) -> f64 {
+    let smallest = SMALLEST_HALF * (values as f64).sqrt();
+    2.0 * squares.sqrt() * (HALF * squares.sqrt() + smallest) + smallest * smallest
+}
+
+fn stored_as_half(number: Number) -> Number {
+    let lost = number.scale * number.allowed + HALF * number.value.abs() + SMALLEST_HALF;
+    Number { value: number.value, scale: lost, allowed: 1.0 }
 }
 
 /// Compares an example's recorded self term of each layer: ‖δ‖² (‖a‖² + 1).

@@ -51,9 +51,10 @@ fn adds_up(total: f64, layers: &[f64], tally: &mut Tally, place: impl Fn() -> St
     tally.close(total, Number::near(layers.iter().sum(), size), place);
 }
 
-/// An example's self term over some weights of a layer is no larger than that over all of them.
-pub(crate) fn check_sample(sampled: f64, whole: f64, place: impl FnOnce() -> String, tally: &mut Tally) {
-    tally.check(sampled <= whole * (1.0 + ROUNDING) + f64::MIN_POSITIVE, || {
+/// An example's self term over some weights of a layer is no larger than that over all of them, but for what was `lost` in storing
+/// the gradients.
+pub(crate) fn check_sample(sampled: f64, whole: f64, lost: f64, place: impl FnOnce() -> String, tally: &mut Tally) {
+    tally.check(sampled <= whole * (1.0 + ROUNDING) + f64::MIN_POSITIVE + lost, || {
         format!("{}: {sampled:e} over the sampled weights, but {whole:e} over all of the layer", place())
     });
 }

@@ -41,7 +41,7 @@ pub(crate) fn check(directory: &Path, analysis: &Path, holds: bool) -> Vec<Claim
         }
     };
     let mut claims = vec![files::seal(sealed, SUBJECT, &text)];
-    let manifest: Manifest = match serde_json::from_slice(&text) {
+    let manifest: Manifest = match serde_json::from_slice(cograd_files::unmarked(&text)) {
         Ok(manifest) => manifest,
         Err(error) => {
             claims.push(Claim::fail(drawn, SUBJECT, format!("{MANIFEST}: {error}")));

@@ -9,7 +9,7 @@ use cograd_recorder::{Experiment, NetworkKind};
 use cograd_trace::{Manifest, Run, TraceError};
 
 use crate::check::files::{self, Listed};
-use crate::check::{data, examples, experiment, layered, metrics, population, seeds};
+use crate::check::{data, examples, experiment, gradients, layered, metrics, population, seeds};
 use crate::claim::{Claim, Verdict};
 use crate::compare::{Batch, OfRun};
 use crate::options::Selection;
@@ -191,7 +191,9 @@ impl Sampled {
             for (layer, &of_whole) in of_example.iter().flatten().enumerate() {
                 let of_sample = step.layers.get(layer).map_or(0.0, |terms| terms.self_terms[row]);
                 let at = || format!("example {example}, {}, step {}", trace.layers[layer].name, step.step);
-                population::check_sample(of_sample, of_whole, at, &mut self.bounds);
+                let values = trace.layers[layer].places.len();
+                let lost = if step.is_half { gradients::half_squares(values, of_sample) } else { 0.0 };
+                population::check_sample(of_sample, of_whole, lost, at, &mut self.bounds);
             }
         }
     }
@@ -226,7 +228,7 @@ fn seal(directory: &Path, subject: &str) -> Claim {
         Ok(text) => text,
         Err(error) => return Claim::unread(claim, subject, &error, format!("it cannot be read: {error}")),
     };
-    let version = serde_json::from_slice::<serde_json::Value>(&text).ok();
+    let version = serde_json::from_slice::<serde_json::Value>(cograd_files::unmarked(&text)).ok();
     let version = version.and_then(|manifest| manifest.get("format_version")?.as_u64());
     match files::seal(claim, subject, &text) {
         sealed if sealed.verdict == Verdict::Fail && version == Some(1) => {
@@ -329,7 +331,9 @@ fn of_data(trace: &Trace, toml: Option<&str>, data: &Result<(Experiment, Dataset
 /// Why nothing can be recomputed from snapshots, if so.
 fn without_snapshots(trace: &Trace) -> Option<&'static str> {
     if trace.widths.is_none() {
-        Some("its network is not one that the audit knows: it knows fully connected ones, `mlp`")
+        Some(
+            "its network or loss is not one that the audit knows: it knows fully connected networks, `mlp`, with the plain cross-entropy of labels that are numbers of outputs from 0 on, in f32 or f64",
+        )
     } else if trace.inputs.is_none() {
         Some("the run has no inputs.parquet, which holds those of the sampled examples")
     } else if trace.networks().is_empty() {

@@ -16,20 +16,24 @@ pub(crate) fn cells(values: &[f64], quantiles: &[f64]) -> Vec<Value> {
         cells.resize(4, Value::Null);
         return cells;
     }
-    let mean = values.iter().sum::<f64>() / n;
-    let size = values.iter().map(|value| value.abs()).sum::<f64>() / n;
+    // In units of the largest, whose square or sum may be beyond the range of f64.
+    let unit = values.iter().fold(f64::MIN_POSITIVE, |unit, value| unit.max(value.abs()));
+    let mean = values.iter().map(|value| value / unit).sum::<f64>() / n * unit;
+    let size = values.iter().map(|value| value.abs() / unit).sum::<f64>() / n * unit;
     cells.push(Value::near(Some(mean), size));
     if values.len() < 2 {
         cells.resize(4, Value::Null);
         return cells;
     }
-    // In units of the largest, whose square may be beyond the range of f64.
-    let unit = values.iter().fold(f64::MIN_POSITIVE, |unit, value| unit.max(value.abs()));
     let squares = values.iter().map(|value| (value / unit - mean / unit).powi(2));
     let variance = squares.sum::<f64>() / (n - 1.0);
     let quantile = quantiles.get(values.len()).copied().unwrap_or(f64::NAN);
     let half = quantile * (variance / n).sqrt() * unit;
-    let end = |value: f64| Value::Number(Number { value, scale: half + 0.01 * size, allowed: ALLOWED });
+    let end = |value: f64| match value.is_finite() {
+        true => Value::Number(Number { value, scale: half + 0.01 * size, allowed: ALLOWED }),
+        // Beyond the largest number.
+        false => Value::Null,
+    };
     cells.extend([end(mean - half), end(mean + half)]);
     cells
 }
