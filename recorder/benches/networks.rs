@@ -8,6 +8,7 @@ use std::time::Instant;
 use cograd_recorder::NetworkKind;
 use cograd_recorder::architecture::{Trainable, network};
 use cograd_recorder::data::{Dataset, Examples, Values};
+use cograd_recorder::network::Tokens;
 use cograd_recorder::optimizer::{Adam, Optimizer, Update};
 use cograd_recorder::rule::Sgd;
 use cograd_trace::Coordinate;
@@ -58,13 +59,14 @@ fn texts() -> Dataset {
             *token = 1 + ((example * 7919 + place * 104_729) % 8699) as u32;
         }
     }
-    dataset(Values::Tokens { values, vocabulary: 8700 }, &[32], 6)
+    dataset(Values::Tokens { values: Tokens::padded(&values, 32), vocabulary: 8700 }, &[32], 6)
 }
 
 fn dataset(values: Values, shape: &[usize], classes: usize) -> Dataset {
     let labels = (0..EXAMPLES).map(|example| (example % classes) as u8).collect();
     let train = Examples { values, shape: shape.to_vec(), labels };
-    Dataset { test: train.clone(), train, classes, noise_file: None }
+    let class_names = (0..classes).map(|class| class.to_string()).collect();
+    Dataset { test: train.clone(), train, classes, class_names, noise_file: None }
 }
 
 fn measure(

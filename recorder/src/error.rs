@@ -57,6 +57,20 @@ pub enum RecordError {
         /// Why, and what to change.
         advice: &'static str,
     },
+    /// A gradient that is to be recorded, its contribution or a norm is no finite number.
+    #[error("run {run}: at step {step} the {what} is {value}: {advice} and record into a new directory")]
+    Unrecordable {
+        /// Run id.
+        run: String,
+        /// The step.
+        step: u64,
+        /// Which number, and of which training example.
+        what: String,
+        /// NaN or an infinity.
+        value: f64,
+        /// Why, and what to change.
+        advice: &'static str,
+    },
     /// The weights that a run is to begin with are not there, or are of another network.
     #[error("network.initial: {reference}: {problem}")]
     Initial {

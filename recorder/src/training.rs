@@ -15,7 +15,7 @@ use crate::experiment::{Experiment, Rule};
 use crate::initial;
 use crate::minibatches::Minibatches;
 use crate::model::write_population;
-use crate::network::Evaluation;
+use crate::network::{Evaluation, LayerPopulation};
 use crate::noise::noisy_labels;
 use crate::optimizer::Update;
 use crate::preconditioned::Preconditioned;
@@ -160,13 +160,15 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
             ensure_finite(&evaluation, plan, step, "training", |row| sample.examples[row] as usize)?;
             match preconditioned {
                 Some(_) => rows_to_divide = Some(rows),
-                None => writer.write_gradients(step as i64, &rows)?,
+                None => writer.write_gradients(step as i64, &rows).map_err(|problem| unwritten(problem, plan, step))?,
             }
         }
         if is_due(&due.population, step) {
             let population = state.network.population(data.train.inputs(), &labels)?;
             ensure_finite(&population.evaluation, plan, step, "training", |row| row)?;
-            write_population(&mut writer, step, &population.layers)?;
+            ensure_norms(&population.layers, plan, step)?;
+            write_population(&mut writer, step, &population.layers)
+                .map_err(|problem| unwritten(problem, plan, step))?;
         }
         if step == training.steps {
             break;
@@ -180,7 +182,7 @@ pub(crate) fn train(recording: &Recording<'_>, index: usize, plan: &Plan) -> Res
         ensure_finite(&evaluation, plan, step, "training", |row| examples[row] as usize)?;
         if let Some((preconditioned, mut rows)) = preconditioned.as_ref().zip(rows_to_divide) {
             preconditioned.divide(&mut rows, &state.update, step);
-            writer.write_gradients(step as i64, &rows)?;
+            writer.write_gradients(step as i64, &rows).map_err(|problem| unwritten(problem, plan, step))?;
         }
         state.step += 1;
         recording.observer.step(&plan.id, state.step);
@@ -299,6 +301,31 @@ fn refused(problem: RuleError, plan: &Plan, step: u64, minibatch: &[u32]) -> Rec
     }
 }
 
+/// Why something was not written: if it is no finite number, with the run, the step, and what to change.
+fn unwritten(problem: impl Into<RecordError>, plan: &Plan, step: u64) -> RecordError {
+    let (what, value) = match problem.into() {
+        RecordError::Trace(TraceError::NonFinite { example_id, value, .. }) => {
+            (format!("gradient of training example {example_id}"), f64::from(value))
+        }
+        RecordError::Trace(TraceError::NonFinitePopulation { example_id, value, .. }) => {
+            (format!("contribution of training example {example_id} to the gradient"), value)
+        }
+        problem => return problem,
+    };
+    RecordError::Unrecordable { run: plan.id.clone(), step, what, value, advice: advice(plan, step) }
+}
+
+/// An error if the squared norm of the gradient of a layer is no finite number.
+fn ensure_norms(layers: &[LayerPopulation], plan: &Plan, step: u64) -> Result<(), RecordError> {
+    match layers.iter().map(|layer| layer.gradient_norm_sq).find(|norm| !norm.is_finite()) {
+        None => Ok(()),
+        Some(value) => {
+            let (run, what) = (plan.id.clone(), "squared norm of the gradient".to_string());
+            Err(RecordError::Unrecordable { run, step, what, value, advice: advice(plan, step) })
+        }
+    }
+}
+
 fn describe(
     plan: &Plan,
     classes: usize,
@@ -393,7 +420,10 @@ fn chance(labels: &[u8], predictions: &[u8]) -> Option<f64> {
 /// Why what a run computes at a step is no longer finite, and what to change.
 fn advice(plan: &Plan, step: u64) -> &'static str {
     match plan.rule {
-        _ if step == 0 => "no update was made yet: scale the numbers of the data down, or begin with smaller weights,",
+        _ if step == 0 => {
+            "no update was made yet, so the data or the initial weights are too large: scale the columns of the data down, or begin \
+             with smaller weights,"
+        }
         Rule::NormClipped { noise, .. } if noise > 0.0 => {
             "training diverged: lower training.learning_rate, or the noise or the norm of the rule,"
         }

@@ -817,3 +817,37 @@ fn the_class_of_qmnists_rows_of_labels_is_their_first_number() {
     let data = data::load(&experiment.data).unwrap();
     assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![3, 1, 4], vec![1, 0, 2], 5));
 }
+
+/// Two columns of numbers, and labels 2, 4 and 7, in 40 training rows; every first number is `first`.
+fn table(directory: &Path, first: &str) -> String {
+    let rows: String = (0..40).map(|row| format!("{first},{row},{}\n", [4, 2, 7][row % 3])).collect();
+    for name in ["train", "test"] {
+        fs::write(directory.join(format!("{name}.csv")), format!("x,y,label\n{rows}")).unwrap();
+    }
+    let source = format!("source = \"table\"\ndirectory = {:?}", directory.display().to_string());
+    let text = SMALL.replace("source = \"digits\"", &source).replace("batch = 64", "batch = 8");
+    text.replace("steps = 60", "steps = 3").replace("[1, 2]", "[1]")
+}
+
+#[test]
+fn labels_of_a_noise_file_are_those_of_the_data_and_equal_ones_are_pristine() {
+    let [data, study] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let path = data.path().join("labels.txt");
+    let labels_of_file: String = (0..40).map(|row| format!("{}\n", [4, 2, 2][row % 3])).collect();
+    fs::write(&path, labels_of_file).unwrap();
+    let noise = format!("source = \"table\"\nnoise = \"file\"\nnoise_file = {:?}", path.display().to_string());
+    let text = table(data.path(), "0").replace("source = \"table\"", &noise).replace("[0.0, 0.5]", "[1.0]");
+    record(&Experiment::parse(&text, "file.toml").unwrap(), study.path(), &Silent).unwrap();
+    let run = run(study.path(), "sgd_noise-1_seed-1");
+    assert_eq!(labels(&run), (0..40).map(|row| [1, 0, 0][row % 3]).collect::<Vec<_>>());
+    assert_eq!(pristine(&run), (0..40).map(|row| row % 3 < 2).collect::<Vec<_>>());
+}
+
+#[test]
+fn gradients_that_are_not_finite_before_any_update_are_put_down_to_the_data() {
+    let [data, study] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let text = table(data.path(), "3.4e38");
+    let error = record(&Experiment::parse(&text, "huge.toml").unwrap(), study.path(), &Silent).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("at step 0 the ") && message.contains("scale the columns of the data down"), "{message}");
+}

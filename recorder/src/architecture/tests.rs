@@ -6,6 +6,7 @@ use super::*;
 use crate::data::Examples;
 use crate::experiment::{Experiment, NetworkKind};
 use crate::model::{Model, Probe, cross_entropy};
+use crate::network::Tokens;
 use crate::optimizer::{Adam, Optimizer};
 use crate::rule::{MedianOfMeans, NormClipped, RollingMedian, Sgd, UpdateRule, Winsorized};
 
@@ -37,7 +38,8 @@ fn labels() -> Vec<u8> {
 }
 
 fn dataset(train: Examples) -> Dataset {
-    Dataset { test: train.clone(), train, classes: 3, noise_file: None }
+    let class_names = ["0", "1", "2"].map(String::from).to_vec();
+    Dataset { test: train.clone(), train, classes: 3, class_names, noise_file: None }
 }
 
 fn images(shape: [usize; 3]) -> Dataset {
@@ -51,7 +53,8 @@ fn texts() -> Dataset {
         let (example, position) = (place / 7, place % 7);
         if position < (example * 5 + 3) % 8 { 1 + number % 10 } else { 0 }
     };
-    let values = numbers(EXAMPLES * 7, 2).enumerate().map(word).collect();
+    let values: Vec<u32> = numbers(EXAMPLES * 7, 2).enumerate().map(word).collect();
+    let values = Tokens::padded(&values, 7);
     dataset(Examples { values: Values::Tokens { values, vocabulary: 11 }, shape: vec![7], labels: labels() })
 }
 
@@ -177,9 +180,8 @@ fn padding_changes_no_loss_and_has_no_gradient() {
     let kind = kind("kind = \"transformer\"\nwidth = 6\ndepth = 2\nheads = 3\ncontext = 9");
     let network = network(&kind, &data, 1).unwrap();
     let evaluated = |width: usize, rows: &[Vec<u32>]| {
-        let tokens: Vec<u32> =
-            rows.iter().flat_map(|row| (0..width).map(|at| row.get(at).copied().unwrap_or(0))).collect();
-        network_of(&kind, &data, width).evaluate(Inputs::Tokens(&tokens, width), &vec![1; rows.len()]).unwrap().losses
+        let tokens = Tokens::new(rows.iter().map(|row| row.iter().copied()), width);
+        network_of(&kind, &data, width).evaluate(Inputs::Tokens(&tokens), &vec![1; rows.len()]).unwrap().losses
     };
     let rows = vec![vec![3, 4], vec![5], vec![1, 2, 3, 9, 9, 1]];
     let (short, long) = (evaluated(6, &rows), evaluated(9, &rows));

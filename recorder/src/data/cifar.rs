@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::idx::IdxFile;
-use super::{DataError, Dataset, Examples, signature};
+use super::{DataError, Dataset, Examples, numbered, signature};
 
 /// Bytes of an image.
 const WIDTH: usize = 3 * 32 * 32;
@@ -30,7 +30,7 @@ pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
         return Err(DataError::NoBatches { directory: directory.to_path_buf(), has_train: has_any });
     }
     let [train, test] = [train, test].map(|of| Examples::images(of.pixels, u8::MAX, &[3, 32, 32], of.labels));
-    Ok(Dataset { train, test, classes, noise_file: None })
+    Ok(Dataset { train, test, classes, class_names: numbered(0, classes), noise_file: None })
 }
 
 #[derive(Default)]

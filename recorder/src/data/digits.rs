@@ -4,7 +4,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::{DataError, Dataset, Examples};
+use super::{DataError, Dataset, Examples, numbered};
 
 const FILE: &[u8] = include_bytes!("../../data/digits.csv.gz");
 const TRAINING_ROWS: usize = 1500;
@@ -32,7 +32,8 @@ fn parse(text: &str) -> Result<Dataset, DataError> {
         return Err(DataError::Digits { row: train.labels.len(), problem: "the last: the test set is missing".into() });
     }
     let [train, test] = [train, test].map(|rows| Examples::images(rows.pixels, MAXIMUM, &SHAPE, rows.labels));
-    Ok(Dataset { train, test, classes: usize::from(CLASSES), noise_file: None })
+    let classes = usize::from(CLASSES);
+    Ok(Dataset { train, test, classes, class_names: numbered(0, classes), noise_file: None })
 }
 
 #[derive(Default)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use cograd_files::open_regular;
 
 use super::gzip::Members;
-use super::{DataError, Dataset, Examples, names, signature};
+use super::{DataError, Dataset, Examples, names, numbered, signature};
 
 /// Loads the four files of a data set of MNIST's family, under their usual names, from `directory`.
 ///
@@ -32,7 +32,8 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
         return Err(DataError::OneClass { path: train.label_file, label: first });
     }
     let begins_at_1 = train.labels.iter().chain(&test.labels).all(|&label| label > 0);
-    if begins_at_1 && classes.is_none_or(|classes| classes + 1 == train.classes().max(test.classes())) {
+    let is_shifted = begins_at_1 && classes.is_none_or(|classes| classes + 1 == train.classes().max(test.classes()));
+    if is_shifted {
         [&mut train, &mut test].into_iter().flat_map(|set| &mut set.labels).for_each(|label| *label -= 1);
     }
     let classes = match classes {
@@ -42,7 +43,8 @@ pub(super) fn load(directory: &Path, classes: Option<usize>) -> Result<Dataset, 
     for set in [&train, &test] {
         set.check_labels(classes)?;
     }
-    Ok(Dataset { train: train.into_examples(), test: test.into_examples(), classes, noise_file: None })
+    let class_names = numbered(usize::from(is_shifted), classes);
+    Ok(Dataset { train: train.into_examples(), test: test.into_examples(), classes, class_names, noise_file: None })
 }
 
 /// One image file with its label file.

@@ -17,7 +17,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::experiment::{DataSettings, Source};
-use crate::network::{Inputs, Pixels};
+use crate::network::{Inputs, Pixels, Tokens};
 use crate::noise::NoiseKind;
 
 /// Most classes: labels are bytes.
@@ -32,6 +32,8 @@ pub struct Dataset {
     pub test: Examples,
     /// Number of classes: every label is below it.
     pub classes: usize,
+    /// What the files call each class: its label as they write it.
+    pub class_names: Vec<String>,
     /// Labels of the training set as the noise file has them, if there is one.
     pub noise_file: Option<Vec<u8>>,
 }
@@ -45,9 +47,32 @@ impl Dataset {
         let select = |labels: &[u8]| rows.iter().map(|&row| labels[row as usize]).collect();
         let Examples { values, shape, labels } = &self.train;
         let values = values.subset(rows, self.train.width());
-        let train = Examples { values, shape: shape.clone(), labels: select(labels) };
-        Dataset { train, noise_file: self.noise_file.as_deref().map(select), ..self.clone() }
+        Dataset {
+            train: Examples { values, shape: shape.clone(), labels: select(labels) },
+            test: self.test.clone(),
+            classes: self.classes,
+            class_names: self.class_names.clone(),
+            noise_file: self.noise_file.as_deref().map(select),
+        }
     }
+}
+
+/// Labels of so many classes that are numbered from `first` on.
+fn numbered(first: usize, classes: usize) -> Vec<String> {
+    (first..first + classes).map(|label| label.to_string()).collect()
+}
+
+/// Most names in a message.
+const MOST_NAMES: usize = 10;
+
+/// The first few of these names, and how many more there are.
+fn few(names: &[String]) -> String {
+    let some: Vec<String> = names.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+    let more = match names.len() - some.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    some.join(", ") + &more
 }
 
 /// What a person who records these data should know, if anything: classes of which the network has an output and the files have
@@ -90,8 +115,8 @@ pub enum Values {
     Numbers(Vec<f32>),
     /// Words of texts, by their number in the vocabulary; 0 is padding.
     Tokens {
-        /// A number each.
-        values: Vec<u32>,
+        /// Numbers of every text.
+        values: Tokens,
         /// Every number is below it.
         vocabulary: usize,
     },
@@ -109,7 +134,7 @@ impl Values {
             }
             Values::Numbers(values) => Values::Numbers(select(values, rows, width)),
             Values::Tokens { values, vocabulary } => {
-                Values::Tokens { values: select(values, rows, width), vocabulary: *vocabulary }
+                Values::Tokens { values: values.subset(rows), vocabulary: *vocabulary }
             }
         }
     }
@@ -151,7 +176,7 @@ impl Examples {
                 Inputs::Pixels(Pixels { values, width: self.width(), maximum: f32::from(*maximum) })
             }
             Values::Numbers(values) => Inputs::Numbers(values, self.width()),
-            Values::Tokens { values, .. } => Inputs::Tokens(values, self.width()),
+            Values::Tokens { values, .. } => Inputs::Tokens(values),
         }
     }
 }
@@ -182,7 +207,8 @@ pub fn load(settings: &DataSettings) -> Result<Dataset, DataError> {
         (_, None) => return Err(DataError::NoDirectory),
     };
     if let Some(file) = &settings.noise_file {
-        data.noise_file = Some(labels::load(file, data.train.len(), data.classes)?);
+        data.noise_file =
+            Some(labels::load(file, data.train.len(), &data.class_names, settings.source == Source::Text)?);
     }
     Ok(data)
 }
@@ -491,8 +517,13 @@ mod tests {
     #[test]
     fn classes_without_examples_are_noted_unless_they_are_meant() {
         let examples = |labels: &[u8]| Examples::images(vec![0; labels.len()], 1, &[1], labels.to_vec());
-        let data =
-            |test: &[u8]| Dataset { train: examples(&[5, 9]), test: examples(test), classes: 10, noise_file: None };
+        let data = |test: &[u8]| Dataset {
+            train: examples(&[5, 9]),
+            test: examples(test),
+            classes: 10,
+            class_names: numbered(0, 10),
+            noise_file: None,
+        };
         let idx = DataSettings { source: Source::Idx, ..digits() };
         let message = note(&idx, &data(&[7])).unwrap();
         assert!(

@@ -6,13 +6,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::{DataError, Dataset, Examples, MOST_CLASSES, Values, signature};
+use crate::network::Tokens;
 
 /// Names of the training and of the test set: ours and TREC's.
 const FILES: [[&str; 2]; 2] = [["train.txt", "test.txt"], ["train_5500.label", "TREC_10.label"]];
 
-/// What stands behind the last word of a text.
-const PADDING: u32 = 0;
-/// A word that is not in the vocabulary.
+/// A word that is not in the vocabulary; 0 is padding.
 const UNKNOWN: u32 = 1;
 /// How often a word is in the training set, at least, to be in the vocabulary: so that unknown words are learned, too.
 const OFTEN: usize = 2;
@@ -27,6 +26,7 @@ pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
     let files = names.map(|name| directory.join(name));
     let [train, test] = [read(&files[0])?, read(&files[1])?];
     let classes: BTreeSet<&String> = train.iter().chain(&test).map(|(label, _)| label).collect();
+    let class_names: Vec<String> = classes.iter().take(MOST_CLASSES).map(|label| (*label).clone()).collect();
     let classes: HashMap<&String, u8> = classes.into_iter().zip(0..=u8::MAX).collect();
     let known = train.iter().chain(&test).filter(|(label, _)| classes.contains_key(label)).count();
     if classes.len() < 2 || known < train.len() + test.len() {
@@ -38,13 +38,13 @@ pub(super) fn load(directory: &Path) -> Result<Dataset, DataError> {
     let longest = train.iter().map(|(_, words)| words.len()).max().unwrap_or(1);
     let encoded = |lines: &[Line]| Examples {
         values: Values::Tokens {
-            values: lines.iter().flat_map(|(_, words)| encoded(words, &vocabulary, longest)).collect(),
+            values: Tokens::new(lines.iter().map(|(_, words)| encoded(words, &vocabulary)), longest),
             vocabulary: vocabulary.len() + 2,
         },
         shape: vec![longest],
         labels: lines.iter().map(|(label, _)| classes[label]).collect(),
     };
-    Ok(Dataset { train: encoded(&train), test: encoded(&test), classes: classes.len(), noise_file: None })
+    Ok(Dataset { train: encoded(&train), test: encoded(&test), classes: classes.len(), class_names, noise_file: None })
 }
 
 /// Numbers of the words of the training set that are there often enough.
@@ -59,10 +59,14 @@ fn vocabulary(train: &[Line]) -> HashMap<String, u32> {
     vocabulary
 }
 
-/// So many tokens of a text: what is longer is cut, what is shorter padded.
-fn encoded(words: &[String], vocabulary: &HashMap<String, u32>, length: usize) -> Vec<u32> {
-    let tokens = words.iter().map(|word| vocabulary.get(word).copied().unwrap_or(UNKNOWN));
-    tokens.chain(std::iter::repeat(PADDING)).take(length).collect()
+/// The tokens of a text.
+fn encoded<'a>(words: &'a [String], vocabulary: &'a HashMap<String, u32>) -> impl Iterator<Item = u32> + 'a {
+    words.iter().map(|word| vocabulary.get(word).copied().unwrap_or(UNKNOWN))
+}
+
+/// The label that a line begins with: what is before its colon.
+pub(super) fn label_of(word: &str) -> &str {
+    word.split(':').next().unwrap_or_default()
 }
 
 fn read(path: &Path) -> Result<Vec<Line>, DataError> {
@@ -80,7 +84,7 @@ fn read(path: &Path) -> Result<Vec<Line>, DataError> {
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
         let label = words.next().ok_or_else(|| wrong(number, "it is empty: a label and words are needed"))?;
-        let label = label.split(':').next().unwrap_or_default().to_string();
+        let label = label_of(label).to_string();
         let words: Vec<String> = words.map(str::to_lowercase).collect();
         match words.is_empty() {
             false => lines.push((label, words)),
@@ -113,8 +117,10 @@ mod tests {
         let data = load_of(TRAIN.as_bytes(), "NUM:count What did it eat how many times ever\n").unwrap();
         // Of two or more: did, it, ?, what; in the order in which they first come.
         let expected = [1, 2, 3, 1, 4, 5, 2, 3, 1, 4, 5, 1, 3, 0, 0];
-        assert_eq!(data.train.values, Values::Tokens { values: expected.to_vec(), vocabulary: 6 });
-        assert_eq!(data.test.values, Values::Tokens { values: vec![5, 2, 3, 1, 1], vocabulary: 6 });
+        let tokens = |padded: &[u32]| Values::Tokens { values: Tokens::padded(padded, 5), vocabulary: 6 };
+        assert_eq!(data.train.values, tokens(&expected));
+        assert_eq!(data.test.values, tokens(&[5, 2, 3, 1, 1]));
+        assert_eq!(data.class_names, ["DESC", "ENTY", "NUM"]);
         assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![0, 1, 0], vec![2], 3));
         assert_eq!(data.train.shape, [5]);
     }

@@ -4,6 +4,8 @@ use candle_core::{Device, Result, Tensor, WithDType, bail};
 use rayon::prelude::*;
 use std::ops::Range;
 
+use super::Tokens;
+
 /// Many examples, one after the other, as the network reads them.
 #[derive(Clone, Copy, Debug)]
 pub enum Inputs<'a> {
@@ -11,8 +13,8 @@ pub enum Inputs<'a> {
     Pixels(Pixels<'a>),
     /// Numbers, and how many an example has.
     Numbers(&'a [f32], usize),
-    /// Tokens, and how many an example has.
-    Tokens(&'a [u32], usize),
+    /// Tokens of texts.
+    Tokens(&'a Tokens),
 }
 
 impl<'a> From<Pixels<'a>> for Inputs<'a> {
@@ -27,7 +29,7 @@ impl Inputs<'_> {
         match self {
             Inputs::Pixels(pixels) => pixels.len(),
             Inputs::Numbers(values, width) => values.len() / width.max(&1),
-            Inputs::Tokens(values, width) => values.len() / width.max(&1),
+            Inputs::Tokens(tokens) => tokens.len(),
         }
     }
 
@@ -62,7 +64,7 @@ impl Inputs<'_> {
         match self {
             Inputs::Pixels(pixels) => pixels.tensor(rows, example),
             Inputs::Numbers(values, width) => copied(values, *width, rows, example),
-            Inputs::Tokens(values, width) => copied(values, *width, rows, example),
+            Inputs::Tokens(tokens) => tokens.tensor(rows, example),
         }
     }
 }
@@ -133,7 +135,7 @@ mod tests {
     fn numbers_and_tokens_are_gathered_as_they_are() {
         let rows = Inputs::Numbers(&[0.5, -1.0, 2.0, 3.0], 2).gather(&[1, 0]).unwrap();
         assert_eq!(rows.to_vec2::<f32>().unwrap(), [[2.0, 3.0], [0.5, -1.0]]);
-        let rows = Inputs::Tokens(&[7, 0, 9, 8], 2).gather_range(1..2).unwrap();
+        let rows = Inputs::Tokens(&Tokens::padded(&[7, 0, 9, 8], 2)).gather_range(1..2).unwrap();
         assert_eq!(rows.to_vec2::<u32>().unwrap(), [[9, 8]]);
     }
 

@@ -19,6 +19,7 @@ pub(crate) mod reference;
 mod sampled;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tokens;
 
 pub use backward::Deltas;
 pub use evaluate::Evaluation;
@@ -30,6 +31,7 @@ pub(crate) use kernels::{
 };
 pub use population::{LayerPopulation, Population};
 pub use sampled::{Weight, sampled_gradients};
+pub use tokens::{Text, Tokens};
 
 use candle_core::{Device, Result, Tensor, bail};
 use kernels::CLASSES;
