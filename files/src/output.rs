@@ -147,24 +147,29 @@ impl Drop for OutputDirectory {
 
 /// Whether `command` may replace what is at `path`.
 fn check(path: &Path, command: &'static str) -> Result<(), OutputError> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    if absolute.ancestors().skip(1).any(is_of_runs) {
-        return Err(OutputError::AmongRuns { path: path.to_path_buf() });
-    }
     if !path.exists() && !path.is_symlink() {
-        return Ok(());
+        return check_place(path);
     }
     let mut found = entries(path)?;
     let marker = read_regular_text(&path.join(MARKER)).unwrap_or_default();
     let is_own = marker.lines().next() == Some(&format!("cograd {command}"));
     if found.is_empty() || is_own || is_of_an_earlier_version(path, command) {
-        return Ok(());
+        return check_place(path);
     }
     let more = found.len().saturating_sub(LISTED);
     found.truncate(LISTED);
     let names: Vec<_> = found.iter().map(|name| name.to_string_lossy()).collect();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(OutputError::Foreign { path: path.to_path_buf(), command, found: names.join(", ") + &rest })
+}
+
+/// Whether an output directory may be at `path`.
+fn check_place(path: &Path) -> Result<(), OutputError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    match absolute.ancestors().skip(1).any(is_of_runs) {
+        true => Err(OutputError::AmongRuns { path: path.to_path_buf() }),
+        false => Ok(()),
+    }
 }
 
 /// Whether a directory is that of a study's runs.
