@@ -23,8 +23,8 @@ pub(crate) struct ExampleFile {
 const ID: &str = "example_id";
 const GROUP: &str = "group";
 
-/// Reads column `example_id`, and column `group` if it is asked for, of a run of so many `examples`. A file that begins as Parquet does is Parquet; any other
-/// is CSV with the names of the columns in its first line.
+/// Reads column `example_id`, and column `group` if it is asked for, of a run of so many `examples`. A file that
+/// begins as Parquet does is Parquet; any other is CSV with the names of the columns in its first line.
 ///
 /// # Errors
 /// The file cannot be read, lacks a column, has more rows than there are examples, or an entry is missing or of another kind.

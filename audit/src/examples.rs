@@ -54,15 +54,6 @@ impl Examples {
         usize::try_from(integers(&self.label)?[example]?).ok()
     }
 
-    /// Whether it is known what an example is labelled.
-    pub(crate) fn has_label(&self, example: usize) -> bool {
-        match &self.label {
-            Some(ExampleColumn::Integers(labels)) => labels[example].is_some(),
-            Some(_) => true,
-            None => false,
-        }
-    }
-
     /// The step at which an example was learned.
     pub(crate) fn learned(&self, example: usize) -> Option<i64> {
         self.learned_step.as_ref()?[example]

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use cograd_results::summary::Options;
 use cograd_trace::{
-    Condition, GradientNorm, Manifest, Metric, Parameter, PopulationLayer, PopulationStep, Run, StepGradients,
-    TraceError,
+    Condition, ExampleColumn, GradientNorm, Manifest, Metric, Parameter, PopulationLayer, PopulationStep, Run,
+    StepGradients, TraceError,
 };
 use rayon::prelude::*;
 
@@ -129,15 +129,16 @@ impl Trace {
     /// Whether the audit computes what a network of these widths was trained with: the cross-entropy of a label that is the number of an
     /// output, in f32 or f64. Another program may count labels from 1, or leave some out.
     fn is_known(&self, widths: &[usize]) -> bool {
-        let classes = widths.last().copied().unwrap_or_default();
-        let is_output = |example| self.examples.class(example).is_some_and(|class| class < classes);
-        let begins_at_0 = || (0..self.examples.count).any(|example| self.examples.class(example) == Some(0));
-        let are_outputs =
-            || (0..self.examples.count).all(|example| !self.examples.has_label(example) || is_output(example));
+        let outputs = 0..widths.last().map_or(0, |&outputs| outputs as i64);
+        let are_outputs = match &self.examples.label {
+            None => true,
+            Some(ExampleColumn::Integers(labels)) => {
+                labels.contains(&Some(0)) && labels.iter().flatten().all(|label| outputs.contains(label))
+            }
+            Some(_) => false,
+        };
         let manifest = self.manifest();
-        has_cross_entropy(manifest)
-            && is_precise(manifest)
-            && (is_ours(manifest) || self.examples.label.is_none() || (begins_at_0() && are_outputs()))
+        has_cross_entropy(manifest) && is_precise(manifest) && (is_ours(manifest) || are_outputs)
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -251,11 +252,12 @@ impl Trace {
             let rows = self.examples.sampled.iter().zip(of_step.values.chunks_exact(of_step.coordinates.max(1)));
             let rows: Vec<&[f32]> =
                 rows.filter(|(example, _)| selection.has_example(**example)).map(|(_, row)| row).collect();
+            let is_half = !is_ours(self.manifest()) && gradients::are_halves(of_step.values);
             Ok(SampleStep {
                 step: of_step.step,
-                is_half: self.is_half(&of_step),
+                is_half,
                 layers: self.layers.iter().map(|layer| terms(&rows, &layer.places)).collect(),
-                recomputed: self.recompute(&of_step),
+                recomputed: self.recompute(&of_step, is_half),
                 coherence: setting
                     .filter(|_| selection.has_step(of_step.step))
                     .map(|setting| setting.of_step(of_step.step, &rows)),
@@ -263,16 +265,11 @@ impl Trace {
         })
     }
 
-    fn is_half(&self, of_step: &StepGradients<'_>) -> bool {
-        !is_ours(self.manifest()) && gradients::are_halves(of_step.values)
-    }
-
-    fn recompute(&self, of_step: &StepGradients<'_>) -> Option<Tally> {
+    fn recompute(&self, of_step: &StepGradients<'_>, is_half: bool) -> Option<Tally> {
         let network = self.networks.get(&of_step.step)?;
         self.inputs.as_ref()?;
         let place = |(parameter, index): &(usize, u64)| WeightPosition::new(&self.parameters[*parameter], *index);
         let places: Vec<Option<WeightPosition>> = self.coordinates.iter().map(place).collect();
-        let is_half = self.is_half(of_step);
         Some(self.each_sampled(|example, row, input, tally| {
             let recorded = &of_step.values[row * of_step.coordinates..(row + 1) * of_step.coordinates];
             if let Some(label) = self.examples.class(example) {

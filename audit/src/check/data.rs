@@ -46,7 +46,7 @@ impl Data<'_> {
                 values[places].iter().map(|&pixel| f32::from(pixel) / f32::from(*maximum)).collect()
             }
             Values::Numbers(values) => values[places].to_vec(),
-            Values::Tokens { values, .. } => values[places].iter().map(|&token| token as f32).collect(),
+            Values::Tokens { values, .. } => values.text(example).iter().map(|&token| token as f32).collect(),
         }
     }
 

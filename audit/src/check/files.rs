@@ -87,7 +87,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The claim that the seal of a JSON text is right, which it may be but for its line ends.
+/// The claim that the seal of a JSON text is right, which it may be but for its line ends and a byte order mark.
 pub(crate) fn seal(claim: &str, subject: &str, text: &[u8]) -> Claim {
     match check_seal(text) {
         Ok(()) if cograd_files::unmarked(text).len() < text.len() || text.ends_with(b"\r\n") => {

@@ -9,7 +9,7 @@ pub(super) fn hint(begin: &[u8], is_unpacked: bool) -> Option<&'static str> {
     if begin.is_empty() {
         return Some("it is empty: fetch it again");
     }
-    let of_text = || match behind_mark(begin).trim_ascii_start() {
+    let of_text = || match cograd_files::unmarked(begin).trim_ascii_start() {
         [b'<', ..] => Some("it is a web page: download the file itself"),
         [b'{', ..] => Some("it is JSON, perhaps what a server answered in place of the file: download the file itself"),
         _ => None,
@@ -41,12 +41,8 @@ pub(super) fn hint_besides_text(begin: &[u8], is_unpacked: bool) -> Option<&'sta
 pub(super) fn text_of(bytes: &[u8]) -> Result<&[u8], &'static str> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("it is UTF-16: save it as UTF-8"),
-        _ => Ok(behind_mark(bytes)),
+        _ => Ok(cograd_files::unmarked(bytes)),
     }
-}
-
-fn behind_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Texts as numbers of their words, each kept as long as it is, and read as if all were of one length.
 
-use std::ops::{Index, Range};
-
 use candle_core::{Device, Result, Tensor};
 
 /// What stands behind the last word of a text.
@@ -52,6 +50,11 @@ impl Tokens {
         self.texts.is_empty()
     }
 
+    /// The text of an example.
+    pub fn text(&self, example: usize) -> &Text {
+        &self.texts[example]
+    }
+
     /// Some of the texts.
     pub(crate) fn subset(&self, rows: &[u32]) -> Tokens {
         Tokens { texts: rows.iter().map(|&row| self.texts[row as usize].clone()).collect(), width: self.width }
@@ -65,15 +68,6 @@ impl Tokens {
     }
 }
 
-/// The text at a range of places, if all were padded and stood one after the other.
-impl Index<Range<usize>> for Tokens {
-    type Output = Text;
-
-    fn index(&self, places: Range<usize>) -> &Text {
-        &self.texts[places.start / self.width.max(1)]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,8 +78,8 @@ mod tests {
         let tokens = Tokens::new(texts, 3);
         assert_eq!(tokens, Tokens::padded(&[3, 4, 0, 0, 0, 0, 1, 2, 3], 3));
         assert_eq!((tokens.len(), tokens.texts[0].words.len(), tokens.texts[1].words.len()), (3, 2, 0));
-        assert_eq!(tokens[3..6].iter().collect::<Vec<_>>(), [&0; 3]);
-        assert_eq!(tokens[6..9].iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(tokens.text(1).iter().collect::<Vec<_>>(), [&0; 3]);
+        assert_eq!(tokens.text(2).iter().copied().collect::<Vec<_>>(), [1, 2, 3]);
         let rows = tokens.subset(&[2, 0]).tensor(2, |row| row).unwrap().to_vec2::<u32>().unwrap();
         assert_eq!(rows, [[1, 2, 3], [3, 4, 0]]);
     }
