@@ -291,12 +291,18 @@ impl Panels {
         plots.all(|plot| plot.curves.is_empty() && plot.cells.is_empty())
     }
 
-    /// With a key for the bands around curves, where some have one.
+    /// With a key for the bands around curves, where some have one: in their colour if they share one, so that it differs from
+    /// that of a null band.
     pub fn explained(mut self) -> Panels {
-        let mut curves = self.rows.iter().flat_map(|row| &row.plots).flat_map(|plot| &plot.curves);
-        if curves.any(|drawn| drawn.series.curve.has_band()) {
-            self.legend = self.legend.with(Key::Band(QUIET), self.interval);
-        }
+        let plots = || self.rows.iter().flat_map(|row| &row.plots);
+        let mut banded = plots().flat_map(|plot| &plot.curves).filter(|drawn| drawn.series.curve.has_band());
+        let Some(colour) = banded.next().map(|drawn| drawn.stroke.colour) else { return self };
+        let (colour, text) = match banded.all(|drawn| drawn.stroke.colour == colour) {
+            true => (colour, self.interval.to_owned()),
+            false if plots().all(|plot| plot.null.is_empty()) => (QUIET, self.interval.to_owned()),
+            false => (QUIET, format!("{}, in the curve's colour", self.interval)),
+        };
+        self.legend = self.legend.with(Key::Band(colour), text);
         self
     }
 
