@@ -50,10 +50,12 @@ impl Output {
         }
     }
 
-    /// The error and its causes, once, outermost first.
+    /// The error and those of its causes that it does not name itself, outermost first.
     pub fn error(&self, error: &anyhow::Error) {
-        warn(format_args!("error: {error}"));
-        error.chain().skip(1).for_each(|cause| warn(format_args!("  because: {cause}")));
+        let text = error.to_string();
+        warn(format_args!("error: {text}"));
+        let causes = error.chain().skip(1).map(ToString::to_string);
+        causes.filter(|cause| !text.contains(cause)).for_each(|cause| warn(format_args!("  because: {cause}")));
     }
 
     /// Whether standard output took all that was printed.

@@ -191,7 +191,9 @@ fn results_of_which_any_table_was_altered_are_refused_by_every_reader() {
         fs::write(&path, altered).expect("altered");
         for command in ["report tiny", "export tiny", "compare tiny sound --out compared"] {
             let arguments: Vec<&str> = command.split(' ').collect();
-            assert_names(&message(&place, &arguments), &[&name, "altered"]);
+            let message = message(&place, &arguments);
+            assert_names(&message, &[&name, "altered"]);
+            assert_eq!(message.matches("was altered").count(), 1, "said once: {message}");
         }
         fs::write(&path, bytes).expect("restored");
     }
