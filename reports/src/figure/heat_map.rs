@@ -55,6 +55,10 @@ impl Shade {
             false if spans_decades(values) => Kind::Logarithmic,
             false => Kind::Linear,
         };
+        Shade::of_kind(kind, values)
+    }
+
+    fn of_kind(kind: Kind, values: &[f64]) -> Shade {
         let least = values.iter().copied().filter(|&value| value > 0.0).fold(f64::INFINITY, f64::min);
         let scaled = |value: f64| match kind {
             Kind::Logarithmic => value.max(least).log10(),
@@ -78,6 +82,15 @@ impl Shade {
         let room = 1e-9 * (high - low);
         let beyond = [values.iter().any(|&value| value < low - room), values.iter().any(|&value| value > high + room)];
         Shade { low, high, kind, beyond, names: None }
+    }
+
+    /// For the values of one of the steps that it is for: a colour that is a sign at one step is a sign at all.
+    fn for_step(&self, values: &[f64]) -> Shade {
+        let shade = match self.kind {
+            Kind::Diverging => Shade::of_kind(Kind::Diverging, values),
+            _ => Shade::new(values),
+        };
+        Shade { names: Some(OF_STEP), ..shade }
     }
 
     /// The colour of a value.
@@ -170,7 +183,7 @@ pub fn matrices(sheet: &Sheet, quantity: &str, names: &[String], key: impl Fn(&s
     let fading = sizes.iter().any(|size| FADED * size < largest(&sizes));
     let whole = Shade::new(&values.concat());
     let shades: Vec<Shade> = match fading {
-        true => values.iter().map(|values| Shade { names: Some(OF_STEP), ..Shade::new(values) }).collect(),
+        true => values.iter().map(|values| whole.for_step(values)).collect(),
         false => vec![whole.clone(); steps.len()],
     };
     let short: Vec<String> = names.iter().map(|name| short_name(name)).collect();
@@ -254,5 +267,14 @@ mod tests {
         assert_eq!(decades.colour(0.0), sequential(0.0));
         assert_eq!(Shade::new(&[]).ends(), ["0", "1.0"], "nothing is drawn");
         assert_eq!(Shade::new(&[3.0]).ends(), ["2.5", "3.5"]);
+    }
+
+    #[test]
+    fn a_step_without_negative_numbers_has_the_colours_of_the_others() {
+        let all = Shade::new(&[-3.0, 4.0, 0.1, 0.5]);
+        let step = all.for_step(&[0.1, 0.5]);
+        assert_eq!(step.ends(), ["−max", "max of the step"]);
+        assert_eq!(step.colour(0.5), diverging(1.0));
+        assert_eq!(step.colour(0.0), diverging(0.0));
     }
 }
