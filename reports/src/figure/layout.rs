@@ -218,6 +218,11 @@ impl Row {
     fn y_title(&self, plot: &Plot) -> Vec<String> {
         wrapped(&plot.y_axis, self.height.unwrap_or(NARROWEST) + HEADING, BODY)
     }
+
+    /// Its name, in lines as long.
+    fn name_lines(&self) -> Vec<String> {
+        wrapped(&self.name, self.height.unwrap_or(NARROWEST) + HEADING, SMALL)
+    }
 }
 
 /// Where everything is, in points.
@@ -236,7 +241,10 @@ impl Places {
         let number = rows.iter().map(|row| row.plots.len()).max().unwrap_or(0).max(columns).max(1);
         let room = |column: usize| rows.iter().map(|row| row.left_of(column)).fold(0.0, f64::max);
         let rooms: Vec<f64> = (0..number).map(room).collect();
-        let margin = if rows.iter().any(|row| !row.name.is_empty()) { STRIP } else { MARGIN };
+        let margin = match rows.iter().map(|row| row.name_lines().len()).max().unwrap_or(0) {
+            0 => MARGIN,
+            lines => STRIP + NOTE * (lines - 1) as f64,
+        };
         // A paper's column for one, its page for three and more.
         let paper = width.unwrap_or(match number {
             1 => COLUMN_WIDTH,
@@ -446,9 +454,9 @@ impl Layout<'_> {
             panel.frame(axis, row.has_y_labels(column))?;
             canvas.group(&panel.attributes(), || plot.draw(&panel))?;
         }
-        if !row.name.is_empty() {
-            let font = Font { size: SMALL, ..font };
-            canvas.upwards(&row.name, (places.width - 7.0, top + height / 2.0), font)?;
+        for (line, text) in row.name_lines().iter().rev().enumerate() {
+            let x = places.width - 7.0 - NOTE * line as f64;
+            canvas.upwards(text, (x, top + height / 2.0), Font { size: SMALL, ..font })?;
         }
         if axis {
             let labels = row.plots.iter().map(|plot| plot.x.label_height(width)).fold(0.0, f64::max);
@@ -517,5 +525,20 @@ impl Plot {
         }
         let draw = |curve: &StyledCurve| panel.canvas.group(&curve.attributes(), || curve.draw(panel));
         self.curves.iter().try_for_each(draw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_of_a_row_is_as_long_as_the_row_at_most_and_has_room() {
+        let name = "initial = studies/adversarial-first/sgd_noise-1_seed-{seed}@8000";
+        let row = |name: &str| Row { height: None, ..Row::new(LOW, "", "", Vec::new()).named(name) };
+        assert_eq!(row(name).name_lines().len(), 5);
+        assert_eq!(row(name).name_lines().concat().replace(' ', ""), name.replace(' ', ""));
+        let margin = |name: &str| Places::new(&[row(name), row("actual")], Some(400.0), 1).margin;
+        assert_eq!(margin(name) - margin("actual"), 4.0 * NOTE);
     }
 }

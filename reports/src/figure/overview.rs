@@ -51,27 +51,25 @@ fn panels(study: &Study, sheet: &Sheet) -> Panels {
     let pair = study.pairs().into_iter().next();
     let mut rows: Vec<Row> = FROM_TRAINING.iter().filter_map(|row| from_training(sheet, row)).collect();
     let learned = (rows.len() == FROM_TRAINING.len()).then(|| rows.pop()).flatten();
-    rows.extend(group.as_ref().and_then(|group| tested(sheet, "share", group, "Share of ‖g‖²")));
-    rows.extend(pair.as_ref().and_then(|pair| tested(sheet, "difference", pair, "D (loss/η)")));
+    let share = group.and_then(|group| Some((tested(sheet, "share", &group, "Share of ‖g‖²")?, groups_name(&group))));
+    let difference =
+        pair.and_then(|pair| Some((tested(sheet, "difference", &pair, "D (loss/η)")?, groups_name(&pair))));
+    let names: Vec<String> = [("share of", &share), ("D of", &difference)]
+        .into_iter()
+        .filter_map(|(what, tested)| Some(format!("{what} {}", tested.as_ref()?.1)))
+        .collect();
+    rows.extend([share, difference].into_iter().flatten().map(|(row, _)| row));
     rows.extend(STATISTICS.iter().filter_map(|(title, name)| {
         let curves =
             |condition: &Condition| StyledCurve::all(condition.series(&Key::estimated(name, PAPER)), of_sample(), None);
         row(sheet, title, curves)
     }));
     rows.extend(learned);
-    let mut legend = Legend::new().with(LegendKey::Line(training()), "training").with(LegendKey::Line(test()), "test");
-    if let Some(group) = group {
-        legend = legend
-            .with(
-                LegendKey::Line(of_sample()),
-                format!(
-                    "sampled gradients; share of {}, D of {}",
-                    groups_name(&group),
-                    pair.map_or(String::new(), |pair| groups_name(&pair))
-                ),
-            )
-            .with(LegendKey::Band(NULL_BAND), "95 % null band");
-    }
+    let legend = Legend::new()
+        .with(LegendKey::Line(training()), "training")
+        .with(LegendKey::Line(test()), "test")
+        .with(LegendKey::Line(of_sample()), ["sampled gradients", &names.join(", ")].join("; ").trim_end_matches("; "));
+    let legend = if names.is_empty() { legend } else { legend.with(LegendKey::Band(NULL_BAND), "95 % null band") };
     Panels::new(sheet, legend, rows).over_the_same_steps()
 }
 
