@@ -1,16 +1,18 @@
 // Opens a report in headless Chromium and holds it against what its readers need.
 //
-//     node page.mjs REPORT [PICTURES]
+//     node page.mjs REPORT [PICTURES [FIGURES]]
 //
-// REPORT is a directory that `cograd report` wrote; screenshots of the page go to PICTURES.
+// REPORT is a directory that `cograd report` wrote; screenshots of the page go to PICTURES. FIGURES, learning,shares unless said
+// otherwise, are those whose numbers are asked for.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const [report, pictures] = process.argv.slice(2);
+const [report, pictures, names = "learning,shares"] = process.argv.slice(2);
+const figures = names.split(",");
 const address = pathToFileURL(resolve(report, "index.html")).href;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WIDTHS = [1280, 390];
@@ -68,7 +70,9 @@ async function contentsAreReachable(page) {
 const cells = (line) => [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain);
 
 async function hoverShowsTheNumber(page, name) {
-  const [head, ...lines] = readFileSync(resolve(report, `${name}.csv`), "utf8").trim().split("\n").map(cells);
+  // Of several sheets, the first.
+  const [file] = [name, `${name}-1`].map((name) => resolve(report, `${name}.csv`)).filter(existsSync);
+  const [head, ...lines] = readFileSync(file, "utf8").trim().split("\n").map(cells);
   const rows = lines.map((line) => Object.fromEntries(head.map((column, place) => [column, line[place]])));
   const panel = page.locator(`#${name} [data-p]`).first();
   await panel.scrollIntoViewIfNeeded();
@@ -81,7 +85,7 @@ async function hoverShowsTheNumber(page, name) {
     return { x: corner.x, y: corner.y, range: high - low };
   });
   await page.mouse.move(place.x, place.y);
-  const [at, ...values] = (await page.locator(".tip").innerText()).split("\n");
+  const [at, ...values] = (await page.locator(".tip").innerText()).replaceAll("\u00a0", " ").split("\n");
   const step = Number(at.replace("step ", ""));
   assert.ok(step > 0 && values.length > 0, `${name} shows values under the pointer: ${at}`);
   for (const value of values) {
@@ -110,8 +114,8 @@ for (const width of WIDTHS) {
     await nothingOverflows(page, width);
     await isAccessible(page);
     await contentsAreReachable(page);
-    for (const name of ["learning", "shares"]) await hoverShowsTheNumber(page, name);
-    await keysSwitchSeries(page, "shares");
+    for (const name of figures) await hoverShowsTheNumber(page, name);
+    await keysSwitchSeries(page, figures.at(-1));
     assert.deepEqual(complaints, []);
     if (pictures) await page.screenshot({ path: resolve(pictures, `page-${width}-${colorScheme}.png`), fullPage: true });
     console.log(`page at ${width} pixels, ${colorScheme}: right`);
