@@ -539,6 +539,8 @@ fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
     let page = read(&directory, "index.html");
     assert_eq!(page.matches("<code>over_seeds.parquet</code>").count(), page.matches(", from <code>").count());
     assert!(page.contains("<th scope=\"col\">Seed</th>"));
+    assert_eq!(page.matches(" with every seed)").count(), 2, "the sentences of the overview");
+    assert_eq!(page.matches(" (means over the seeds, the largest p).").count(), 2);
     let conditions = rules(&["sgd", "winsorized-2"], &[0.5]);
     let winsorized = reported(&Study { seeds: vec![1, 2], conditions, ..Study::winsorized() });
     for file in ["winsorization.svg", "matched.svg"] {

@@ -137,27 +137,38 @@ fn with(name: &str) -> String {
     if name.is_empty() { String::new() } else { format!(" with {name}") }
 }
 
+/// What the brackets say of p-values and numbers where conditions have several seeds.
+fn over_seeds(conditions: &[(String, &Condition)]) -> [&'static str; 2] {
+    match conditions.iter().any(|(_, condition)| condition.runs.len() > 1) {
+        true => [" with every seed", " (means over the seeds, the largest p)"],
+        false => ["", ""],
+    }
+}
+
+/// The number that was tested, mean over the seeds, and the largest p of them.
+fn tested_number(condition: &Condition, statistic: &str, groups: &Groups) -> Option<(f64, f64)> {
+    let number = condition.mean_of(|run| run.test(statistic, PAPER, groups)?.observed)?;
+    Some((number, condition.weakest(statistic, PAPER, groups)?.p?))
+}
+
 /// Of the condition whose crossover is the largest.
 fn of_shares(study: &Study, conditions: &[(String, &Condition)]) -> Option<String> {
     let group = study.telling_groups().into_iter().next()?;
-    let crossover = |condition: &Condition| {
-        Some((
-            condition.weakest("crossover", PAPER, &group)?.observed?,
-            condition.weakest("crossover", PAPER, &group)?.p?,
-        ))
-    };
+    let [every, means] = over_seeds(conditions);
+    let crossover = |condition: &Condition| tested_number(condition, "crossover", &group);
     let tested: Vec<_> =
         conditions.iter().filter_map(|(name, condition)| Some((name, *condition, crossover(condition)?))).collect();
     let found = tested.iter().filter(|(_, _, (_, p))| *p < LEVEL).count();
     let (name, condition, _) = tested.iter().max_by(|a, b| a.2.0.abs().total_cmp(&b.2.0.abs()))?;
-    let run = condition.runs.first()?;
-    let curve = run.curves.get(&Key::estimated("share", PAPER).groups(&group))?;
-    let known: Vec<(f64, f64)> = curve.line.iter().filter_map(|point| Some((point.0, point.1?))).collect();
+    let series = condition.series(&Key::estimated("share", PAPER).groups(&group));
+    let line = &series.first()?.curve.line;
+    let known: Vec<(f64, f64)> = line.iter().filter_map(|point| Some((point.0, point.1?))).collect();
     let (first, last) = (known.first()?, known.last()?);
-    let size = numbers::percent(run.size(group[0].as_deref()?, PAPER));
+    let name_of_group = group[0].as_deref()?;
+    let size = numbers::percent(condition.mean_of(|run| run.size(name_of_group, PAPER)));
     let whole = |value: f64| numbers::percent(Some(value));
     Some(format!(
-        "In {found} of {} tested conditions the share of {} in the squared gradient changed over training more than chance (crossover, p < {LEVEL}). The change is largest{}: they are {size} of the sample and carried {} of the squared gradient norm at step {} and {} at step {}, p {}.",
+        "In {found} of {} tested conditions the share of {} in the squared gradient changed over training more than chance (crossover, p < {LEVEL}{every}). The change is largest{}: they are {size} of the sample and carried {} of the squared gradient norm at step {} and {} at step {}, p {}{means}.",
         tested.len(),
         groups_name(&group),
         with(name),
@@ -171,19 +182,21 @@ fn of_shares(study: &Study, conditions: &[(String, &Condition)]) -> Option<Strin
 
 fn of_differences(study: &Study, conditions: &[(String, &Condition)]) -> Option<String> {
     let pair = study.pairs().into_iter().next()?;
+    let [every, means] = over_seeds(conditions);
     let said = |(name, condition): &(String, &Condition)| {
-        let test = condition.weakest("difference_10", PAPER, &pair)?;
-        let p = numbers::p_value(Some(test));
+        let (number, p) = tested_number(condition, "difference_10", &pair)?;
+        let printed = numbers::p_value(condition.weakest("difference_10", PAPER, &pair));
+        let mut observed = condition.runs.iter().filter_map(|run| run.test("difference_10", PAPER, &pair)?.observed);
         Some((
-            test.p? < LEVEL && test.observed? > 0.0,
-            format!("D₁₀\u{a0}=\u{a0}{}, p {p}{}", numbers::optional(test.observed, 3), with(name)),
+            p < LEVEL && observed.all(|observed| observed > 0.0),
+            format!("D₁₀\u{a0}=\u{a0}{}, p {printed}{}", numbers::optional(Some(number), 3), with(name)),
         ))
     };
     let tested: Vec<(bool, String)> = conditions.iter().filter_map(said).collect();
     let found = tested.iter().filter(|(found, _)| *found).count();
     let all = tested.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ");
     (!tested.is_empty()).then(|| format!(
-        "In the first ten steps the mean example of {} gains more than that of {} in {found} of {} tested conditions (two-sided p < {LEVEL}): {all}.",
+        "In the first ten steps the mean example of {} gains more than that of {} in {found} of {} tested conditions (two-sided p < {LEVEL}{every}): {all}{means}.",
         pair[0].as_deref().unwrap_or_default(),
         pair[1].as_deref().unwrap_or_default(),
         tested.len(),
