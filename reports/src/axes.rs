@@ -187,8 +187,14 @@ impl Scale {
         (1..=self.ticks.len()).map(every).find(fits).unwrap_or_else(|| self.ticks.iter().take(1).collect())
     }
 
+    /// Where the middle of a label stands, from the left end of an axis of that many points: a label at the right end would touch
+    /// the first one of the next panel.
+    fn middle(&self, tick: &Tick, width: f64) -> f64 {
+        (width * self.position(tick.value)).min(width + 2.0 - text_width(&tick.label, SMALL) / 2.0)
+    }
+
     fn apart(&self, left: &Tick, right: &Tick, width: f64) -> bool {
-        let centres = width * (self.position(right.value) - self.position(left.value)).abs();
+        let centres = (self.middle(right, width) - self.middle(left, width)).abs();
         let halves = 0.5 * (text_width(&left.label, SMALL) + text_width(&right.label, SMALL));
         // 0 and 1 stand half a decade apart and have no neighbour to be mistaken for.
         let gap = match self.kind {
@@ -408,9 +414,7 @@ impl Panel<'_> {
             });
         }
         for tick in self.x.labelled_ticks(self.width) {
-            // A label at the right edge would touch the first one of the next panel.
-            let rightmost = self.right() + 2.0 - text_width(&tick.label, SMALL) / 2.0;
-            let place = (self.across(tick.value).min(rightmost), self.bottom() + 4.0 + SMALL);
+            let place = (self.left + self.x.middle(tick, self.width), self.bottom() + 4.0 + SMALL);
             self.canvas.text(&tick.label, place, Align::Centre, font)?;
         }
         Ok(())
@@ -698,6 +702,14 @@ mod tests {
             |width| scale.labelled_ticks(width).iter().map(|tick| tick.label.clone()).collect::<Vec<_>>().join(" ");
         assert_eq!(shown(200.0), "0 1 10 100 1k 10k 100k 1M");
         assert_eq!(shown(90.0), "0 1 100 10k 1M");
+        // The last label does not stand under its tick but to the left of it, within the panel.
+        let to_the_edge = Scale::steps(100_000.0);
+        let labels: Vec<&Tick> = to_the_edge.labelled_ticks(98.0);
+        let ends = |tick: &Tick| text_width(&tick.label, SMALL) / 2.0;
+        for pair in labels.windows(2).skip(1) {
+            let [left, right] = [pair[0], pair[1]].map(|tick| to_the_edge.middle(tick, 98.0));
+            assert!(right - ends(pair[1]) - left - ends(pair[0]) >= LABEL_GAP, "{} {}", pair[0].label, pair[1].label);
+        }
     }
 
     #[test]
