@@ -550,6 +550,17 @@ fn several_seeds_are_drawn_as_their_mean_with_its_interval() {
 }
 
 #[test]
+fn of_many_conditions_the_sentence_about_differences_names_the_two_ends() {
+    let page = |study: &Study| read(&reported(study), "index.html");
+    let conditions = rules(&["sgd", "winsorized-2", "winsorized-4"], &[0.25, 0.5]);
+    assert!(
+        page(&Study { conditions, ..Study::whole() })
+            .contains(" of 6 tested conditions (two-sided p &lt; 0.05): from D₁₀")
+    );
+    assert!(page(&Study::whole()).contains(" of 3 tested conditions (two-sided p &lt; 0.05): D₁₀"));
+}
+
+#[test]
 fn every_figure_of_the_page_names_its_tables() {
     for study in [Study::whole(), Study::winsorized(), Study { grouping: "label", ..Study::whole() }] {
         let directory = reported(&study);

@@ -13,6 +13,8 @@ use crate::study::{Condition, Sheet, Study};
 
 /// What counts as found.
 const LEVEL: f64 = 0.05;
+/// Of so many conditions a sentence names each, of more the two ends.
+const NAMED: usize = 5;
 const FROM_TRAINING: [(&str, [&str; 2], f64); 3] = [
     ("Loss", ["train_loss", "test_loss"], 1.0),
     ("Accuracy (%)", ["train_accuracy", "test_accuracy"], PERCENT),
@@ -189,12 +191,17 @@ fn of_differences(study: &Study, conditions: &[(String, &Condition)]) -> Option<
         let mut observed = condition.runs.iter().filter_map(|run| run.test("difference_10", PAPER, &pair)?.observed);
         Some((
             p < LEVEL && observed.all(|observed| observed > 0.0),
+            number,
             format!("D₁₀\u{a0}=\u{a0}{}, p {printed}{}", numbers::optional(Some(number), 3), with(name)),
         ))
     };
-    let tested: Vec<(bool, String)> = conditions.iter().filter_map(said).collect();
-    let found = tested.iter().filter(|(found, _)| *found).count();
-    let all = tested.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; ");
+    let tested: Vec<(bool, f64, String)> = conditions.iter().filter_map(said).collect();
+    let found = tested.iter().filter(|(found, ..)| *found).count();
+    let order = |a: &&(bool, f64, String), b: &&(bool, f64, String)| a.1.total_cmp(&b.1);
+    let all = match (tested.iter().min_by(order), tested.iter().max_by(order)) {
+        (Some((.., least)), Some((.., greatest))) if tested.len() > NAMED => format!("from {least} to {greatest}"),
+        _ => tested.iter().map(|(.., text)| text.as_str()).collect::<Vec<_>>().join("; "),
+    };
     (!tested.is_empty()).then(|| format!(
         "In the first ten steps the mean example of {} gains more than that of {} in {found} of {} tested conditions (two-sided p < {LEVEL}{every}): {all}{means}.",
         pair[0].as_deref().unwrap_or_default(),
