@@ -9,7 +9,7 @@ use crate::canvas::Stroke;
 use crate::curve_names::PERCENT;
 use crate::curves::{Banded, Groups, Key, PAPER};
 use crate::numbers;
-use crate::study::{Condition, Sheet, Study};
+use crate::study::{Condition, Sheet, Study, Test};
 
 /// What counts as found.
 const LEVEL: f64 = 0.05;
@@ -49,29 +49,33 @@ fn of_sample() -> Stroke {
 }
 
 fn panels(study: &Study, sheet: &Sheet) -> Panels {
-    let group = study.telling_groups().into_iter().next();
-    let pair = study.pairs().into_iter().next();
     let mut rows: Vec<Row> = FROM_TRAINING.iter().filter_map(|row| from_training(sheet, row)).collect();
     let learned = (rows.len() == FROM_TRAINING.len()).then(|| rows.pop()).flatten();
-    let share = group.and_then(|group| Some((tested(sheet, "share", &group, "Share of ‖g‖²")?, groups_name(&group))));
-    let difference =
-        pair.and_then(|pair| Some((tested(sheet, "difference", &pair, "D (loss/η)")?, groups_name(&pair))));
-    let names: Vec<String> = [("share of", &share), ("D of", &difference)]
-        .into_iter()
-        .filter_map(|(what, tested)| Some(format!("{what} {}", tested.as_ref()?.1)))
-        .collect();
-    rows.extend([share, difference].into_iter().flatten().map(|(row, _)| row));
+    let (tested_rows, names): (Vec<Row>, Vec<String>) = [
+        ("share", study.telling_groups(), "Share of ‖g‖²", "share of"),
+        ("difference", study.pairs(), "D (loss/η)", "D of"),
+    ]
+    .into_iter()
+    .filter_map(|(statistic, all, title, what)| {
+        let groups = all.first()?;
+        Some((tested(sheet, statistic, groups, title)?, format!("{what} {}", groups_name(groups))))
+    })
+    .unzip();
+    rows.extend(tested_rows);
     rows.extend(STATISTICS.iter().filter_map(|(title, name)| {
         let curves =
             |condition: &Condition| StyledCurve::all(condition.series(&Key::estimated(name, PAPER)), of_sample(), None);
         row(sheet, title, curves)
     }));
     rows.extend(learned);
-    let legend = Legend::new()
-        .with(LegendKey::Line(training()), "training")
-        .with(LegendKey::Line(test()), "test")
-        .with(LegendKey::Line(of_sample()), ["sampled gradients", &names.join(", ")].join("; ").trim_end_matches("; "));
-    let legend = if names.is_empty() { legend } else { legend.with(LegendKey::Band(NULL_BAND), "95 % null band") };
+    let legend = Legend::new().with(LegendKey::Line(training()), "training").with(LegendKey::Line(test()), "test");
+    let sampled = LegendKey::Line(of_sample());
+    let legend = match names.is_empty() {
+        true => legend.with(sampled, "sampled gradients"),
+        false => legend
+            .with(sampled, format!("sampled gradients; {}", names.join(", ")))
+            .with(LegendKey::Band(NULL_BAND), "95 % null band"),
+    };
     Panels::new(sheet, legend, rows).over_the_same_steps()
 }
 
@@ -147,21 +151,22 @@ fn over_seeds(conditions: &[(String, &Condition)]) -> [&'static str; 2] {
     }
 }
 
-/// The number that was tested, mean over the seeds, and the largest p of them.
-fn tested_number(condition: &Condition, statistic: &str, groups: &Groups) -> Option<(f64, f64)> {
+/// The number that was tested, mean over the seeds, and the test with the largest p of them.
+fn tested_number<'a>(condition: &'a Condition, statistic: &str, groups: &Groups) -> Option<(f64, &'a Test)> {
     let number = condition.mean_of(|run| run.test(statistic, PAPER, groups)?.observed)?;
-    Some((number, condition.weakest(statistic, PAPER, groups)?.p?))
+    Some((number, condition.weakest(statistic, PAPER, groups)?))
 }
 
 /// Of the condition whose crossover is the largest.
 fn of_shares(study: &Study, conditions: &[(String, &Condition)]) -> Option<String> {
     let group = study.telling_groups().into_iter().next()?;
     let [every, means] = over_seeds(conditions);
-    let crossover = |condition: &Condition| tested_number(condition, "crossover", &group);
-    let tested: Vec<_> =
-        conditions.iter().filter_map(|(name, condition)| Some((name, *condition, crossover(condition)?))).collect();
-    let found = tested.iter().filter(|(_, _, (_, p))| *p < LEVEL).count();
-    let (name, condition, _) = tested.iter().max_by(|a, b| a.2.0.abs().total_cmp(&b.2.0.abs()))?;
+    let tested: Vec<_> = conditions
+        .iter()
+        .filter_map(|(name, condition)| Some((name, *condition, tested_number(condition, "crossover", &group)?)))
+        .collect();
+    let found = tested.iter().filter(|(_, _, (_, test))| test.p.is_some_and(|p| p < LEVEL)).count();
+    let (name, condition, (_, weakest)) = tested.iter().max_by(|a, b| a.2.0.abs().total_cmp(&b.2.0.abs()))?;
     let series = condition.series(&Key::estimated("share", PAPER).groups(&group));
     let line = &series.first()?.curve.line;
     let known: Vec<(f64, f64)> = line.iter().filter_map(|point| Some((point.0, point.1?))).collect();
@@ -178,7 +183,7 @@ fn of_shares(study: &Study, conditions: &[(String, &Condition)]) -> Option<Strin
         numbers::count(first.0 as u64),
         whole(last.1),
         numbers::count(last.0 as u64),
-        numbers::p_value(condition.weakest("crossover", PAPER, &group)),
+        numbers::p_value(Some(weakest)),
     ))
 }
 
@@ -186,13 +191,17 @@ fn of_differences(study: &Study, conditions: &[(String, &Condition)]) -> Option<
     let pair = study.pairs().into_iter().next()?;
     let [every, means] = over_seeds(conditions);
     let said = |(name, condition): &(String, &Condition)| {
-        let (number, p) = tested_number(condition, "difference_10", &pair)?;
-        let printed = numbers::p_value(condition.weakest("difference_10", PAPER, &pair));
+        let (number, test) = tested_number(condition, "difference_10", &pair)?;
         let mut observed = condition.runs.iter().filter_map(|run| run.test("difference_10", PAPER, &pair)?.observed);
         Some((
-            p < LEVEL && observed.all(|observed| observed > 0.0),
+            test.p? < LEVEL && observed.all(|observed| observed > 0.0),
             number,
-            format!("D₁₀\u{a0}=\u{a0}{}, p {printed}{}", numbers::optional(Some(number), 3), with(name)),
+            format!(
+                "D₁₀\u{a0}=\u{a0}{}, p {}{}",
+                numbers::optional(Some(number), 3),
+                numbers::p_value(Some(test)),
+                with(name)
+            ),
         ))
     };
     let tested: Vec<(bool, f64, String)> = conditions.iter().filter_map(said).collect();
